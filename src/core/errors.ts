@@ -1,0 +1,163 @@
+interface ErrorRow {
+  /** HTTP status a client sees; 0 for errors no client ever sees. */
+  readonly status: number;
+  /** OpenAI's `error.type`. */
+  readonly type: string;
+  /** Whether the same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** One sentence for `docs/errors.md`. */
+  readonly meaning: string;
+}
+
+/** Every failure the product names: its code is stable, its status and type stand here and nowhere else. */
+export const errorTable = {
+  request_invalid: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The request body or a parameter is not valid; `param` names it.',
+  },
+  model_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'No model of that name is configured; the message lists those that are.',
+  },
+  route_not_found: { status: 404, type: 'invalid_request_error', retryable: false, meaning: 'The path is none of the routes served here.' },
+  method_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The path exists, but not with this method; `Allow` lists the methods.',
+  },
+  request_timeout: {
+    status: 408,
+    type: 'invalid_request_error',
+    retryable: true,
+    meaning: 'The request did not arrive completely in time.',
+  },
+  body_too_large: {
+    status: 413,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The body is larger than `gateway.limits.max_body_bytes`.',
+  },
+  media_type_unsupported: {
+    status: 415,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The body is not `application/json` in UTF-8, or is compressed.',
+  },
+  headers_too_large: {
+    status: 431,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The request headers are larger than 16 KB.',
+  },
+  overloaded: {
+    status: 429,
+    type: 'rate_limit_error',
+    retryable: true,
+    meaning: "The model's waiting room is full (`max_queued_requests`).",
+  },
+  client_closed: {
+    status: 499,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The client left before it was answered; only seen in metrics and logs.',
+  },
+  internal_error: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    meaning: 'A defect of the gateway itself; the log has the details under the request id.',
+  },
+  upstream_failed: {
+    status: 502,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'The engine died or broke the connection while it worked on the request.',
+  },
+  upstream_invalid: {
+    status: 502,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'The engine answered with something that is not a valid reply.',
+  },
+  wait_timeout: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'No replica could take the request before its waiting time (`queue_timeout_s`) ended.',
+  },
+  start_failed: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'The engine of this model cannot start; the message has the cause.',
+  },
+  shutting_down: { status: 503, type: 'server_error', retryable: true, meaning: 'The gateway is draining and takes no new requests.' },
+  upstream_timeout: {
+    status: 504,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'The engine sent no byte within `first_byte_timeout_s` or `idle_timeout_s`.',
+  },
+  config_invalid: {
+    status: 0,
+    type: 'config',
+    retryable: false,
+    meaning: 'The config file has problems; each is listed with file, line and column. Exit code 4.',
+  },
+  usage_invalid: {
+    status: 0,
+    type: 'usage',
+    retryable: false,
+    meaning: 'The command line, or an environment variable it reads, is not valid. Exit code 2.',
+  },
+  port_in_use: {
+    status: 0,
+    type: 'startup',
+    retryable: false,
+    meaning: 'The address to listen on is taken by another process, or not one of this machine. Exit code 1.',
+  },
+  state_unusable: { status: 0, type: 'startup', retryable: false, meaning: 'The state directory cannot be created or written.' },
+  engine_missing: { status: 0, type: 'engine', retryable: false, meaning: "The engine's executable was not found or cannot be run." },
+  start_timeout: { status: 0, type: 'engine', retryable: true, meaning: 'The engine did not become ready within `startup_timeout_s`.' },
+  engine_exited: { status: 0, type: 'engine', retryable: true, meaning: 'The engine process ended without being asked to.' },
+  model_mismatch: {
+    status: 0,
+    type: 'engine',
+    retryable: false,
+    meaning: 'What answers on the port serves another model, or is not the process we started.',
+  },
+  artifact_unavailable: { status: 0, type: 'engine', retryable: false, meaning: 'The model files cannot be found or read.' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface ErrorDetails extends ErrorOptions {
+  /** The request field at fault, as OpenAI's `error.param`. */
+  readonly param?: string;
+  /** Seconds until a retry may succeed: `Retry-After`. */
+  readonly retryAfterS?: number;
+}
+
+/** The one error of the project. `message` gives the value at fault and what was expected. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  readonly retryAfterS: number | undefined;
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.param = details.param;
+    this.retryAfterS = details.retryAfterS;
+  }
+}
+
+/** What any thrown thing says, in one line. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

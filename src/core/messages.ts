@@ -1,0 +1,25 @@
+import type { ErrorCode } from './errors.ts';
+import type { RoutingTable } from './table.ts';
+
+/** What a worker needs besides the routing table. */
+export interface GatewaySettings {
+  readonly limits: {
+    readonly maxBodyBytes: number;
+    /** Time a client may take to send its request completely. */
+    readonly requestTimeoutMs: number;
+    readonly maxConnections: number;
+  };
+}
+
+export type ToWorker =
+  | { readonly kind: 'table'; readonly table: RoutingTable }
+  /** Asks for a `metrics` answer with the same id. */
+  | { readonly kind: 'scrape'; readonly id: number }
+  | { readonly kind: 'drain'; readonly graceMs: number };
+
+export type ToControl =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'applied'; readonly version: number }
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
+  | { readonly kind: 'drained' }
+  | { readonly kind: 'fatal'; readonly code: ErrorCode; readonly message: string };

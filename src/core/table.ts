@@ -1,0 +1,62 @@
+import type { ErrorCode } from './errors.ts';
+import type { ModelName, ReplicaId, Slot } from './ids.ts';
+
+/** A replica that may get requests now. */
+export interface ReplicaView {
+  readonly id: ReplicaId;
+  /** Its cells on the load board. A slot is reused only after every worker has applied a table without the replica and its count is zero. */
+  readonly slot: Slot;
+  /** Origin of the engine's HTTP server, e.g. `http://127.0.0.1:20001`. */
+  readonly upstream: string;
+  /** Bearer key the engine was started with. */
+  readonly apiKey: string;
+  /** Requests it takes at once; more wait. */
+  readonly maxInFlight: number;
+}
+
+/** Why a model cannot serve now, and for how long: what Retry-After and 503 bodies say. */
+export interface ModelStatus {
+  /** `ready`, or what the nearest replica is doing: `starting`, `loading model`, `backing off`, … */
+  readonly phase: string;
+  /** Milliseconds until a replica is expected to be ready, where that can be told. */
+  readonly etaMs?: number;
+  /** Set when the last start failed. */
+  readonly error?: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    /** True when nobody should wait: no further start without a change, or a crash loop. Requests are answered at once. */
+    readonly permanent: boolean;
+  };
+}
+
+export interface ModelLimits {
+  /** Requests that may wait for a replica, per worker thread; −1 for no limit. */
+  readonly maxWaiting: number;
+  readonly queueTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  /** Longest silence between two bytes of a reply that has begun. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface ModelEntry {
+  /** Engine plugin whose dialect the workers use. */
+  readonly engine: string;
+  /** Slot whose in-flight cell counts the requests waiting for this model. */
+  readonly waiting: Slot;
+  /** Unix seconds of the model's first appearance in this process: `created` of its model card. */
+  readonly created: number;
+  readonly status: ModelStatus;
+  readonly limits: ModelLimits;
+  readonly replicas: readonly ReplicaView[];
+}
+
+/** An immutable snapshot of all that workers need to route; structured-clone safe. */
+export interface RoutingTable {
+  /** Grows by one with each snapshot. */
+  readonly version: number;
+  readonly models: ReadonlyMap<ModelName, ModelEntry>;
+  /** Route prefix (`''` for the root) → the ids its clients use → model; one id may stand under several prefixes. */
+  readonly apps: ReadonlyMap<string, ReadonlyMap<string, ModelName>>;
+}
+
+export const emptyTable: RoutingTable = { version: 0, models: new Map(), apps: new Map() };
