@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import type { Config } from './config.ts';
+import type { ResolveContext } from './context.ts';
+import { fit } from './fit.ts';
+import type { Environment } from './interpolate.ts';
+import { ConfigError, type ConfigProblem } from './problems.ts';
+import { resolveConfig } from './resolve.ts';
+import { fileSchema } from './schema.ts';
+import { SourceTree } from './source-tree.ts';
+import { validate } from './validate.ts';
+
+export interface LoadDeps {
+  readonly env: Environment;
+  readonly engines: ReadonlyMap<string, EnginePlugin>;
+  /** CPU cores of the machine: the default of `gateway.workers` follows from it. */
+  readonly cores: number;
+  /** Absolute; what `~` stands for. */
+  readonly homeDir: string;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** What was accepted and has no effect, in the order of the file. */
+  readonly warnings: readonly ConfigProblem[];
+}
+
+/**
+ * Reads, checks and resolves a config file, and the files its `llm_configs` name.
+ * @throws ConfigError with all that is wrong, in the order of the file.
+ */
+export function loadConfig(file: string, deps: LoadDeps): LoadedConfig {
+  const tree = new SourceTree(file, deps.env);
+  const written = tree.read();
+  if (written === undefined) throw new ConfigError(tree.problems);
+  const fitted = fit(fileSchema, written, [], tree);
+  const value = validate(fileSchema, fitted, tree.interpolated, (path, message) => tree.problem(path, message));
+  const context: ResolveContext = {
+    ...deps,
+    exists: existsSync,
+    directoryOf: (path) => tree.directoryOf(path),
+    problem: (path, message, spot) => tree.problem(path, message, spot),
+    warning: (path, message) => tree.warning(path, message),
+  };
+  const config = resolveConfig(value, resolve(file), context);
+  if (tree.problems.length > 0) throw new ConfigError(inOrder(tree.problems));
+  return { config, warnings: inOrder(tree.warnings) };
+}
+
+function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  return problems.toSorted((a, b) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column);
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,103 @@
+import { isAbsolute, join, resolve } from 'node:path';
+import type { Config } from './config.ts';
+import type { ResolveContext } from './context.ts';
+import { didYouMean } from '../core/did-you-mean.ts';
+import { localPath } from './local-path.ts';
+import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts';
+
+type GatewayConfig = Pick<
+  Config,
+  'listen' | 'admin' | 'workers' | 'stateDir' | 'enginePorts' | 'logLevel' | 'settings' | 'drainTimeoutMs' | 'engineCommands'
+>;
+
+/** A setting's seconds in whole milliseconds. */
+export function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1000);
+}
+
+/** `gateway:` and `http_options:`; what depends on the machine is filled in. */
+export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context: ResolveContext): GatewayConfig {
+  const { limits } = gateway;
+  return {
+    ...resolveListen(gateway, http, context),
+    workers: gateway.workers ?? Math.min(8, Math.max(1, Math.floor(context.cores / 2))),
+    stateDir: resolveStateDir(gateway.state_dir, context),
+    enginePorts: resolvePorts(gateway.engine_ports, context),
+    logLevel: gateway.log.level,
+    settings: {
+      limits: {
+        maxBodyBytes: limits.max_body_bytes,
+        requestTimeoutMs: milliseconds(limits.request_timeout_s),
+        maxConnections: limits.max_connections,
+      },
+    },
+    drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),
+    engineCommands: resolveCommands(gateway.engines, context),
+  };
+}
+
+/** The name of an engine there is, however it was capitalised; else a problem naming those there are. */
+export function knownEngine(name: string, context: ResolveContext): string | undefined {
+  const lower = name.toLowerCase();
+  return context.engines.has(lower) ? lower : undefined;
+}
+
+/** What to say of an engine there is not. */
+export function unknownEngine(name: string, context: ResolveContext): string {
+  const names = [...context.engines.keys()];
+  return `there is no engine ${JSON.stringify(name)} in this version; expected one of ${names.join(', ')}${didYouMean(name, names)}`;
+}
+
+function resolveListen({ listen, admin }: GatewayEntry, http: HttpOptions, context: ResolveContext): Pick<Config, 'listen' | 'admin'> {
+  for (const key of ['host', 'port'] as const) {
+    const ours = listen[key];
+    const rays = http[key];
+    if (ours === undefined || rays === undefined || ours === rays) continue;
+    context.warning(['http_options', key], `no effect: gateway.listen.${key} (${ours}) stands above it`);
+  }
+  const address = { host: listen.host ?? http.host ?? defaultListen.host, port: listen.port ?? http.port ?? defaultListen.port };
+  if (address.port !== 0 && address.port === admin.port && address.host === admin.host) {
+    context.problem(['gateway', 'admin', 'port'], `${admin.host}:${admin.port} is also where the API listens; expected another port`);
+  }
+  return { listen: address, admin };
+}
+
+function resolveStateDir(given: string | undefined, { env, homeDir, ...context }: ResolveContext): string {
+  if (given !== undefined) {
+    const directory = context.directoryOf(['gateway', 'state_dir']);
+    return localPath(given, directory, homeDir) ?? resolve(directory, given);
+  }
+  // The XDG base directory specification: a relative value is invalid and to be ignored.
+  const xdg = env['XDG_STATE_HOME'];
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.local/state'), 'roundhouse');
+}
+
+function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveContext): Config['enginePorts'] {
+  const last = ports.first + ports.count - 1;
+  if (last > 65_535) {
+    context.problem(
+      ['gateway', 'engine_ports'],
+      `${ports.count} ports from ${ports.first} end at ${last}; expected the last one to be at most 65535`,
+    );
+  }
+  return ports;
+}
+
+function resolveCommands(engines: GatewayEntry['engines'], context: ResolveContext): Config['engineCommands'] {
+  const commands = new Map<string, readonly [string, ...string[]]>();
+  for (const [name, { command }] of Object.entries(engines)) {
+    const path = ['gateway', 'engines', name];
+    const engine = knownEngine(name, context);
+    if (engine === undefined) context.problem(path, unknownEngine(name, context), 'key');
+    else if (commands.has(engine)) context.problem(path, `the engine ${engine} stands here twice; expected it once`, 'key');
+    else if (command !== undefined) commands.set(engine, executable(command, context.directoryOf(path), context.homeDir));
+  }
+  return commands;
+}
+
+/** A text is one executable, never a line for a shell. A name without a slash is looked up on PATH when an engine is started. */
+function executable(command: string | readonly string[], directory: string, homeDir: string): readonly [string, ...string[]] {
+  const [first = '', ...rest] = typeof command === 'string' ? [command] : command;
+  const path = localPath(first, directory, homeDir) ?? (first.includes('/') ? resolve(directory, first) : first);
+  return [path, ...rest];
+}

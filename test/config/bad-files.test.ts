@@ -1,0 +1,407 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { loadFiles, loadText, oneModel, problemsOf } from './load-text.ts';
+
+/** Line, column and path of a problem, and a part of its message. */
+type Expected = readonly [place: string, message: string];
+
+interface Case {
+  readonly name: string;
+  readonly text: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Every problem, in the order of the file. */
+  readonly problems: readonly Expected[];
+}
+
+/** A case whose text follows the three lines of `oneModel`, at the level of the model's own keys. */
+const inModel = (name: string, text: string, ...problems: Expected[]): Case => ({ name, text: oneModel + text, problems });
+/** The same under `gateway:`, which is line 4. */
+const inGateway = (name: string, text: string, ...problems: Expected[]): Case => ({ name, text: `${oneModel}gateway:\n${text}`, problems });
+const whole = (name: string, text: string | Uint8Array, ...problems: Expected[]): Case => ({ name, text, problems });
+/** One application; its own keys from line 2. */
+const inApp = (name: string, text: string, ...problems: Expected[]): Case => ({ name, text: `applications:\n${text}`, problems });
+const args = 'args: {llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]}';
+const otherArgs = 'args: {llm_configs: [{model_loading_config: {model_id: n}, llm_engine: fake}]}';
+
+const syntax: Case[] = [
+  whole('an empty file', '', ['1:1 ', 'expected a mapping with llm_configs or applications, got nothing']),
+  whole('only comments', '# nothing\n', ['1:1 ', 'got nothing']),
+  whole('a list', '- a\n', ['1:1 ', 'expected a mapping with llm_configs or applications, got a list']),
+  whole('text', 'hello\n', ['1:1 ', 'got "hello"']),
+  whole('an unclosed list', `${oneModel}gateway: [1\n`, ['5:1 ', 'not valid YAML']),
+  whole('a tab as indentation', 'gateway:\n\tlog: {}\n', ['2:1 ', 'Tabs are not allowed']),
+  whole('an unclosed quote', "gateway: 'x\n", ['2:1 ', "Missing closing 'quote"]),
+  whole('a mapping as key', `${oneModel}? [a]\n: b\n`, ['4:3 ', 'expected plain text']),
+  whole('a second document', `${oneModel}---\na: 1\n`, ['4:1 ', 'a second document']),
+  whole('an unquoted variable in braces', 'gateway: {log: {level: ${LEVEL}}}\n', ['1:25 ', 'a variable must be quoted']),
+  whole('nested without end', '['.repeat(5000), ['1:', 'nested too deeply']),
+  whole('a duplicate key', `${oneModel}gateway: {}\ngateway: {}\n`, ['5:1 gateway', 'stands twice in this mapping, first in line 4']),
+  inModel('a duplicate key below engine_kwargs', '    engine_kwargs: {seed: 1, seed: 2}\n', [
+    '4:30 llm_configs[0].engine_kwargs.seed',
+    'stands twice',
+  ]),
+  whole('a tag', `${oneModel}gateway: !!map {}\n`, ['4:16 gateway', 'the tag !!map is not accepted']),
+  whole('a tag of someone’s own', `${oneModel}gateway: !include x\n`, ['4:19 gateway', 'the tag !include']),
+  whole('an unknown alias', `${oneModel}gateway: *base\n`, ['4:10 gateway', 'the alias *base has no anchor']),
+  whole('a circular alias', `${oneModel}gateway: &g\n  log: *g\n`, [
+    '5:8 gateway.log',
+    'an alias to something that contains the alias itself',
+  ]),
+  whole('a merge of something else', `${oneModel}gateway:\n  <<: 3\n`, ['5:3 gateway["<<"]', 'expected an alias to a mapping']),
+  whole('a prototype key', `${oneModel}gateway: {__proto__: {}}\n`, ['4:11 gateway.__proto__', 'not accepted as a key']),
+  whole('bytes that are no UTF-8', Buffer.concat([Buffer.from('a: 1\nb: ü'), Buffer.from([0xff])]), ['2:5 ', 'not UTF-8']),
+  whole('a character cut off at the end', Buffer.concat([Buffer.from('a: 1\nb: '), Buffer.from([0xc3])]), ['2:4 ', 'not UTF-8']),
+  whole('more than a megabyte', `# ${'x'.repeat(1024 * 1024)}`, ['1:1 ', 'larger than 1048576 bytes']),
+];
+
+const models: Case[] = [
+  whole('no model', 'gateway: {}\n', ['1:1 ', 'the file names no model']),
+  whole('nothing after llm_configs', 'llm_configs:\n', ['1:1 llm_configs', 'expected a list of at least one model, got nothing']),
+  whole('an empty list', 'llm_configs: []\n', ['1:14 llm_configs', 'expected a list of at least one model, got a list']),
+  whole('a mapping for the list', 'llm_configs: {}\n', ['1:14 llm_configs', 'expected a list of at least one model, got a mapping']),
+  whole('a number for a model', 'llm_configs: [3]\n', ['1:15 llm_configs[0]', 'expected a mapping, got 3']),
+  whole('no model_loading_config', 'llm_configs:\n  - llm_engine: fake\n', [
+    '2:5 llm_configs[0].model_loading_config',
+    'missing; expected a mapping with model_id',
+  ]),
+  whole('no model_id', 'llm_configs:\n  - model_loading_config: {}\n', [
+    '2:27 llm_configs[0].model_loading_config.model_id',
+    'missing; expected a name',
+  ]),
+  whole('a number as model_id', 'llm_configs:\n  - model_loading_config: {model_id: 7}\n', [
+    '2:38 llm_configs[0].model_loading_config.model_id',
+    'expected a name of 1 to 256 characters, with no blank at either end, got 7',
+  ]),
+  whole('an empty model_id', "llm_configs:\n  - model_loading_config: {model_id: ''}\n", [
+    '2:38 llm_configs[0].model_loading_config.model_id',
+    'got ""',
+  ]),
+  whole('a model_id with a newline', 'llm_configs:\n  - model_loading_config: {model_id: "a\\nb"}\n', [
+    '2:38 llm_configs[0].model_loading_config.model_id',
+    'got "a\\nb"',
+  ]),
+  whole(
+    'a misspelled key',
+    'llm_configs:\n  - model_loading_confg: {model_id: m}\n    llm_engine: fake\n',
+    ['2:5 llm_configs[0].model_loading_confg', 'did you mean "model_loading_config"?'],
+    ['2:5 llm_configs[0].model_loading_config', 'missing'],
+  ),
+  inModel('a key one level too high', '    num_replicas: 2\n', [
+    '4:5 llm_configs[0].num_replicas',
+    'did you mean "deployment_config.num_replicas"?',
+  ]),
+  inModel('a key nobody knows', '    zebra: 2\n', [
+    '4:5 llm_configs[0].zebra',
+    'unknown key "zebra"; expected one of model_loading_config, llm_engine, engine_kwargs, deployment_config, runtime_env, gateway',
+  ]),
+  inModel('a server class', '    server_cls: x.y:Z\n', ['4:5 llm_configs[0].server_cls', 'name the engine with llm_engine']),
+  inModel('a callback', '    callback_config: {}\n', ['4:5 llm_configs[0].callback_config', 'not supported in this version']),
+  whole('the engine that Ray means by default', 'llm_configs:\n  - model_loading_config: {model_id: m}\n', [
+    '2:5 llm_configs[0].llm_engine',
+    'llm_engine is missing, which means vLLM, as in Ray: there is no engine "vLLM" in this version; expected one of fake',
+  ]),
+  whole('an engine there is not', 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: SGLang\n', [
+    '3:17 llm_configs[0].llm_engine',
+    'there is no engine "SGLang" in this version; expected one of fake',
+  ]),
+  whole('a misspelled engine', 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: Fakee\n', [
+    '3:17 llm_configs[0].llm_engine',
+    'did you mean "fake"?',
+  ]),
+  inModel('engine_kwargs as a list', '    engine_kwargs: [a]\n', ['4:20 llm_configs[0].engine_kwargs', 'expected a mapping, got a list']),
+  inModel('an engine option of the wrong kind', '    engine_kwargs:\n      tokens: many\n', [
+    '5:7 llm_configs[0].engine_kwargs.tokens',
+    'many',
+  ]),
+  inModel('an engine option there is not', '    engine_kwargs: {seed: 1, zebra: 2}\n', [
+    '4:30 llm_configs[0].engine_kwargs.zebra',
+    'zebra',
+  ]),
+  inModel('an option the gateway owns', '    engine_kwargs: {port: 1}\n', ['4:21 llm_configs[0].engine_kwargs.port', 'port']),
+  whole('a model id twice', `${oneModel}  - model_loading_config: {model_id: m}\n    llm_engine: fake\n`, [
+    '4:38 llm_configs[1].model_loading_config.model_id',
+    'the model id "m" is already that of llm_configs[0]',
+  ]),
+  whole(
+    'a missing local model',
+    'llm_configs:\n  - model_loading_config: {model_id: m, model_source: /no/such/model}\n    llm_engine: fake\n',
+    ['2:55 llm_configs[0].model_loading_config.model_source', 'there is no file or directory "/no/such/model"'],
+  ),
+  whole(
+    'a missing model below home',
+    'llm_configs:\n  - model_loading_config: {model_id: m, model_source: ~/m.gguf}\n    llm_engine: fake\n',
+    ['2:55 llm_configs[0].model_loading_config.model_source', '"/home/someone/m.gguf"'],
+  ),
+  whole('a bucket', 'llm_configs:\n  - model_loading_config: {model_id: m, model_source: s3://b/m}\n    llm_engine: fake\n', [
+    '2:55 llm_configs[0].model_loading_config.model_source',
+    '"s3://b/m" is not supported in this version',
+  ]),
+  whole(
+    'a bucket as a mapping',
+    'llm_configs:\n  - model_loading_config:\n      model_id: m\n      model_source: {bucket_uri: gs://b/m}\n    llm_engine: fake\n',
+    ['4:21 llm_configs[0].model_loading_config.model_source', 'a mapping (bucket_uri) is not supported in this version'],
+  ),
+  whole('a file that is not there', `${oneModel}  - other.yaml\n`, ['4:5 llm_configs[1]', 'there is no such file']),
+];
+
+const deployment: Case[] = [
+  inModel('no replica', '    deployment_config: {num_replicas: 0}\n', [
+    '4:39 llm_configs[0].deployment_config.num_replicas',
+    'expected a whole number from 1 to 10000, or auto, got 0',
+  ]),
+  inModel('half a replica', '    deployment_config: {num_replicas: 1.5}\n', [
+    '4:39 llm_configs[0].deployment_config.num_replicas',
+    'got 1.5',
+  ]),
+  inModel('a number beside autoscaling', '    deployment_config: {num_replicas: 2, autoscaling_config: {min_replicas: 1}}\n', [
+    '4:39 llm_configs[0].deployment_config.num_replicas',
+    'expected only one of them, or auto',
+  ]),
+  inModel('no request at once', '    deployment_config: {max_ongoing_requests: 0}\n', [
+    '4:47 llm_configs[0].deployment_config.max_ongoing_requests',
+    'at least 1, got 0',
+  ]),
+  inModel('a queue below -1', '    deployment_config: {max_queued_requests: -2}\n', [
+    '4:46 llm_configs[0].deployment_config.max_queued_requests',
+    'at least -1, got -2',
+  ]),
+  inModel('a period of nothing', '    deployment_config: {health_check_period_s: 0}\n', [
+    '4:48 llm_configs[0].deployment_config.health_check_period_s',
+    'expected a number of seconds from 0.001',
+  ]),
+  inModel('a timeout in words', '    deployment_config: {health_check_timeout_s: 3s}\n', [
+    '4:49 llm_configs[0].deployment_config.health_check_timeout_s',
+    'got "3s"',
+  ]),
+  inModel('a timeout without end', '    deployment_config: {graceful_shutdown_timeout_s: .inf}\n', [
+    '4:54 llm_configs[0].deployment_config.graceful_shutdown_timeout_s',
+    'got Infinity',
+  ]),
+  inModel('an old name of Ray', '    deployment_config: {max_concurrent_queries: 3}\n', [
+    '4:25 llm_configs[0].deployment_config.max_concurrent_queries',
+    'write max_ongoing_requests',
+  ]),
+  inModel('a number in the environment, not shown', '    runtime_env: {env_vars: {TOKEN: 12345}}\n', [
+    '4:37 llm_configs[0].runtime_env.env_vars.TOKEN',
+    'expected text; quote it',
+  ]),
+  inModel('a variable name with =', '    runtime_env: {env_vars: {"A=B": x}}\n', [
+    '4:30 llm_configs[0].runtime_env.env_vars["A=B"]',
+    'without =',
+  ]),
+  inModel('a zero byte in the environment', '    runtime_env: {env_vars: {A: "x\\0"}}\n', [
+    '4:33 llm_configs[0].runtime_env.env_vars.A',
+    'zero byte',
+  ]),
+  inModel('a negative timeout of a model', '    gateway: {timeouts: {queue_s: -1}}\n', [
+    '4:35 llm_configs[0].gateway.timeouts.queue_s',
+    'got -1',
+  ]),
+];
+
+const settings: Case[] = [
+  inGateway('a misspelled key', '  listn: {}\n', ['5:3 gateway.listn', 'did you mean "listen"?']),
+  inGateway('a port in words', '  listen: {port: http}\n', [
+    '5:18 gateway.listen.port',
+    'expected a whole number from 0 to 65535, got "http"',
+  ]),
+  inGateway('a port too high', '  admin: {port: 65536}\n', ['5:17 gateway.admin.port', 'got 65536']),
+  inGateway('a host with a port', '  listen: {host: "localhost:80"}\n', [
+    '5:18 gateway.listen.host',
+    'without port or brackets, got "localhost:80"',
+  ]),
+  inGateway('a host in brackets', '  listen: {host: "[::1]"}\n', ['5:18 gateway.listen.host', 'got "[::1]"']),
+  inGateway('both listeners in one place', '  admin: {port: 8000}\n', [
+    '5:17 gateway.admin.port',
+    '127.0.0.1:8000 is also where the API listens',
+  ]),
+  inGateway('no worker', '  workers: 0\n', ['5:12 gateway.workers', 'from 1 to 128, got 0']),
+  inGateway('a body limit with a unit', '  limits: {max_body_bytes: 10MB}\n', ['5:28 gateway.limits.max_body_bytes', 'got "10MB"']),
+  inGateway('an unknown log level', '  log: {level: loud}\n', [
+    '5:16 gateway.log.level',
+    'expected one of trace, debug, info, warn, error, got "loud"',
+  ]),
+  inGateway('an engine there is not', '  engines: {vllm: {command: vllm}}\n', ['5:13 gateway.engines.vllm', 'expected one of fake']),
+  inGateway('an engine twice', '  engines: {fake: {command: a}, FAKE: {command: b}}\n', ['5:33 gateway.engines.FAKE', 'stands here twice']),
+  inGateway('an empty command', '  engines: {fake: {command: []}}\n', ['5:29 gateway.engines.fake.command', 'expected an executable']),
+  inGateway('ports beyond the last', '  engine_ports: {first: 65000, count: 1000}\n', [
+    '5:17 gateway.engine_ports',
+    '1000 ports from 65000 end at 65999',
+  ]),
+  {
+    name: 'fewer ports than replicas',
+    text: `${oneModel}    deployment_config: {num_replicas: 3}\ngateway: {engine_ports: {count: 2}}\n`,
+    problems: [['5:33 gateway.engine_ports.count', '2 ports for 3 replicas']],
+  },
+  whole('an unknown key at the top', `${oneModel}gatway: {}\n`, ['4:1 gatway', 'did you mean "gateway"?']),
+  whole('a port in http_options', `${oneModel}http_options: {port: -1}\n`, ['4:22 http_options.port', 'got -1']),
+];
+
+const applications: Case[] = [
+  inApp('no args', '  - name: a\n', ['2:5 applications[0].args', 'missing; expected a mapping']),
+  inApp('another builder', `  - import_path: ray.serve.llm:build_pd_openai_app\n    ${args}\n`, [
+    '2:18 applications[0].import_path',
+    'other builders are not supported in this version, got "ray.serve.llm:build_pd_openai_app"',
+  ]),
+  inApp('a prefix without slash', `  - route_prefix: v2\n    ${args}\n`, [
+    '2:19 applications[0].route_prefix',
+    'expected a path that begins with /, got "v2"',
+  ]),
+  inApp('a prefix that ends in a slash', `  - route_prefix: /v2/\n    ${args}\n`, [
+    '2:19 applications[0].route_prefix',
+    'does not end in /',
+  ]),
+  inApp('a prefix with a wildcard', `  - route_prefix: "/{x}"\n    ${args}\n`, [
+    '2:19 applications[0].route_prefix',
+    'expected segments of letters',
+  ]),
+  inApp('a prefix that climbs', `  - route_prefix: /a/..\n    ${args}\n`, [
+    '2:19 applications[0].route_prefix',
+    'expected segments of letters',
+  ]),
+  inApp('no prefix', `  - route_prefix:\n    ${args}\n`, ['2:5 applications[0].route_prefix', 'null would leave the models unreachable']),
+  inApp('one prefix for two', `  - name: a\n    ${args}\n  - name: b\n    route_prefix: /\n    ${otherArgs}\n`, [
+    '5:19 applications[1].route_prefix',
+    'the route prefix "/" is already that of applications[0]',
+  ]),
+  inApp('one name for two', `  - route_prefix: /a\n    ${args}\n  - route_prefix: /b\n    ${otherArgs}\n`, [
+    '4:5 applications[1].name',
+    'the application name "default" is already that of applications[0]',
+  ]),
+  inApp('one model id in two', `  - name: a\n    ${args}\n  - name: b\n    route_prefix: /b\n    ${args}\n`, [
+    '6:60 applications[1].args.llm_configs[0].model_loading_config.model_id',
+    'is already that of applications[0].args.llm_configs[0]',
+  ]),
+  inApp(
+    'an API key that would not be asked for',
+    '  - args:\n      api_key: secret\n      llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\n',
+    ['3:7 applications[0].args.api_key', 'requests would be served without a key'],
+  ),
+  {
+    name: 'both shapes',
+    text: `${oneModel}applications: [{${args}, route_prefix: /a}]\n`,
+    problems: [
+      ['1:1 llm_configs', 'the file has applications too'],
+      ['4:72 applications[0].args.llm_configs[0].model_loading_config.model_id', 'already that of llm_configs[0]'],
+    ],
+  },
+];
+
+const variables: Case[] = [
+  inGateway('one that is not set', '  workers: ${N}\n', [
+    '5:12 gateway.workers',
+    'environment variable N is not set; set it, or give a default: ${N:-…}',
+  ]),
+  inGateway('one that must be set', '  workers: ${N:?say how many}\n', [
+    '5:12 gateway.workers',
+    'environment variable N is not set: say how many',
+  ]),
+  inGateway('a malformed one', '  state_dir: ${1x}\n', [
+    '5:14 gateway.state_dir',
+    'expected ${NAME}, ${NAME:-default} or ${NAME:?message}',
+  ]),
+  {
+    name: 'text where a number is wanted',
+    text: `${oneModel}gateway:\n  workers: \${N}\n`,
+    env: { N: 'two' },
+    problems: [['5:12 gateway.workers', 'from 1 to 128, got "two"']],
+  },
+  {
+    name: 'a number that is too high',
+    text: `${oneModel}gateway:\n  workers: \${N}\n`,
+    env: { N: '999' },
+    problems: [['5:12 gateway.workers', 'from 1 to 128, got 999']],
+  },
+  {
+    name: 'YAML in a variable',
+    text: `${oneModel}gateway:\n  listen: \${L}\n`,
+    env: { L: '{port: 80}' },
+    problems: [['5:11 gateway.listen', 'expected a mapping, got "{port: 80}"']],
+  },
+];
+
+for (const [group, cases] of Object.entries({ syntax, models, deployment, settings, applications, variables })) {
+  describe(`a bad file is refused: ${group}`, () => {
+    for (const { name, text, env, problems } of cases) {
+      it(name, (t) => {
+        const found = problemsOf(() => loadText(t, text, { env: env ?? {} }));
+        const places = found.map((problem) => `${problem.line}:${problem.column} ${problem.path}`);
+        assert.equal(places.length, problems.length, `found ${JSON.stringify(found, null, 1)}`);
+        for (const [index, [place, message]] of problems.entries()) {
+          // A place that ends in a colon leaves the column open: where the parser gives up depends on the stack.
+          if (place.endsWith(':')) assert.ok(places[index]?.startsWith(place), places[index]);
+          else assert.equal(places[index], place);
+          assert.ok(found[index]?.message.includes(message), found[index]?.message);
+        }
+      });
+    }
+  });
+}
+
+describe('a bad file', () => {
+  it('is told all its problems at once, one a line with file, line, column and path', (t) => {
+    const text =
+      'gatway: {}\nllm_configs:\n  - model_loading_config: {model_id: m, model_source: ./none}\n    llm_engine: fake\n    engine_kwargs: {zebra: 1}\n  - {}\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\ngateway: {workers: x}\n';
+    const places = problemsOf(() => loadText(t, text)).map((problem) => problem.path);
+    assert.deepEqual(places, [
+      'gatway',
+      'llm_configs[0].model_loading_config.model_source',
+      'llm_configs[0].engine_kwargs.zebra',
+      'llm_configs[1].model_loading_config',
+      'llm_configs[2].model_loading_config.model_id',
+      'gateway.workers',
+    ]);
+    const error = assertThrown(() => loadText(t, 'gateway: {workers: 0}\nx: 1\nllm_configs: [a.yaml]\n'));
+    assert.equal(error.code, 'config_invalid');
+    const lines = error.message.split('\n');
+    assert.equal(lines.length, 3);
+    assert.match(lines[0] ?? '', /config\.yaml:1:20: gateway\.workers: expected a whole number from 1 to 128, got 0$/);
+    assert.match(lines[1] ?? '', /config\.yaml:2:1: x: unknown key "x"/);
+    assert.match(lines[2] ?? '', /config\.yaml:3:15: llm_configs\[0\]: ".*a\.yaml": there is no such file$/);
+  });
+
+  it('does not show what may be a secret', (t) => {
+    const text = `${oneModel}    runtime_env: {env_vars: {TOKEN: 12345, LIST: [hidden]}}\n`;
+    const shown = JSON.stringify(problemsOf(() => loadText(t, text)));
+    assert.ok(!shown.includes('12345') && !shown.includes('hidden'), shown);
+  });
+
+  it('is refused when its aliases multiply beyond reason', (t) => {
+    const levels = Array.from({ length: 30 }, (_, level) => `l${level + 1}: &l${level + 1} [*l${level}, *l${level}, *l${level}]\n`);
+    const found = problemsOf(() => loadText(t, `l0: &l0 [x, x]\n${levels.join('')}`));
+    assert.ok(found.some((problem) => problem.message.includes('more than 200000 values')));
+  });
+
+  it('is refused when it nests deeper than any config does', (t) => {
+    const found = problemsOf(() => loadText(t, `${oneModel}    engine_kwargs: {text: ${'['.repeat(60)}${']'.repeat(60)}}\n`));
+    assert.ok(found.some((problem) => problem.message === 'nested more than 50 deep'));
+  });
+
+  it('named by llm_configs is told by its own name and places', (t) => {
+    const found = problemsOf(() =>
+      loadFiles(t, {
+        'config.yaml': 'llm_configs:\n  - models/a.yaml\n  - models/b.yaml\n',
+        'models/a.yaml': 'model_loading_config:\n  model_id: a\n  model_source: ./none\nllm_engine: fake\nzebra: 1\n',
+        'models/b.yaml': 'model_loading_config: {model_id: [}\n',
+      }),
+    );
+    assert.deepEqual(
+      found.map(({ file, line, column, path }) => [file.split('/').slice(-2).join('/'), line, column, path]),
+      [
+        ['models/a.yaml', 3, 17, 'llm_configs[0].model_loading_config.model_source'],
+        ['models/a.yaml', 5, 1, 'llm_configs[0].zebra'],
+        ['models/b.yaml', 1, 35, 'llm_configs[1]'],
+      ],
+    );
+  });
+});
+
+function assertThrown(run: () => unknown): Error & { code?: string } {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error;
+  }
+  return assert.fail('nothing was thrown');
+}

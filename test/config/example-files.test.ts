@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { engines } from '../../src/plugins/registry.ts';
+import { deps, temporaryFolder } from './load-text.ts';
+
+const configs = join(import.meta.dirname, '../../configs');
+
+describe('the config files that come along', () => {
+  for (const name of readdirSync(configs)) {
+    it(`${name} is accepted without a warning`, (t) => {
+      // In a copy beside a stand-in for the model, so that it need not have been fetched.
+      const folder = temporaryFolder(t);
+      cpSync(configs, join(folder, 'configs'), { recursive: true });
+      mkdirSync(join(folder, '.quickstart'));
+      writeFileSync(join(folder, '.quickstart/smollm2-135m-instruct-q4_1.gguf'), '');
+      const { config, warnings } = loadConfig(join(folder, 'configs', name), { ...deps, engines });
+      assert.deepEqual(warnings, []);
+      assert.ok(config.models.length > 0);
+      assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8000 });
+      assert.match(readFileSync(join(configs, name), 'utf8'), /^# \S/);
+    });
+  }
+
+  it('quickstart.yaml runs the fetched engine on the fetched model', (t) => {
+    const folder = temporaryFolder(t);
+    cpSync(configs, join(folder, 'configs'), { recursive: true });
+    mkdirSync(join(folder, '.quickstart'));
+    const model = join(folder, '.quickstart/smollm2-135m-instruct-q4_1.gguf');
+    writeFileSync(model, '');
+    const { config } = loadConfig(join(folder, 'configs/quickstart.yaml'), { ...deps, engines });
+    assert.deepEqual(config.engineCommands.get('llamacpp'), [join(folder, '.quickstart/llama-server')]);
+    assert.deepEqual(
+      config.models.map(({ name, source, replicas }) => [name, source, replicas]),
+      [['smollm2-135m', { kind: 'path', value: model }, 2]],
+    );
+  });
+
+  it('ray-serve.yaml has a model under each of its two routes', () => {
+    const { config } = loadConfig(join(configs, 'ray-serve.yaml'), { ...deps, engines });
+    assert.deepEqual(
+      [...config.apps],
+      [
+        ['', ['qwen2.5-7b']],
+        ['/drafts', ['qwen2.5-0.5b']],
+      ],
+    );
+  });
+});

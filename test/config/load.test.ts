@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { loadFiles, loadText, deps, oneModel, temporaryFolder } from './load-text.ts';
+
+/** An application in Ray's shape, as an item of `applications`. */
+function application(name: string, prefix: string, ids: readonly string[]): string {
+  return `  - name: ${name}\n    route_prefix: ${prefix}\n    import_path: ray.serve.llm:build_openai_app\n    runtime_env: {env_vars: {APP: ${name}, OWN: app}}\n    args:\n      llm_configs:\n${ids
+    .map((id) => `        - {model_loading_config: {model_id: ${id}}, llm_engine: fake, runtime_env: {env_vars: {OWN: model}}}\n`)
+    .join('')}`;
+}
+
+/** What becomes of a `model_source`, in a folder that holds `there.gguf`. */
+function source(t: TestContext, value: string) {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'there.gguf'), 'weights');
+  const written = value.replace('FOLDER', folder).replace('NAME', basename(folder));
+  const text = `llm_configs: [{model_loading_config: {model_id: m, model_source: "${written}"}, llm_engine: fake}]\n`;
+  writeFileSync(join(folder, 'config.yaml'), text);
+  const { config, warnings } = loadConfig(join(folder, 'config.yaml'), { ...deps, homeDir: folder });
+  return { found: config.models[0]?.source, path: join(folder, 'there.gguf'), warnings };
+}
+
+describe('a config', () => {
+  it('of three lines has every default', (t) => {
+    const folder = temporaryFolder(t);
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, oneModel);
+    const { config, warnings } = loadConfig(file, deps);
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(config, {
+      file,
+      listen: { host: '127.0.0.1', port: 8000 },
+      admin: { host: '127.0.0.1', port: 9464 },
+      workers: 2,
+      stateDir: '/home/someone/.local/state/roundhouse',
+      enginePorts: { first: 20_000, count: 2000 },
+      logLevel: 'info',
+      settings: { limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 } },
+      drainTimeoutMs: 30_000,
+      engineCommands: new Map(),
+      models: [
+        {
+          name: 'm',
+          source: { kind: 'reference', value: 'm' },
+          engine: 'fake',
+          engineOptions: {},
+          env: {},
+          replicas: 1,
+          maxOngoing: undefined,
+          limits: { maxWaiting: 256, queueTimeoutMs: 60_000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 60_000 },
+          startupTimeoutMs: 1_200_000,
+          health: { periodMs: 10_000, timeoutMs: 30_000 },
+          drainTimeoutMs: 30_000,
+        },
+      ],
+      apps: new Map([['', ['m']]]),
+    });
+  });
+
+  it('takes its settings from the file', (t) => {
+    const { config, warnings } = loadText(
+      t,
+      `${oneModel}    engine_kwargs: {tokens: 5}
+    deployment_config:
+      num_replicas: 3
+      max_ongoing_requests: 7
+      max_queued_requests: -1
+      health_check_period_s: 1.5
+      health_check_timeout_s: 2
+      graceful_shutdown_timeout_s: 9
+    runtime_env: {env_vars: {A: "1"}}
+    gateway: {timeouts: {queue_s: 0, first_byte_s: 1, startup_s: 2}}
+gateway:
+  listen: {host: "::1", port: 0}
+  admin: {host: localhost, port: 9000}
+  workers: 3
+  state_dir: state
+  limits: {max_body_bytes: 2048, request_timeout_s: 0.5, max_connections: 10}
+  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5}
+  engines: {Fake: {command: [./bin/fake, -x]}}
+  engine_ports: {first: 30000, count: 10}
+  log: {level: debug}
+`,
+    );
+    assert.deepEqual(warnings, []);
+    const folder = dirname(config.file);
+    assert.deepEqual(config.listen, { host: '::1', port: 0 });
+    assert.deepEqual(config.admin, { host: 'localhost', port: 9000 });
+    assert.equal(config.workers, 3);
+    assert.equal(config.stateDir, join(folder, 'state'));
+    assert.deepEqual(config.settings.limits, { maxBodyBytes: 2048, requestTimeoutMs: 500, maxConnections: 10 });
+    assert.equal(config.drainTimeoutMs, 5000);
+    assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));
+    assert.deepEqual(config.enginePorts, { first: 30_000, count: 10 });
+    assert.equal(config.logLevel, 'debug');
+    const [model] = config.models;
+    assert.deepEqual(model?.engineOptions, { tokens: 5 });
+    assert.deepEqual(model?.env, { A: '1' });
+    assert.equal(model?.replicas, 3);
+    assert.equal(model?.maxOngoing, 7);
+    assert.deepEqual(model?.limits, { maxWaiting: -1, queueTimeoutMs: 0, firstByteTimeoutMs: 1000, idleTimeoutMs: 3000 });
+    assert.equal(model?.startupTimeoutMs, 2000);
+    assert.deepEqual(model?.health, { periodMs: 1500, timeoutMs: 2000 });
+    assert.equal(model?.drainTimeoutMs, 9000);
+  });
+
+  it('lets a model drain as long as it says itself, then Ray’s key, then the gateway’s', (t) => {
+    const drain = (own: string, rays: string): number | undefined =>
+      loadText(t, `${oneModel}    gateway: {timeouts: {${own}}}\n    deployment_config: {${rays}}\ngateway: {timeouts: {drain_s: 3}}\n`)
+        .config.models[0]?.drainTimeoutMs;
+    assert.deepEqual(
+      [drain('drain_s: 1', 'graceful_shutdown_timeout_s: 2'), drain('', 'graceful_shutdown_timeout_s: 2'), drain('', '')],
+      [1000, 2000, 3000],
+    );
+  });
+
+  it('has one list of models for each route prefix', (t) => {
+    const { config } = loadText(t, `applications:\n${application('one', '/', ['a', 'org/b:c'])}${application('two', '/x/y', ['d'])}`);
+    assert.deepEqual(
+      [...config.apps],
+      [
+        ['', ['a', 'org/b:c']],
+        ['/x/y', ['d']],
+      ],
+    );
+    assert.deepEqual(config.models[2]?.env, { APP: 'two', OWN: 'model' });
+  });
+
+  it('listens where http_options says, unless gateway.listen does', (t) => {
+    assert.deepEqual(loadText(t, `${oneModel}http_options: {host: 0.0.0.0, port: 1}\n`).config.listen, { host: '0.0.0.0', port: 1 });
+    const { config, warnings } = loadText(t, `${oneModel}http_options: {host: 0.0.0.0, port: 1}\ngateway: {listen: {port: 2}}\n`);
+    assert.deepEqual(config.listen, { host: '0.0.0.0', port: 2 });
+    assert.deepEqual(
+      warnings.map((warning) => warning.path),
+      ['http_options.port'],
+    );
+  });
+
+  it('may have keys with nothing after them', (t) => {
+    const { config } = loadText(
+      t,
+      `${oneModel}    engine_kwargs:\n    deployment_config:\n      num_replicas:\n    runtime_env:\n      env_vars:\ngateway:\n  listen:\n`,
+    );
+    assert.equal(config.models[0]?.replicas, 1);
+    assert.equal(config.listen.port, 8000);
+  });
+
+  it('may use anchors, aliases and merge keys', (t) => {
+    const { config } = loadText(
+      t,
+      `llm_configs:
+  - &base
+    model_loading_config: {model_id: a}
+    llm_engine: fake
+    engine_kwargs: &options {tokens: 1, seed: 2}
+  - <<: *base
+    model_loading_config: {model_id: b}
+  - <<: [{engine_kwargs: {<<: *options, seed: 3}}, *base]
+    model_loading_config: {model_id: c}
+`,
+    );
+    assert.deepEqual(
+      config.models.map((model) => [model.name, model.engineOptions]),
+      [
+        ['a', { tokens: 1, seed: 2 }],
+        ['b', { tokens: 1, seed: 2 }],
+        ['c', { tokens: 1, seed: 3 }],
+      ],
+    );
+  });
+
+  it('may have a byte order mark, Windows line ends, and nothing but `yaml` in common with a file of that name', (t) => {
+    assert.equal(loadText(t, `\uFEFF${oneModel.replaceAll('\n', '\r\n')}`).config.models.length, 1);
+  });
+
+  it('may keep models in files of their own, whose relative paths start there', (t) => {
+    const { config } = loadFiles(t, {
+      'config.yaml': 'applications: [{args: {llm_configs: [models/a.yaml]}}]\n',
+      'models/a.yaml': 'model_loading_config: {model_id: a, model_source: ./a.gguf}\nllm_engine: fake\n',
+      'models/a.gguf': 'weights',
+    });
+    assert.deepEqual(config.models[0]?.source, { kind: 'path', value: join(dirname(config.file), 'models/a.gguf') });
+  });
+});
+
+describe('a model source', () => {
+  for (const value of ['FOLDER/there.gguf', './there.gguf', '../NAME/there.gguf', '~/there.gguf']) {
+    it(`${value} is a local file`, (t) => {
+      const { found, path } = source(t, value);
+      assert.deepEqual(found, { kind: 'path', value: path });
+    });
+  }
+  for (const value of ['org/model', 'org/model:Q4_K_M', '.hidden', '~someone/x']) {
+    it(`${value} is left to the engine`, (t) => assert.deepEqual(source(t, value).found, { kind: 'reference', value }));
+  }
+  it('that could be meant as a local file is pointed out', (t) => {
+    const { found, warnings } = source(t, 'there.gguf');
+    assert.deepEqual(found, { kind: 'reference', value: 'there.gguf' });
+    assert.match(warnings[0]?.message ?? '', /write "\.\/there\.gguf"/);
+  });
+});
+
+describe('what depends on the machine', () => {
+  for (const [cores, workers] of [
+    [1, 1],
+    [2, 1],
+    [3, 1],
+    [8, 4],
+    [64, 8],
+  ] as const) {
+    it(`${cores} cores make ${workers} workers`, (t) => assert.equal(loadText(t, oneModel, { cores }).config.workers, workers));
+  }
+  for (const [xdg, stateDir] of [
+    ['/var/state', '/var/state/roundhouse'],
+    ['relative', '/home/someone/.local/state/roundhouse'],
+    ['', '/home/someone/.local/state/roundhouse'],
+  ] as const) {
+    it(`XDG_STATE_HOME=${xdg} means ${stateDir}`, (t) =>
+      assert.equal(loadText(t, oneModel, { env: { XDG_STATE_HOME: xdg } }).config.stateDir, stateDir));
+  }
+  for (const [written, command] of [
+    ['llama-server', 'llama-server'],
+    ['/opt/x y', '/opt/x y'],
+    ['~/x', '/home/someone/x'],
+  ] as const) {
+    it(`the command ${written} is ${command}`, (t) => {
+      const { config } = loadText(t, `${oneModel}gateway: {engines: {fake: {command: ${written}}}}\n`);
+      assert.deepEqual(config.engineCommands.get('fake'), [command]);
+    });
+  }
+  it('a relative command with a slash starts at the config file', (t) => {
+    const { config } = loadText(t, `${oneModel}gateway: {engines: {fake: {command: bin/x}}}\n`);
+    assert.deepEqual(config.engineCommands.get('fake'), [join(dirname(config.file), 'bin/x')]);
+  });
+});
+
+describe('environment variables in a config', () => {
+  const env = { N: '2', TRUE: 'true', TOKEN: '12345', EMPTY: '', EVIL: 'x}: [*a, !!y', NESTED: '${TOKEN}' };
+  it('are read as the number that a setting wants', (t) => {
+    const { config } = loadText(
+      t,
+      `${oneModel}    deployment_config: {num_replicas: "\${N}", max_ongoing_requests: "1\${N}"}\ngateway:\n  workers: \${N}\n  listen: {port: "\${EMPTY:-81}"}\n`,
+      { env },
+    );
+    assert.deepEqual([config.models[0]?.replicas, config.models[0]?.maxOngoing, config.workers, config.listen.port], [2, 12, 2, 81]);
+  });
+  it('stay text where text is wanted, whatever they spell', (t) => {
+    const { config } = loadText(
+      t,
+      `llm_configs:\n  - model_loading_config:\n      model_id: \${TOKEN}\n    llm_engine: fake\n    runtime_env:\n      env_vars:\n        A: \${TOKEN}\n        B: \${TRUE}\n`,
+      { env },
+    );
+    assert.equal(config.models[0]?.name, '12345');
+    assert.deepEqual(config.models[0]?.env, { A: '12345', B: 'true' });
+  });
+  it('are what they spell below engine_kwargs, unless quoted', (t) => {
+    const { config } = loadText(
+      t,
+      `${oneModel}    engine_kwargs:\n      tokens: \${N}\n      ignore_close: \${TRUE}\n      text: "\${TOKEN}"\n`,
+      { env },
+    );
+    assert.deepEqual(config.models[0]?.engineOptions, { tokens: 2, ignore_close: true, text: '12345' });
+  });
+  it('beside other text stay text below engine_kwargs', (t) => {
+    const { config } = loadText(t, `${oneModel}    engine_kwargs:\n      text: 1\${N}\n`, { env });
+    assert.deepEqual(config.models[0]?.engineOptions, { text: '12' });
+  });
+  it('are never read as YAML and never filled in twice', (t) => {
+    const { config } = loadText(
+      t,
+      `${oneModel}    runtime_env: {env_vars: {A: "\${EVIL}", B: "\${NESTED}", C: "$\${TOKEN}", D: "a \${N} b \${N}"}}\n`,
+      { env },
+    );
+    assert.deepEqual(config.models[0]?.env, { A: 'x}: [*a, !!y', B: '${TOKEN}', C: '${TOKEN}', D: 'a 2 b 2' });
+  });
+});
+
+describe('warnings', () => {
+  it('name what Ray has and this version does not, with its place', (t) => {
+    const { warnings } = loadText(
+      t,
+      `proxy_location: EveryNode
+llm_configs:
+  - model_loading_config: {model_id: m, tokenizer_source: x}
+    llm_engine: fake
+    accelerator_type: L4
+    lora_config: {dynamic_lora_loading_path: "s3://x"}
+    deployment_config:
+      ray_actor_options: {num_cpus: 1}
+      autoscaling_config: {min_replicas: 2, max_replicas: 4}
+    runtime_env: {pip: [x]}
+`,
+    );
+    assert.deepEqual(
+      warnings.map(({ line, column, path, message }) => [`${line}:${column}`, path, message.slice(0, 24)]),
+      [
+        ['1:1', 'proxy_location', 'accepted, no effect here'],
+        ['3:41', 'llm_configs[0].model_loading_config.tokenizer_source', 'accepted, no effect yet:'],
+        ['5:5', 'llm_configs[0].accelerator_type', 'accepted, no effect yet:'],
+        ['6:5', 'llm_configs[0].lora_config', 'accepted, no effect yet:'],
+        ['8:7', 'llm_configs[0].deployment_config.ray_actor_options', 'accepted, no effect here'],
+        ['9:7', 'llm_configs[0].deployment_config.autoscaling_config', 'accepted, no effect yet:'],
+        ['10:19', 'llm_configs[0].runtime_env.pip', 'accepted, no effect here'],
+      ],
+    );
+  });
+  it('say how many replicas run in place of autoscaling', (t) => {
+    const replicas = (deployment: string): number | undefined =>
+      loadText(t, `${oneModel}    deployment_config: ${deployment}\n`).config.models[0]?.replicas;
+    assert.equal(replicas('{num_replicas: auto}'), 1);
+    assert.equal(replicas('{autoscaling_config: {min_replicas: 0, max_replicas: 4}}'), 1);
+    assert.equal(replicas('{autoscaling_config: {min_replicas: 2, max_replicas: 4}}'), 2);
+    assert.equal(replicas('{num_replicas: auto, autoscaling_config: {min_replicas: 1, initial_replicas: 3}}'), 3);
+  });
+  it('point out words that YAML 1.1 takes for a boolean', (t) => {
+    const { config, warnings } = loadText(t, `${oneModel}    engine_kwargs: {text: on}\n`);
+    assert.deepEqual(config.models[0]?.engineOptions, { text: 'on' });
+    assert.deepEqual(
+      warnings.map(({ line, column, message }) => [line, column, message.slice(0, 10)]),
+      [[4, 21, 'on is text']],
+    );
+    assert.deepEqual(loadText(t, `${oneModel}    engine_kwargs: {text: "on"}\n`).warnings, []);
+  });
+});
