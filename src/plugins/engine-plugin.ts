@@ -1,0 +1,139 @@
+import type { z } from 'zod';
+import { GatewayError } from '../core/errors.ts';
+import type { NormalizedRequest } from '../core/request.ts';
+
+/** What the worker sends to the engine. */
+export interface EngineRequest {
+  readonly path: string;
+  /** The client's own bytes where the engine takes them as they came. */
+  readonly body: Uint8Array;
+}
+
+/** An engine's error reply, read; the gateway writes OpenAI's object from it. */
+export interface EngineError {
+  readonly message: string;
+  /** OpenAI `error.type`, where the engine gave a usable one. */
+  readonly type?: string;
+  /** A string, as OpenAI's are; engines send integers. */
+  readonly code?: string;
+  readonly param?: string;
+  /** The status the client should see, where the engine's is wrong. */
+  readonly status?: number;
+}
+
+/** Runs in the workers and keeps no state. */
+export interface Dialect {
+  toEngine(request: NormalizedRequest): EngineRequest;
+  /** Reads an error reply (status ≥ 400) of this engine. `body` is at most 64 KB of text; not always JSON. */
+  readError(status: number, body: string): EngineError;
+}
+
+export interface Launch {
+  /** A local file or directory, or a reference that the engine resolves itself (a Hugging Face id). */
+  readonly model: { readonly kind: 'path' | 'reference'; readonly value: string };
+  /** The id under which the engine must serve the model. */
+  readonly servedName: string;
+  readonly port: number;
+  /** Random; passed to the engine by environment, never on the command line. */
+  readonly apiKey: string;
+  /** Seconds the engine may take to finish requests after SIGTERM. */
+  readonly stopGraceS: number;
+}
+
+/** Never put through a shell. */
+export interface CommandLine {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Probe {
+  readonly path: string;
+  readonly timeoutMs: number;
+}
+
+/** What one line of an engine's log tells. */
+export type LogSign =
+  | { readonly kind: 'phase'; readonly phase: string }
+  /** Why a start failed. `permanent`: trying again without a change cannot help. */
+  | { readonly kind: 'cause'; readonly cause: string; readonly remedy: string; readonly permanent: boolean };
+
+export interface EngineMetrics {
+  readonly running: number | undefined;
+  readonly waiting: number | undefined;
+  /** Only grows while the engine works. */
+  readonly generatedTokens: number | undefined;
+}
+
+export interface Engine {
+  /** Executable looked up on PATH unless `gateway.engines.<name>.command` gives another. */
+  readonly executable: string;
+  /** What to tell a user who does not have the executable. */
+  readonly install: string;
+  command(launch: Launch): CommandLine;
+  /** Requests a replica really works on at once. */
+  readonly concurrency: number;
+  readonly probes: {
+    /** 200 once the engine serves. */
+    readonly readiness: Probe;
+    readonly liveness: Probe;
+    /** Authenticated; `readServedModels` of its body must contain the served name, or something else answers on our port. */
+    readonly identity: Probe;
+  };
+  readServedModels(body: unknown): readonly string[];
+  readonly metricsPath: string;
+  /** The engine's Prometheus page → our gauges; unknown series are ignored. */
+  readMetrics(page: string): EngineMetrics;
+  /** One line of the log; undefined where it tells nothing. */
+  readLog(line: string): LogSign | undefined;
+  readonly stopping: {
+    /** Milliseconds from SIGTERM to SIGKILL of the process group. */
+    readonly graceMs: number;
+  };
+}
+
+export interface EnginePlugin {
+  /** As written in `llm_engine`, in lower case. */
+  readonly name: string;
+  readonly dialect: Dialect;
+  /** @throws EngineOptionError naming each option at fault. */
+  configure(options: Readonly<Record<string, unknown>>): Engine;
+}
+
+export interface OptionProblem {
+  /** Path below `engine_kwargs`. */
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** `config_invalid`, with the place of each problem so that the config loader can give line and column. */
+export class EngineOptionError extends GatewayError {
+  readonly problems: readonly OptionProblem[];
+  constructor(engine: string, problems: readonly OptionProblem[]) {
+    super(
+      'config_invalid',
+      problems.map((problem) => `engine_kwargs.${problem.path.join('.')}: ${problem.message}`).join('; ') || `${engine}: invalid options`,
+    );
+    this.problems = problems;
+  }
+}
+
+/** Keeps an engine's option type inside its folder: the rest of the program sees only `Engine`. */
+export function defineEngine<S extends z.ZodType>(
+  name: string,
+  dialect: Dialect,
+  schema: S,
+  build: (options: z.infer<S>) => Engine,
+): EnginePlugin {
+  return {
+    name,
+    dialect,
+    configure(options) {
+      const parsed = schema.safeParse(options);
+      if (parsed.success) return build(parsed.data);
+      throw new EngineOptionError(
+        name,
+        parsed.error.issues.map((issue) => ({ path: issue.path.filter((part) => typeof part !== 'symbol'), message: issue.message })),
+      );
+    },
+  };
+}

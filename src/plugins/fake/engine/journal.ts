@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+
+const kept = 64;
+
+/** A generation request as it arrived. */
+export interface SeenRequest {
+  readonly path: string;
+  /** Of the body's bytes, in hex. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** Counts of everything since the start, and the last requests. */
+export class Journal {
+  requests = 0;
+  completed = 0;
+  /** Generations that ended because the client left. */
+  aborted = 0;
+  tokens = 0;
+  probes = 0;
+  #seen: SeenRequest[] = [];
+
+  saw(request: IncomingMessage, path: string, body: Buffer): void {
+    this.requests += 1;
+    const sha256 = createHash('sha256').update(body).digest('hex');
+    this.#seen = [...this.#seen.slice(1 - kept), { path, sha256, sizeBytes: body.length, headers: request.headers }];
+  }
+
+  /** The last 64, oldest first. */
+  get seen(): readonly SeenRequest[] {
+    return this.#seen;
+  }
+}

@@ -1,0 +1,32 @@
+import type { Engine, EnginePlugin } from '../engine-plugin.ts';
+import { defineEngine } from '../engine-plugin.ts';
+import { readModelIds } from '../served-models.ts';
+import { command } from './command.ts';
+import { dialect } from './dialect.ts';
+import { readLog } from './log.ts';
+import { readMetrics } from './metrics.ts';
+import { options } from './options.ts';
+import { settings } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+/** A real process without a model, for tests and for trying a config without a GPU. */
+export const fake: EnginePlugin = defineEngine('fake', dialect, options, build);
+
+function build(given: Partial<Settings>): Engine {
+  return {
+    executable: process.execPath,
+    install: 'The fake engine is part of this package and runs on its own Node.',
+    command: (launch) => command(given, launch),
+    concurrency: given.max_num_seqs ?? settings.max_num_seqs.fallback,
+    probes: {
+      readiness: { path: '/health', timeoutMs: 5000 },
+      liveness: { path: '/health', timeoutMs: 10_000 },
+      identity: { path: '/v1/models', timeoutMs: 5000 },
+    },
+    readServedModels: readModelIds,
+    metricsPath: '/metrics',
+    readMetrics,
+    readLog,
+    stopping: { graceMs: 5000 },
+  };
+}

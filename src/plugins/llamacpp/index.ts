@@ -1,0 +1,35 @@
+import type { Engine, EnginePlugin } from '../engine-plugin.ts';
+import { defineEngine } from '../engine-plugin.ts';
+import { readModelIds } from '../served-models.ts';
+import { command } from './command.ts';
+import { dialect } from './dialect.ts';
+import { readLog } from './log.ts';
+import { readMetrics } from './metrics.ts';
+import { options } from './options.ts';
+import type { LlamaOptions } from './options.ts';
+
+/** llama.cpp's server: GGUF models on CPU or GPU, one process a replica. */
+export const llamacpp: EnginePlugin = defineEngine('llamacpp', dialect, options, build);
+
+function build(given: LlamaOptions): Engine {
+  return {
+    executable: 'llama-server',
+    install:
+      'Install llama.cpp (apt install llama.cpp on Debian testing or newer, brew install llama.cpp, or a release of ggml-org/llama.cpp), or name the executable in gateway.engines.llamacpp.command.',
+    command: (launch) => command(given, launch),
+    concurrency: given.parallel,
+    probes: {
+      // 503 `Loading model` until the model is there.
+      readiness: { path: '/health', timeoutMs: 5000 },
+      // Answered by the HTTP threads, which share busy cores with the generation.
+      liveness: { path: '/health', timeoutMs: 10_000 },
+      identity: { path: '/v1/models', timeoutMs: 5000 },
+    },
+    readServedModels: readModelIds,
+    metricsPath: '/metrics',
+    readMetrics,
+    readLog,
+    // A request whose client stays connected holds it for ever after SIGTERM; the gateway cuts its sockets before.
+    stopping: { graceMs: 5000 },
+  };
+}

@@ -1,0 +1,17 @@
+import type { LogSign } from './engine-plugin.ts';
+
+/** A line of an engine's log that tells something. `$1` in a cause stands for the pattern's first group. */
+export interface LogPattern {
+  readonly pattern: RegExp;
+  readonly sign: LogSign;
+}
+
+/** The sign of the first pattern that the line matches. */
+export function firstSign(patterns: readonly LogPattern[], line: string): LogSign | undefined {
+  for (const { pattern, sign } of patterns) {
+    const match = pattern.exec(line);
+    if (match === null) continue;
+    return sign.kind === 'cause' ? { ...sign, cause: sign.cause.replace('$1', () => match[1] ?? '') } : sign;
+  }
+  return undefined;
+}

@@ -1,0 +1,12 @@
+const sample = /^([a-zA-Z_:][\w:]*)(?:\{.*\})?\s+(\S+)/u;
+
+/** Value of each series by exact name, summed over its label sets. Comments and what is not a number are left out. */
+export function readSeries(page: string): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const line of page.split('\n')) {
+    const [, name, text] = sample.exec(line) ?? [];
+    const value = Number(text);
+    if (name !== undefined && Number.isFinite(value)) sums.set(name, (sums.get(name) ?? 0) + value);
+  }
+  return sums;
+}

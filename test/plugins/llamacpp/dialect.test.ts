@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EngineError } from '../../../src/plugins/engine-plugin.ts';
+import { llamacpp } from '../../../src/plugins/llamacpp/index.ts';
+import { requestOf } from '../../support/request.ts';
+
+const { dialect } = llamacpp;
+
+test('requests go on as they came', () => {
+  const request = requestOf('completions', '{"model": "x",  "prompt": "y"}');
+  assert.deepEqual(dialect.toEngine(request), { path: '/v1/completions', body: request.raw });
+  assert.equal(dialect.toEngine(requestOf('chat', '{}')).path, '/v1/chat/completions');
+});
+
+const mistake = { type: 'invalid_request_error' } as const;
+
+/** Bodies as llama-server 0.7.0 (build 11669) sent them. */
+const replies: readonly (readonly [number, string, EngineError])[] = [
+  [
+    500,
+    `{"error":{"code":500,"message":"Failed to parse messages: Missing 'role' in message: {}","type":"server_error"}}`,
+    { ...mistake, message: "Failed to parse messages: Missing 'role' in message: {}", param: 'messages', status: 400 },
+  ],
+  [
+    500,
+    `{"error":{"code":500,"message":"Failed to parse tools: Missing tool type: {}","type":"server_error"}}`,
+    { ...mistake, message: 'Failed to parse tools: Missing tool type: {}', param: 'tools', status: 400 },
+  ],
+  [
+    500,
+    `{"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected, you may need to provide the mmproj","type":"server_error"}}`,
+    {
+      ...mistake,
+      message: 'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
+      status: 400,
+    },
+  ],
+  [
+    500,
+    `{"error":{"code":500,"message":"Cannot use both json_schema and grammar","type":"server_error"}}`,
+    { ...mistake, message: 'Cannot use both json_schema and grammar', status: 400 },
+  ],
+  [
+    400,
+    `{"error":{"code":400,"message":"Field 'temperature': [json.exception.type_error.302] type must be number, but is string","type":"invalid_request_error"}}`,
+    {
+      ...mistake,
+      message: "Field 'temperature': [json.exception.type_error.302] type must be number, but is string",
+      param: 'temperature',
+    },
+  ],
+  [
+    400,
+    `{"error":{"code":400,"message":"'messages' is required","type":"invalid_request_error"}}`,
+    { ...mistake, message: "'messages' is required", param: 'messages' },
+  ],
+  [
+    400,
+    `{"error":{"code":400,"message":"Expected 'messages' to be an array","type":"invalid_request_error"}}`,
+    { ...mistake, message: "Expected 'messages' to be an array", param: 'messages' },
+  ],
+  [
+    400,
+    `{"error":{"code":400,"message":"[json.exception.out_of_range.403] key 'prompt' not found","type":"invalid_request_error"}}`,
+    { ...mistake, message: "[json.exception.out_of_range.403] key 'prompt' not found", param: 'prompt' },
+  ],
+  [
+    400,
+    `{"error":{"code":400,"message":"request (2031 tokens) exceeds the available context size (256 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":2031,"n_ctx":256}}`,
+    {
+      ...mistake,
+      message: 'request (2031 tokens) exceeds the available context size (256 tokens), try increasing it',
+      code: 'context_length_exceeded',
+    },
+  ],
+  [
+    401,
+    `{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}`,
+    { message: "The engine refused the gateway's key: Invalid API Key", type: 'server_error', status: 502 },
+  ],
+  [404, `{"error":{"message":"File Not Found","type":"not_found_error","code":404}}`, { ...mistake, message: 'File Not Found' }],
+  [
+    501,
+    `{"error":{"code":501,"message":"This server does not support embeddings. Start it with \`--embeddings\`","type":"not_supported_error"}}`,
+    { type: 'server_error', message: 'This server does not support embeddings. Start it with `--embeddings`' },
+  ],
+  [503, `{"error":{"message":"Loading model","type":"unavailable_error","code":503}}`, { type: 'server_error', message: 'Loading model' }],
+  [500, '{"error":{"code":500,"message":"Compute error.","type":"server_error"}}', { type: 'server_error', message: 'Compute error.' }],
+  [500, '', { type: 'server_error', message: 'The engine answered 500 without a reason.' }],
+  [502, '<h1>oops</h1>', { type: 'server_error', message: 'The engine answered 502: oops' }],
+];
+for (const [status, body, expected] of replies) {
+  test(`${status} ${body.slice(0, 90)}`, () => assert.deepEqual(dialect.readError(status, body), expected));
+}

@@ -1,0 +1,15 @@
+import { modelName } from '../../src/core/ids.ts';
+import type { NormalizedRequest, Operation } from '../../src/core/request.ts';
+
+/** A request past the edge, with `text` for its body. */
+export function requestOf(operation: Operation, text: string): NormalizedRequest {
+  const parsed = JSON.parse(text) as Record<string, unknown>;
+  return {
+    operation,
+    model: modelName('public/id'),
+    requestedModel: 'public/id',
+    stream: parsed['stream'] === true,
+    raw: Buffer.from(text),
+    body: () => parsed,
+  };
+}
