@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { extname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import type { LoadBoard } from '../core/board.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
+import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
+import type { RoutingTable } from '../core/table.ts';
+import type { WorkerStart } from './worker.ts';
+
+export interface DataPlaneOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The board's rows; more than one only where `canSharePort`. */
+  readonly workers: number;
+  readonly settings: GatewaySettings;
+  readonly board: LoadBoard;
+  readonly log: Logger;
+  readonly workerLog: WorkerStart['log'];
+  /** Called when every worker may have applied a newer table. */
+  onApplied(): void;
+}
+
+/** Whether several sockets of one process may listen on one port here, with the kernel spreading connections over them. */
+export const canSharePort = process.platform === 'linux' || process.platform === 'freebsd';
+
+/** Longest wait for a worker's counters: a scrape must not hang on a busy thread. */
+const scrapeTimeoutMs = 2000;
+/** Pause before a worker that died is replaced: one that dies at once must not take a core. */
+const respawnDelayMs = 250;
+
+interface WorkerSeat {
+  readonly index: number;
+  thread: Worker;
+  applied: number;
+  drained: boolean;
+}
+
+/** The control plane's end of the data plane: starts the worker threads, gives them tables, adds up what they say. */
+export class DataPlane {
+  readonly #options: DataPlaneOptions;
+  readonly #seats: WorkerSeat[] = [];
+  readonly #scrapes = new Map<number, (metrics: unknown) => void>();
+  #table: RoutingTable | undefined;
+  #port = 0;
+  #draining = false;
+  #lastScrape = 0;
+
+  private constructor(options: DataPlaneOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when every worker listens. @throws GatewayError `port_in_use` */
+  static async start(options: DataPlaneOptions): Promise<DataPlane> {
+    const plane = new DataPlane(options);
+    if (options.port !== 0) await proveFree(options.host, options.port);
+    plane.#port = options.port;
+    try {
+      for (let index = 0; index < options.workers; index += 1) {
+        // One after the other: with port 0 the first one finds the port that the others share.
+        const { thread, port } = await plane.#spawn(index);
+        plane.#port = port;
+        const seat = { index, thread, applied: 0, drained: false };
+        plane.#seats.push(seat);
+        plane.#watch(seat);
+      }
+    } catch (error) {
+      await plane.terminate();
+      throw error;
+    }
+    return plane;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  publish(table: RoutingTable): void {
+    this.#table = table;
+    this.#broadcast({ kind: 'table', table });
+  }
+
+  /** The lowest version that every live worker routes by. */
+  appliedVersion(): number {
+    return Math.min(...this.#seats.map((seat) => seat.applied));
+  }
+
+  /** prom-client's JSON of each worker that answered in time. */
+  async scrape(): Promise<readonly unknown[]> {
+    return Promise.all(this.#seats.map((seat) => this.#scrapeOne(seat)));
+  }
+
+  #scrapeOne(seat: WorkerSeat): Promise<unknown> {
+    this.#lastScrape += 1;
+    const id = this.#lastScrape;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const timer = setTimeout(() => {
+      this.#options.log.warn({ worker: seat.index }, 'a worker did not answer a scrape in time');
+      resolve([]);
+    }, scrapeTimeoutMs);
+    this.#scrapes.set(id, resolve);
+    seat.thread.postMessage({ kind: 'scrape', id } satisfies ToWorker);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#scrapes.delete(id);
+    });
+  }
+
+  /** Stops accepting, lets requests end within `graceMs`, ends the rest with an error. Resolves when all workers are done. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    const ended = this.#seats.map((seat) => (seat.drained ? Promise.resolve() : once(seat.thread, 'exit')));
+    this.#broadcast({ kind: 'drain', graceMs });
+    await Promise.all(ended);
+  }
+
+  /** Ends all workers at once, whatever they do. */
+  async terminate(): Promise<void> {
+    this.#draining = true;
+    await Promise.all(this.#seats.map((seat) => seat.thread.terminate()));
+  }
+
+  #broadcast(message: ToWorker): void {
+    for (const seat of this.#seats) seat.thread.postMessage(message);
+  }
+
+  async #spawn(index: number): Promise<{ thread: Worker; port: number }> {
+    const { host, settings, board, workers, workerLog } = this.#options;
+    const workerData: WorkerStart = {
+      index,
+      workers,
+      slots: board.slots,
+      board: board.buffer,
+      host,
+      port: this.#port,
+      reusePort: workers > 1,
+      settings,
+      log: workerLog,
+    };
+    const thread = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData, name: `worker ${index}` });
+    const [first] = (await once(thread, 'message')) as [ToControl];
+    if (first.kind === 'listening') return { thread, port: first.port };
+    await thread.terminate();
+    throw first.kind === 'fatal'
+      ? new GatewayError(first.code, first.message)
+      : new GatewayError('internal_error', `worker ${index} began with '${first.kind}'`);
+  }
+
+  #watch(seat: WorkerSeat): void {
+    const { log } = this.#options;
+    seat.thread.on('message', (message: ToControl) => this.#receive(seat, message));
+    seat.thread.on('error', (error) => log.fatal({ err: error, worker: seat.index }, 'a worker thread failed'));
+    seat.thread.on('exit', () => {
+      seat.drained = true;
+      if (!this.#draining) void this.#replace(seat);
+    });
+  }
+
+  /** A worker that died took its requests with it; its counters are forgotten and another takes its seat. */
+  async #replace(seat: WorkerSeat): Promise<void> {
+    const { board, log } = this.#options;
+    board.clearWorker(seat.index);
+    await sleep(respawnDelayMs);
+    if (this.#draining) return;
+    try {
+      const { thread } = await this.#spawn(seat.index);
+      seat.thread = thread;
+      seat.drained = false;
+      this.#watch(seat);
+      if (this.#draining) await thread.terminate();
+      else if (this.#table !== undefined) thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);
+    } catch (error) {
+      log.fatal({ err: error, worker: seat.index }, 'a worker thread could not be replaced; trying again');
+      void this.#replace(seat);
+    }
+  }
+
+  #receive(seat: WorkerSeat, message: ToControl): void {
+    switch (message.kind) {
+      case 'applied':
+        seat.applied = message.version;
+        this.#options.onApplied();
+        return;
+      case 'metrics':
+        this.#scrapes.get(message.id)?.(message.metrics);
+        return;
+      case 'fatal':
+        this.#options.log.fatal({ worker: seat.index, code: message.code }, message.message);
+        return;
+      case 'listening':
+      case 'drained':
+        return;
+    }
+  }
+}
+
+/** Binds the port for a moment without sharing it: the workers' sockets share theirs, and would join a stranger's. */
+async function proveFree(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen({ host, port, exclusive: true });
+    await once(probe, 'listening');
+  } catch (error) {
+    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const message = inUse
+      ? `${host}:${port} is in use by another process; stop it or set another port (gateway.listen.port).`
+      : `Cannot listen on ${host}:${port}: ${messageOf(error)}.`;
+    throw new GatewayError('port_in_use', message, { cause: error });
+  }
+  const closed = once(probe, 'close');
+  probe.close();
+  await closed;
+}

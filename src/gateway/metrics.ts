@@ -1,0 +1,66 @@
+import { Counter, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../core/errors.ts';
+import type { ModelName } from '../core/ids.ts';
+import type { Operation } from '../core/request.ts';
+import type { Outcome } from './exchange.ts';
+
+const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+/** What one worker counts. The control plane adds up the workers' answers. */
+export class GatewayMetrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Counter({
+    name: 'roundhouse_requests_total',
+    help: 'Requests ended, by how: ok, engine_error (the engine refused), client_closed, or an error code. status is the HTTP status sent; 499: the client left.',
+    labelNames: ['model', 'operation', 'status', 'outcome'],
+    registers: [this.#registry],
+  });
+  readonly #rejected = new Counter({
+    name: 'roundhouse_rejected_requests_total',
+    help: 'Requests answered with an error before they were routed, by error code.',
+    labelNames: ['code'],
+    registers: [this.#registry],
+  });
+  readonly #retries = new Counter({
+    name: 'roundhouse_retries_total',
+    help: 'Requests sent again because a replica failed before the first byte.',
+    labelNames: ['model'],
+    registers: [this.#registry],
+  });
+  readonly #duration = new Histogram({
+    name: 'roundhouse_request_duration_seconds',
+    help: 'Time from acceptance to the last byte.',
+    labelNames: ['model'],
+    buckets: latencyBuckets,
+    registers: [this.#registry],
+  });
+  readonly #firstByte = new Histogram({
+    name: 'roundhouse_time_to_first_token_seconds',
+    help: 'Time from acceptance to the first byte of the reply (of a stream: its first event).',
+    labelNames: ['model'],
+    buckets: latencyBuckets,
+    registers: [this.#registry],
+  });
+
+  finished(model: ModelName, operation: Operation, status: number, outcome: Outcome, durationMs: number): void {
+    this.#requests.inc({ model, operation, status, outcome });
+    this.#duration.observe({ model }, durationMs / 1000);
+  }
+
+  firstByte(model: ModelName, afterMs: number): void {
+    this.#firstByte.observe({ model }, afterMs / 1000);
+  }
+
+  retried(model: ModelName): void {
+    this.#retries.inc({ model });
+  }
+
+  rejected(code: ErrorCode): void {
+    this.#rejected.inc({ code });
+  }
+
+  /** For prom-client's `AggregatorRegistry.aggregate`. */
+  snapshot(): Promise<unknown> {
+    return this.#registry.getMetricsAsJSON();
+  }
+}

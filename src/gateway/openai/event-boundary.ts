@@ -1,0 +1,52 @@
+const lf = 0x0a;
+const cr = 0x0d;
+const doneText = 'data: [DONE]';
+
+/** Longest event held back while its end has not arrived. */
+export const maxEventBytes = 8 * 1024 * 1024;
+
+/** The place after the last complete event in `bytes`: behind its blank line; 0 when there is none. */
+export function endOfLastEvent(bytes: Buffer): number {
+  let at = bytes.length;
+  while (at >= 2) {
+    const newline = bytes.lastIndexOf(lf, at - 1);
+    if (newline < 1) return 0;
+    const before = bytes[newline - 1];
+    if (before === lf || (before === cr && newline >= 2 && bytes[newline - 2] === lf)) return newline + 1;
+    at = newline;
+  }
+  return 0;
+}
+
+function endsWithDone(events: Buffer): boolean {
+  let end = events.length;
+  while (end > 0 && (events[end - 1] === lf || events[end - 1] === cr)) end -= 1;
+  const start = end - doneText.length;
+  return start >= 0 && events[end - 1] === 0x5d && events.toString('latin1', start, end) === doneText;
+}
+
+/**
+ * Cuts a stream of server-sent events where an event ends, without changing a byte: a stream that breaks off in the
+ * middle of an event then never leaves half of one with the client.
+ */
+export class EventBoundary {
+  #held: Buffer | undefined;
+  /** Whether the last event given out was `data: [DONE]`. */
+  done = false;
+
+  /** The bytes that may go to the client now; undefined while no event is complete. @throws RangeError above `maxEventBytes`. */
+  push(chunk: Buffer): Buffer | undefined {
+    if (chunk.length === 0) return undefined;
+    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    const end = endOfLastEvent(bytes);
+    if (end === bytes.length) this.#held = undefined;
+    else {
+      this.#held = end === 0 ? bytes : bytes.subarray(end);
+      if (this.#held.length > maxEventBytes) throw new RangeError(`an event of more than ${maxEventBytes} bytes`);
+      if (end === 0) return undefined;
+    }
+    const events = end === bytes.length ? bytes : bytes.subarray(0, end);
+    this.done = endsWithDone(events);
+    return events;
+  }
+}

@@ -1,0 +1,265 @@
+import { GatewayError } from '../../core/errors.ts';
+import { nativeEnd } from './native-skip.ts';
+
+export type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
+
+/** A top-level member of a JSON object: what it is and where its value's bytes stand. */
+export interface Field {
+  readonly kind: JsonKind;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Deepest nesting of a request body; engines and JSON.stringify fail far above it. */
+export const maxDepth = 64;
+
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+
+/** 1 for bytes that may stand in a string as they are, and neither end it nor begin an escape. */
+const plain = new Uint8Array(256).fill(1);
+plain.fill(0, 0, 0x20);
+plain[quote] = 0;
+plain[backslash] = 0;
+
+const escapes: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
+
+const kindByFirstByte: readonly (JsonKind | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte);
+  if (char === '"') return 'string';
+  if (char === '{') return 'object';
+  if (char === '[') return 'array';
+  if (char === 't' || char === 'f') return 'boolean';
+  if (char === 'n') return 'null';
+  return /[-0-9]/.test(char) ? 'number' : undefined;
+});
+
+function fail(at: number, expected: string): never {
+  throw new GatewayError('request_invalid', `The body is not valid JSON: expected ${expected} at byte ${at}.`);
+}
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
+
+function skipSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    const byte = bytes[at];
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+    at += 1;
+  }
+}
+
+/** Bytes of a string looked at one by one before a native search: for fewer a call costs more than the loop. */
+const nearBytes = 32;
+
+/**
+ * What was found ahead in the body, so that its strings need not be looked at byte by byte. `close` and `escape`: the first quote
+ * and backslash not before the last place they were searched from. Set by `scanObject`, for one synchronous call.
+ */
+const ahead = { surveyed: false, control: false, escape: -1, close: -1 };
+
+/** `from`: the byte after the opening quote. Returns the place after the closing one. */
+function skipString(bytes: Buffer, from: number): number {
+  const end = bytes.length;
+  let at = from;
+  for (;;) {
+    let near = Math.min(at + nearBytes, end);
+    while (at < near) {
+      const byte = bytes[at] as number;
+      if (plain[byte] === 1) at += 1;
+      else if (byte === quote) return at + 1;
+      else if (byte === backslash) {
+        // Escapes stand close together: stay in the loop after one.
+        at = skipEscape(bytes, at + 1);
+        near = Math.min(at + nearBytes, end);
+      } else fail(at, 'no raw control character inside a string');
+    }
+    const next = nextSpecial(bytes, at);
+    if (ahead.control) refuseControl(bytes, at, next);
+    if (bytes[next] === quote) return next + 1;
+    at = skipEscape(bytes, next + 1);
+  }
+}
+
+/** The first quote or backslash from `at` on. */
+function nextSpecial(bytes: Buffer, at: number): number {
+  if (!ahead.surveyed) {
+    ahead.surveyed = true;
+    ahead.control = mayHaveControl(bytes);
+    ahead.escape = bytes.indexOf(backslash, at);
+    ahead.close = -1;
+  }
+  if (ahead.close < at) ahead.close = bytes.indexOf(quote, at);
+  if (ahead.close === -1) fail(bytes.length, "a string's closing quote");
+  if (ahead.escape !== -1 && ahead.escape < at) ahead.escape = bytes.indexOf(backslash, at);
+  return ahead.escape === -1 ? ahead.close : Math.min(ahead.close, ahead.escape);
+}
+
+/** @throws GatewayError where a byte below 0x20 stands between `from` and `to`. */
+function refuseControl(bytes: Buffer, from: number, to: number): void {
+  for (let at = from; at < to; at += 1) {
+    if ((bytes[at] as number) < 0x20) fail(at, 'no raw control character inside a string');
+  }
+}
+
+/** Whether any byte may be below 0x20; compact JSON has none. Looks at a word at a time. */
+function mayHaveControl(bytes: Buffer): boolean {
+  if ((bytes.byteOffset & 3) !== 0) return true;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let seen = 0;
+  // A byte below 0x20 leaves the top bit of its place set after this subtraction; a borrow from its neighbour may too, which only costs the slow way.
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] as number;
+    seen |= (word - 0x20202020) & ~word;
+  }
+  for (let at = words.length * 4; at < bytes.length; at += 1) if ((bytes[at] as number) < 0x20) return true;
+  return (seen & 0x80808080) !== 0;
+}
+
+function skipEscape(bytes: Buffer, at: number): number {
+  const byte = bytes[at];
+  if (byte !== undefined && escapes.has(byte)) return at + 1;
+  if (byte !== 0x75) fail(at, 'an escape such as \\n or \\u0041');
+  for (let digit = at + 1; digit < at + 5; digit += 1) {
+    const hex = bytes[digit] ?? 0;
+    if (!isDigit(hex) && !(hex >= 0x41 && hex <= 0x46) && !(hex >= 0x61 && hex <= 0x66)) fail(digit, 'four hexadecimal digits after \\u');
+  }
+  return at + 5;
+}
+
+function skipDigits(bytes: Buffer, from: number): number {
+  let at = from;
+  while (isDigit(bytes[at])) at += 1;
+  if (at === from) fail(at, 'a digit');
+  return at;
+}
+
+function skipNumber(bytes: Buffer, from: number): number {
+  let at = bytes[from] === 0x2d ? from + 1 : from;
+  at = bytes[at] === 0x30 ? at + 1 : skipDigits(bytes, at);
+  if (bytes[at] === 0x2e) at = skipDigits(bytes, at + 1);
+  if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+    const sign = bytes[at + 1];
+    at = skipDigits(bytes, sign === 0x2b || sign === 0x2d ? at + 2 : at + 1);
+  }
+  return at;
+}
+
+function skipWord(bytes: Buffer, from: number): number {
+  const word = bytes[from] === 0x74 ? 'true' : bytes[from] === 0x66 ? 'false' : 'null';
+  for (let index = 0; index < word.length; index += 1) {
+    if (bytes[from + index] !== word.charCodeAt(index)) fail(from, word);
+  }
+  return from + word.length;
+}
+
+/** Returns the place after the key's closing quote. */
+function skipKeyText(bytes: Buffer, from: number): number {
+  if (bytes[from] !== quote) fail(from, 'a key in double quotes');
+  return skipString(bytes, from + 1);
+}
+
+/** Returns the place where the member's value begins. */
+function skipColon(bytes: Buffer, from: number): number {
+  const at = skipSpace(bytes, from);
+  if (bytes[at] !== colon) fail(at, "':' after a key");
+  return skipSpace(bytes, at + 1);
+}
+
+const skipKey = (bytes: Buffer, from: number): number => skipColon(bytes, skipKeyText(bytes, from));
+
+/** The opening byte of each container around the current value; filled and read within one synchronous call. */
+const open = new Uint8Array(maxDepth + 1);
+
+/** Skips one value of any kind, without recursion. `outer`: containers already open around it. */
+function skipValue(bytes: Buffer, from: number, outer: number): number {
+  let depth = outer;
+  let at = from;
+  for (;;) {
+    const byte = bytes[at];
+    if (byte === openBrace || byte === openBracket) {
+      depth += 1;
+      if (depth > maxDepth) throw new GatewayError('request_invalid', `The body is nested deeper than ${maxDepth} levels (at byte ${at}).`);
+      open[depth] = byte;
+      at = skipSpace(bytes, at + 1);
+      if (bytes[at] !== byte + 2) {
+        if (byte === openBrace) at = skipKey(bytes, at);
+        continue;
+      }
+      depth -= 1;
+      at += 1;
+    } else if (byte === quote) at = skipString(bytes, at + 1);
+    else at = skipScalar(bytes, at);
+    while (depth > outer) {
+      at = skipSpace(bytes, at);
+      const next = bytes[at];
+      const container = open[depth] as number;
+      if (next === comma) break;
+      if (next !== container + 2) fail(at, container === openBrace ? "',' or '}'" : "',' or ']'");
+      depth -= 1;
+      at += 1;
+    }
+    if (depth === outer) return at;
+    at = skipSpace(bytes, at + 1);
+    if (open[depth] === openBrace) at = skipKey(bytes, at);
+  }
+}
+
+function skipScalar(bytes: Buffer, at: number): number {
+  const kind = kindByFirstByte[bytes[at] ?? 0];
+  if (kind === 'number') return skipNumber(bytes, at);
+  if (kind === 'boolean' || kind === 'null') return skipWord(bytes, at);
+  return fail(at, 'a value');
+}
+
+/** `from`, `to`: the bytes between the quotes. */
+function decode(bytes: Buffer, from: number, to: number): string {
+  for (let at = from; at < to; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte === backslash || byte >= 0x80) return JSON.parse(bytes.toString('utf8', from - 1, to + 1)) as string;
+  }
+  return bytes.toString('latin1', from, to);
+}
+
+/** The text of a string field. */
+export function stringAt(bytes: Buffer, field: Field): string {
+  return decode(bytes, field.start + 1, field.end - 1);
+}
+
+/**
+ * Proves that `bytes` are one valid JSON object in which no top-level key stands twice, and says where its
+ * members are, without building any of it: what goes on to the engine then means the same there as here.
+ * @throws GatewayError `request_invalid`, naming the byte and what was expected.
+ */
+export function scanObject(bytes: Buffer): ReadonlyMap<string, Field> {
+  ahead.surveyed = false;
+  const fields = new Map<string, Field>();
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== openBrace) fail(at, 'an object');
+  at = skipSpace(bytes, at + 1);
+  if (bytes[at] === closeBrace) at += 1;
+  else {
+    for (;;) {
+      const keyEnd = skipKeyText(bytes, at);
+      const key = decode(bytes, at + 1, keyEnd - 1);
+      const start = skipColon(bytes, keyEnd);
+      if (fields.has(key))
+        throw new GatewayError('request_invalid', `The key ${JSON.stringify(key)} stands twice in the body.`, { param: key });
+      const end = nativeEnd(bytes, start, maxDepth - 1) ?? skipValue(bytes, start, 1);
+      fields.set(key, { kind: kindByFirstByte[bytes[start] as number] as JsonKind, start, end });
+      at = skipSpace(bytes, end);
+      if (bytes[at] === closeBrace) break;
+      if (bytes[at] !== comma) fail(at, "',' or '}'");
+      at = skipSpace(bytes, at + 1);
+    }
+    at += 1;
+  }
+  at = skipSpace(bytes, at);
+  if (at !== bytes.length) fail(at, 'the end of the body');
+  return fields;
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { type ErrorCode, GatewayError } from '../core/errors.ts';
+import type { GatewaySettings } from '../core/messages.ts';
+import type { Operation } from '../core/request.ts';
+import { Exchange, type ExchangeDeps } from './exchange.ts';
+import { prefixOf, rewriteUrl } from './route-prefix.ts';
+import { listCards, modelCard } from './openai/model-card.ts';
+import { errorReply } from './openai/error-body.ts';
+import { normalize, resolveModel } from './openai/normalize.ts';
+
+export interface ServerDeps extends ExchangeDeps {
+  readonly settings: GatewaySettings;
+  readonly log: Logger;
+  /** True from the moment the gateway takes no new requests. */
+  draining(): boolean;
+}
+
+const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** Path → methods, for 405. `/v1/models/{id}` is any path below `/v1/models/`. */
+const methodsOf: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'POST'],
+  ['/v1/completions', 'POST'],
+  ['/v1/models', 'GET, HEAD'],
+  ['/health', 'GET, HEAD'],
+  ['/ready', 'GET, HEAD'],
+]);
+
+/** Node's and fastify's own errors → ours. */
+const codeOfFastifyError: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
+  FST_ERR_CTP_EMPTY_TYPE: 'media_type_unsupported',
+};
+
+function requestId(headers: FastifyRequest['headers']): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
+}
+
+function asGatewayError(error: FastifyError | GatewayError, limits: GatewaySettings['limits']): GatewayError {
+  if (error instanceof GatewayError) return error;
+  const code = codeOfFastifyError[error.code];
+  if (code === 'body_too_large')
+    return new GatewayError(code, `The body is larger than ${limits.maxBodyBytes} bytes (gateway.limits.max_body_bytes).`, {
+      cause: error,
+    });
+  if (code === 'media_type_unsupported') return new GatewayError(code, "The Content-Type must be 'application/json'.", { cause: error });
+  if (code !== undefined || (error.statusCode !== undefined && error.statusCode < 500))
+    return new GatewayError('request_invalid', error.message, { cause: error });
+  return new GatewayError('internal_error', 'The gateway failed to handle the request; its log has the details.', { cause: error });
+}
+
+function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): void {
+  deps.metrics.rejected(error.code);
+  const { status, headers, body } = errorReply(error);
+  reply
+    .status(status)
+    .headers({ ...headers, 'x-request-id': reply.request.id })
+    .type('application/json; charset=utf-8')
+    .send(body);
+}
+
+function handleGeneration(deps: ServerDeps, operation: Operation) {
+  return (request: FastifyRequest, reply: FastifyReply): void => {
+    if (deps.draining()) {
+      reply.header('connection', 'close');
+      throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterS: 5 });
+    }
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity')
+      throw new GatewayError('media_type_unsupported', `Content-Encoding '${encoding}' is not supported; send the body as it is.`);
+    const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
+    const normalized = normalize(operation, body, deps.table(), prefixOf(request.raw));
+    reply.hijack();
+    new Exchange(deps, normalized, reply.raw, request.id).start();
+  };
+}
+
+function handleReady(deps: ServerDeps) {
+  return (_request: FastifyRequest, reply: FastifyReply): void => {
+    const models = [...deps.table().models].map(([id, { status, replicas }]) => ({
+      id,
+      phase: status.phase,
+      replicas: replicas.length,
+      error: status.error?.message,
+    }));
+    const ready = !deps.draining() && models.some(({ replicas }) => replicas > 0);
+    reply.status(ready ? 200 : 503).send({ status: deps.draining() ? 'draining' : ready ? 'ready' : 'starting', models });
+  };
+}
+
+function handleNotFound(deps: ServerDeps) {
+  return (request: FastifyRequest, reply: FastifyReply): void => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const methods = methodsOf.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
+    if (methods === undefined) {
+      sendError(
+        deps,
+        reply,
+        new GatewayError(
+          'route_not_found',
+          `${request.method} ${path.slice(0, 256)} is not served here. Routes: ${[...methodsOf.keys()].join(', ')}, /v1/models/{id}.`,
+        ),
+      );
+      return;
+    }
+    reply.header('allow', methods);
+    sendError(deps, reply, new GatewayError('method_not_allowed', `${path} takes ${methods}, not ${request.method}.`));
+  };
+}
+
+/** Malformed HTTP never reaches a route: it is answered on the socket, in the same shape. */
+function onClientError(deps: ServerDeps, app: FastifyInstance): void {
+  app.server.removeAllListeners('clientError');
+  app.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || socket.destroyed) return;
+    const code: ErrorCode =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? 'headers_too_large'
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? 'request_timeout'
+          : 'request_invalid';
+    deps.metrics.rejected(code);
+    const { status, body } = errorReply(
+      new GatewayError(
+        code,
+        code === 'request_timeout' ? 'The request did not arrive in time.' : `Malformed HTTP request: ${error.message}.`,
+      ),
+    );
+    socket.end(
+      `HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  });
+}
+
+/** The data plane's HTTP server: routes, error handler, limits. It never listens by itself. */
+export function buildServer(deps: ServerDeps): FastifyInstance {
+  const { limits } = deps.settings;
+  const app = fastify({
+    bodyLimit: limits.maxBodyBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    genReqId: (raw) => requestId(raw.headers),
+    rewriteUrl: (raw) => rewriteUrl(raw, deps.table()),
+    return503OnClosing: false,
+    forceCloseConnections: false,
+    routerOptions: { maxParamLength: 1024 },
+  });
+  app.server.maxConnections = limits.maxConnections;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
+    const ours = asGatewayError(error, limits);
+    if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    sendError(deps, reply, ours);
+  });
+  app.setNotFoundHandler(handleNotFound(deps));
+  onClientError(deps, app);
+  app.post('/v1/chat/completions', handleGeneration(deps, 'chat'));
+  app.post('/v1/completions', handleGeneration(deps, 'completions'));
+  app.get('/v1/models', (request, reply) => reply.send(listCards(deps.table(), prefixOf(request.raw))));
+  app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
+    const id = request.params['*'];
+    return reply.send(modelCard(deps.table(), id, resolveModel(deps.table(), prefixOf(request.raw), id)));
+  });
+  app.get('/health', (_request, reply) => reply.send({ status: 'ok' }));
+  app.get('/ready', handleReady(deps));
+  return app;
+}

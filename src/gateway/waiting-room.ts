@@ -1,0 +1,64 @@
+import type { Clock } from '../core/clock.ts';
+import type { ModelName } from '../core/ids.ts';
+
+export interface Waiter {
+  readonly model: ModelName;
+  /** Tries to be routed now. True when it needs to wait no longer, for whatever reason. */
+  tryLeave(): boolean;
+  /** Its time is up. Called after it has left the room. */
+  expire(): void;
+}
+
+/**
+ * Requests of one worker that no replica could take yet: in order for each model, bounded by the caller, woken by a
+ * new table or a freed place.
+ */
+export class WaitingRoom {
+  readonly #clock: Clock;
+  readonly #queues = new Map<ModelName, Set<Waiter>>();
+  readonly #timers = new Map<Waiter, () => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Requests of `model` that wait in this worker. */
+  waiting(model: ModelName): number {
+    return this.#queues.get(model)?.size ?? 0;
+  }
+
+  /** `withinMs`: when `expire` is called, unless it has left before. */
+  enter(waiter: Waiter, withinMs: number): void {
+    const queue = this.#queues.get(waiter.model) ?? new Set();
+    queue.add(waiter);
+    this.#queues.set(waiter.model, queue);
+    this.#timers.set(
+      waiter,
+      this.#clock.after(withinMs, () => {
+        this.leave(waiter);
+        waiter.expire();
+      }),
+    );
+  }
+
+  /** Takes a waiter out without calling it; harmless when it has left already. */
+  leave(waiter: Waiter): void {
+    this.#timers.get(waiter)?.();
+    this.#timers.delete(waiter);
+    const queue = this.#queues.get(waiter.model);
+    if (queue?.delete(waiter) === true && queue.size === 0) this.#queues.delete(waiter.model);
+  }
+
+  /** Lets the waiters of a model leave, first come first served, until one cannot. */
+  wake(model: ModelName): void {
+    for (const waiter of this.#queues.get(model) ?? []) {
+      if (!waiter.tryLeave()) return;
+      this.leave(waiter);
+    }
+  }
+
+  wakeAll(): void {
+    // A copy: whoever wakes may come back, and would be met again and again.
+    for (const model of Array.from(this.#queues.keys())) this.wake(model);
+  }
+}

@@ -1,0 +1,129 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import pino from 'pino';
+import { LoadBoard } from '../core/board.ts';
+import { systemClock } from '../core/clock.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
+import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
+import { emptyTable, type RoutingTable } from '../core/table.ts';
+import { engines } from '../plugins/registry.ts';
+import type { Exchange } from './exchange.ts';
+import { LiveSet } from './live-set.ts';
+import { GatewayMetrics } from './metrics.ts';
+import { buildServer } from './server.ts';
+import { Upstreams } from './upstreams.ts';
+import { WaitingRoom } from './waiting-room.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly index: number;
+  readonly workers: number;
+  readonly slots: number;
+  readonly board: SharedArrayBuffer;
+  readonly host: string;
+  readonly port: number;
+  /** False where the system cannot share a port between sockets; then there is one worker. */
+  readonly reusePort: boolean;
+  readonly settings: GatewaySettings;
+  readonly log: { readonly level: string; readonly file: string | undefined };
+}
+
+const deadlineCheckMs = 1000;
+/** How often connections that became idle are closed while draining: a client's keep-alive would hold the server open. */
+const idleSweepMs = 100;
+
+const start = workerData as WorkerStart;
+const control = parentPort;
+if (control === null) throw new Error('worker.ts runs only as a worker thread');
+const send = (message: ToControl): void => control.postMessage(message);
+
+const board = new LoadBoard(start.board, start.workers, start.slots);
+const clock = systemClock;
+const room = new WaitingRoom(clock);
+const upstreams = new Upstreams();
+const metrics = new GatewayMetrics();
+const live = new LiveSet<Exchange>();
+const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
+const log = pino({ level: start.log.level, base: { worker: start.index } }, pino.destination({ dest: start.log.file ?? 2, sync: true }));
+let table: RoutingTable = emptyTable;
+let draining = false;
+let sequence = 0;
+
+const app = buildServer({
+  worker: start.index,
+  table: () => table,
+  board,
+  room,
+  upstreams,
+  dialects,
+  metrics,
+  clock,
+  nextTieBreak: () => (sequence += 1),
+  live,
+  settings: start.settings,
+  log,
+  draining: () => draining,
+});
+
+function applyTable(next: RoutingTable): void {
+  table = next;
+  upstreams.retain(next);
+  room.wakeAll();
+  send({ kind: 'applied', version: next.version });
+}
+
+/** Takes nothing new, lets what runs end within `graceMs`, then ends it with an error. */
+async function drain(graceMs: number): Promise<void> {
+  draining = true;
+  const sweep = setInterval(() => app.server.closeIdleConnections(), idleSweepMs);
+  const deadline = clock.after(graceMs, () => {
+    for (const exchange of live.snapshot())
+      exchange.fail(new GatewayError('shutting_down', 'The gateway shut down before the reply was complete.', { retryAfterS: 5 }));
+    // What still holds a connection open now is a client that does not read.
+    clock.after(idleSweepMs, () => app.server.closeAllConnections());
+  });
+  await app.close();
+  deadline();
+  clearInterval(sweep);
+  await upstreams.destroy();
+  send({ kind: 'drained' });
+  control?.close();
+}
+
+function receive(message: ToWorker): void {
+  switch (message.kind) {
+    case 'table':
+      applyTable(message.table);
+      return;
+    case 'scrape':
+      void metrics.snapshot().then((snapshot) => send({ kind: 'metrics', id: message.id, metrics: snapshot }));
+      return;
+    case 'drain':
+      drain(message.graceMs).catch((error: unknown) =>
+        send({ kind: 'fatal', code: 'internal_error', message: `draining failed: ${messageOf(error)}` }),
+      );
+      return;
+  }
+}
+
+async function watchFreedPlaces(): Promise<never> {
+  let seen = board.epoch();
+  for (;;) {
+    seen = await board.epochAfter(seen);
+    room.wakeAll();
+  }
+}
+
+control.on('message', receive);
+setInterval(() => {
+  const now = clock.now();
+  for (const exchange of live.snapshot()) exchange.checkDeadline(now);
+}, deadlineCheckMs).unref();
+void watchFreedPlaces();
+
+try {
+  await app.listen({ host: start.host, port: start.port, ...(start.reusePort ? { reusePort: true } : {}) });
+  const address = app.server.address();
+  send({ kind: 'listening', port: typeof address === 'object' && address !== null ? address.port : start.port });
+} catch (error) {
+  send({ kind: 'fatal', code: 'port_in_use', message: `cannot listen on ${start.host}:${start.port}: ${messageOf(error)}` });
+}

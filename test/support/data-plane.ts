@@ -1,0 +1,197 @@
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
+import pino from 'pino';
+import { LoadBoard } from '../../src/core/board.ts';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
+import { modelName, replicaId, slot } from '../../src/core/ids.ts';
+import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../../src/core/table.ts';
+import type { Exchange } from '../../src/gateway/exchange.ts';
+import { LiveSet } from '../../src/gateway/live-set.ts';
+import { GatewayMetrics } from '../../src/gateway/metrics.ts';
+import { buildServer } from '../../src/gateway/server.ts';
+import { Upstreams } from '../../src/gateway/upstreams.ts';
+import { WaitingRoom } from '../../src/gateway/waiting-room.ts';
+import { engines } from '../../src/plugins/registry.ts';
+
+/** An engine's HTTP side, scripted by the test, on a real socket of its own. */
+export interface ScriptedEngine {
+  readonly url: string;
+  /** Bodies received so far, in order. */
+  readonly bodies: string[];
+  /** Resolves when the connection of the n-th request (from 0) has closed before its reply ended. */
+  aborted(index: number): Promise<void>;
+  /** Requests whose reply has neither ended nor been abandoned. */
+  open(): number;
+  close(): Promise<void>;
+}
+
+export async function scriptedEngine(
+  t: TestContext,
+  answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
+): Promise<ScriptedEngine> {
+  const bodies: string[] = [];
+  const aborts: PromiseWithResolvers<void>[] = [];
+  const abortAt = (index: number): PromiseWithResolvers<void> => (aborts[index] ??= Promise.withResolvers<void>());
+  let open = 0;
+  const listener: RequestListener = (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const index = bodies.push(Buffer.concat(chunks).toString()) - 1;
+      open += 1;
+      response.on('close', () => {
+        open -= 1;
+        if (!response.writableFinished) abortAt(index).resolve();
+      });
+      answer(request, response, bodies[index] ?? '');
+    });
+  };
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  t.after(close);
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    bodies,
+    aborted: (index) => abortAt(index).promise,
+    open: () => open,
+    close,
+  };
+}
+
+/** Writes one server-sent event. */
+export const event = (data: unknown): string => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
+
+const limits: ModelLimits = { maxWaiting: 10, queueTimeoutMs: 60_000, firstByteTimeoutMs: 60_000, idleTimeoutMs: 60_000 };
+
+export interface Replica {
+  readonly url: string;
+  readonly maxInFlight?: number;
+}
+
+export interface DataPlaneUnderTest {
+  readonly url: string;
+  readonly port: number;
+  readonly board: LoadBoard;
+  readonly metrics: GatewayMetrics;
+  readonly room: WaitingRoom;
+  readonly live: LiveSet<Exchange>;
+  /** Requests in flight on the n-th replica. */
+  inFlight(index: number): number;
+  waiting(): number;
+  /** Replaces the replicas, as a new table does. */
+  setReplicas(replicas: readonly Replica[], status?: ModelEntry['status']): void;
+  drain(): void;
+  post(body: unknown, signal?: AbortSignal, path?: string): Promise<Response>;
+}
+
+export const model = 'test/model:1';
+export const chat = (more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => ({
+  model,
+  messages: [{ role: 'user', content: 'hi' }],
+  ...more,
+});
+
+/** The data plane of one worker in this process: real server, real board and connections, tables set by hand. */
+export async function dataPlane(
+  t: TestContext,
+  replicas: readonly Replica[],
+  options: { clock?: Clock; limits?: Partial<ModelLimits>; maxBodyBytes?: number; engine?: string } = {},
+): Promise<DataPlaneUnderTest> {
+  const clock = options.clock ?? systemClock;
+  const board = LoadBoard.create(1, 64);
+  const room = new WaitingRoom(clock);
+  const upstreams = new Upstreams();
+  const metrics = new GatewayMetrics();
+  const live = new LiveSet<Exchange>();
+  const waitingSlot = slot(0);
+  let turn = 0;
+  let draining = false;
+  const view = (replica: Replica, index: number): ReplicaView => ({
+    id: replicaId(`r${index}@${replica.url}`),
+    slot: slot(index + 1),
+    upstream: replica.url,
+    apiKey: `key-${index}`,
+    maxInFlight: replica.maxInFlight ?? 8,
+  });
+  const tableOf = (version: number, views: readonly ReplicaView[], status: ModelEntry['status']): RoutingTable => ({
+    version,
+    models: new Map([
+      [
+        modelName(model),
+        {
+          engine: options.engine ?? 'fake',
+          waiting: waitingSlot,
+          created: 1_700_000_000,
+          status,
+          limits: { ...limits, ...options.limits },
+          replicas: views,
+        },
+      ],
+    ]),
+    apps: new Map([['', new Map([[model, modelName(model)]])]]),
+  });
+  let table = tableOf(1, replicas.map(view), { phase: 'ready' });
+  const app = buildServer({
+    worker: 0,
+    table: () => table,
+    board,
+    room,
+    upstreams,
+    dialects: new Map([...engines].map(([name, { dialect }]) => [name, dialect])),
+    metrics,
+    clock,
+    nextTieBreak: () => (turn += 1),
+    live,
+    settings: { limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 } },
+    log: pino({ level: 'silent' }),
+    draining: () => draining,
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.after(async () => {
+    app.server.closeAllConnections();
+    await app.close();
+    await upstreams.destroy();
+  });
+  const port = (app.server.address() as AddressInfo).port;
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    port,
+    board,
+    metrics,
+    room,
+    live,
+    inFlight: (index) => board.read(slot(index + 1)),
+    waiting: () => board.read(waitingSlot),
+    setReplicas(next, status = { phase: 'ready' }) {
+      table = tableOf(table.version + 1, next.map(view), status);
+      upstreams.retain(table);
+      room.wakeAll();
+    },
+    drain: () => {
+      draining = true;
+    },
+    post: (body, signal, path = '/v1/chat/completions') =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+  };
+}
+
+/** Resolves when `condition` holds, looked at each turn of the event loop. @throws Error after `turns` turns. */
+export async function eventually(condition: () => boolean, what: string, turns = 20_000): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
+    if (condition()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`did not happen: ${what}`);
+}
