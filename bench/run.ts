@@ -1,0 +1,109 @@
+/** Process entry of `npm run bench`; `docs/benchmarks.md` says what is measured and how. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { GeneratorClient } from './load/generator-client.ts';
+import { parseOptions, usage, type Options } from './options.ts';
+import { busiestThread } from './profile.ts';
+import { resultTable } from './report/table.ts';
+import { verdicts } from './report/verdict.ts';
+import { fullPace, latency, memory, quickPace, requests, streams, warmUp, type Bench } from './scenarios.ts';
+import { Cleanup } from './systems/cleanup.ts';
+import { startSystems } from './systems/start.ts';
+import { systemTitles, type System } from './systems/system.ts';
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+async function measure(bench: Bench, { groups }: Options): Promise<void> {
+  // Memory first: it is that of processes that have served nothing yet.
+  if (groups.has('memory')) await memory(bench);
+  if (groups.size > (groups.has('memory') ? 1 : 0)) await warmUp(bench);
+  if (groups.has('1k')) await requests(bench, '1k');
+  if (groups.has('32k')) {
+    await requests(bench, '32k-one');
+    await requests(bench, '32k-many');
+  }
+  if (groups.has('stream')) await streams(bench);
+  if (groups.has('latency')) await latency(bench);
+}
+
+function machine(systems: readonly System[]): string {
+  const versions = systems.map(({ name, version }) => `${systemTitles[name]} ${version}`).join(', ');
+  const load = loadavg()[0]?.toFixed(2) ?? '?';
+  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${availableParallelism()} cores, load ${load}; ${versions}`;
+}
+
+async function measureAll(options: Options, dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags: () => [] });
+  const generator = await GeneratorClient.start(signal);
+  cleanup.add(() => generator.stop());
+  const about = machine(systems);
+  say(about);
+  const bench: Bench = { systems, upstreamPort, generator, pace: options.quick ? quickPace : fullPace, signal, results: new Map(), say };
+  await measure(bench, options);
+  for (const line of ['', ...resultTable(bench.results), '', ...verdicts(bench.results)]) say(line);
+  if (options.jsonFile === undefined) return;
+  const results = Object.fromEntries([...bench.results].map(([metric, bySystem]) => [metric, Object.fromEntries(bySystem)]));
+  await writeFile(options.jsonFile, `${JSON.stringify({ about, results }, undefined, 2)}\n`);
+}
+
+/** Puts load on the relay and on the gateway while V8 profiles them; a profile is written when its process ends. */
+async function profile(options: Options, profileDir: string, dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+  // A folder of its own for every run: profiles are for looking at before and after a change.
+  const run = new Date().toISOString().slice(0, 19).replaceAll(':', '');
+  const dirOf = (name: string): string => join(resolve(profileDir), `${name}-${run}`);
+  const nodeFlags = (name: string): readonly string[] => ['--cpu-prof', `--cpu-prof-dir=${dirOf(name)}`];
+  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags });
+  const generator = await GeneratorClient.start(signal);
+  cleanup.add(() => generator.stop());
+  const bench: Bench = {
+    systems,
+    upstreamPort,
+    generator,
+    pace: { ...quickPace, rounds: 2, roundMs: 2000 },
+    signal,
+    results: new Map(),
+    say,
+  };
+  await measure(bench, options);
+  await cleanup.run();
+  for (const { name } of systems.filter((system) => system.name !== 'nginx')) {
+    for (const line of ['', systemTitles[name], ...(await busiestThread(dirOf(name)))]) say(line);
+  }
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv);
+  if (process.platform !== 'linux')
+    throw new Error(`the benchmark reads CPU time from /proc: it runs on Linux, not on ${process.platform}`);
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
+  }
+  // A reader that leaves (`| head`) ends the run like a signal: unheard, the error would leave the systems running.
+  process.stdout.on('error', (error) => interrupted.abort(error));
+  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-bench-'));
+  const cleanup = new Cleanup();
+  cleanup.add(() => rm(dir, { recursive: true, force: true }));
+  try {
+    if (options.profileDir === undefined) await measureAll(options, dir, cleanup, interrupted.signal);
+    else await profile(options, options.profileDir, dir, cleanup, interrupted.signal);
+    return 0;
+  } catch (error) {
+    // What an abort breaks off fails in many ways; all of them mean this.
+    if (interrupted.signal.aborted) throw interrupted.signal.reason;
+    throw error;
+  } finally {
+    await cleanup.run();
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof TypeError) process.stderr.write(`${usage}\n`);
+  process.exitCode = 1;
+}

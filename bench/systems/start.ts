@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import type { Options } from '../options.ts';
+import type { Cleanup } from './cleanup.ts';
+import { findNginx, startNginx } from './nginx.ts';
+import { freePort } from './process.ts';
+import { startRelay } from './relay.ts';
+import { startRoundhouse } from './roundhouse.ts';
+import type { Surroundings, System } from './system.ts';
+import { startUpstream } from './upstream.ts';
+
+export interface Starting {
+  readonly options: Options;
+  readonly dir: string;
+  readonly cleanup: Cleanup;
+  readonly signal: AbortSignal;
+  say(line: string): void;
+  /** Flags for the Node of the system of that name. */
+  nodeFlags(name: string): readonly string[];
+}
+
+/** Starts the systems asked for and, by the gateway or by itself, one upstream behind all of them. */
+export async function startSystems(starting: Starting): Promise<{ readonly systems: readonly System[]; readonly upstreamPort: number }> {
+  const { options, cleanup, signal } = starting;
+  const systems: System[] = [];
+  const started = async (starts: Promise<System>): Promise<void> => {
+    const system = await starts;
+    cleanup.add(() => system.stop());
+    systems.push(system);
+  };
+  const around = (port: number, name: string): Surroundings => ({ upstream: { port }, dir: join(starting.dir, name), signal });
+  let upstreamPort: number;
+  if (options.systems.has('roundhouse')) {
+    upstreamPort = await freePort();
+    await started(startRoundhouse(around(upstreamPort, 'roundhouse'), starting.nodeFlags('roundhouse')));
+  } else {
+    const upstream = await startUpstream(signal);
+    cleanup.add(() => upstream.stop());
+    upstreamPort = upstream.port;
+  }
+  if (options.systems.has('relay')) await started(startRelay(around(upstreamPort, 'relay'), starting.nodeFlags('relay')));
+  if (options.systems.has('nginx') && options.profileDir === undefined) {
+    const nginx = await findNginx(process.env['PATH']);
+    if (nginx === undefined) starting.say('nginx: left out, not found on PATH or in /usr/sbin; on Debian: apt-get install nginx-light');
+    else await started(startNginx(nginx, around(upstreamPort, 'nginx')));
+  }
+  return { systems, upstreamPort };
+}

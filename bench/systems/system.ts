@@ -1,0 +1,28 @@
+import type { Launched } from './process.ts';
+
+/** In the order in which tables show them: the references, then what is measured. */
+export const systemNames = ['nginx', 'relay', 'roundhouse'] as const;
+export type SystemName = (typeof systemNames)[number];
+
+export const systemTitles: Readonly<Record<SystemName, string>> = { nginx: 'nginx', relay: 'bare relay', roundhouse: 'roundhouse' };
+
+/** Where the upstream listens; the gateway starts it as its engine, else the benchmark does. */
+export interface UpstreamAt {
+  readonly port: number;
+}
+
+/** A system under test, in front of the upstream. */
+export interface System {
+  readonly name: SystemName;
+  readonly port: number;
+  readonly version: string;
+  readonly launched: Launched;
+  stop(): Promise<void>;
+}
+
+export interface Surroundings {
+  readonly upstream: UpstreamAt;
+  /** A folder of the system's own, which the benchmark removes. */
+  readonly dir: string;
+  readonly signal: AbortSignal;
+}
