@@ -42,11 +42,18 @@ export function resolveConfig(value: unknown, file: string, context: ResolveCont
   return { file, ...settings, models, apps: served };
 }
 
+/** The entry with a stand-in for a model id that is missing or wrong, which has been told: the rest of it is still looked at. */
+function named(raw: unknown, id: string): unknown {
+  if (!isMapping(raw) || Object.keys(raw).length === 0) return raw;
+  const loading = isMapping(raw['model_loading_config']) ? raw['model_loading_config'] : {};
+  return { ...raw, model_loading_config: { ...loading, model_id: id } };
+}
+
 function resolveModels(app: App, defaults: ModelDefaults, seen: Map<string, ConfigPath>, context: ResolveContext): ModelConfig[] {
   const models: ModelConfig[] = [];
   for (const [index, raw] of app.entries.entries()) {
     const path = [...app.listPath, index];
-    const entry = salvage(modelSchema, raw);
+    const entry = salvage(modelSchema, raw) ?? salvage(modelSchema, named(raw, formatPath(path)));
     if (entry === undefined) continue;
     const id = entry.model_loading_config.model_id;
     const first = seen.get(id);

@@ -64,19 +64,19 @@ const models: Case[] = [
     '2:5 llm_configs[0].model_loading_config',
     'missing; expected a mapping with model_id',
   ]),
-  whole('no model_id', 'llm_configs:\n  - model_loading_config: {}\n', [
+  whole('no model_id', 'llm_configs:\n  - model_loading_config: {}\n    llm_engine: fake\n', [
     '2:27 llm_configs[0].model_loading_config.model_id',
     'missing; expected a name',
   ]),
-  whole('a number as model_id', 'llm_configs:\n  - model_loading_config: {model_id: 7}\n', [
+  whole('a number as model_id', 'llm_configs:\n  - model_loading_config: {model_id: 7}\n    llm_engine: fake\n', [
     '2:38 llm_configs[0].model_loading_config.model_id',
     'expected a name of 1 to 256 characters, with no blank at either end, got 7',
   ]),
-  whole('an empty model_id', "llm_configs:\n  - model_loading_config: {model_id: ''}\n", [
+  whole('an empty model_id', "llm_configs:\n  - model_loading_config: {model_id: ''}\n    llm_engine: fake\n", [
     '2:38 llm_configs[0].model_loading_config.model_id',
     'got ""',
   ]),
-  whole('a model_id with a newline', 'llm_configs:\n  - model_loading_config: {model_id: "a\\nb"}\n', [
+  whole('a model_id with a newline', 'llm_configs:\n  - model_loading_config: {model_id: "a\\nb"}\n    llm_engine: fake\n', [
     '2:38 llm_configs[0].model_loading_config.model_id',
     'got "a\\nb"',
   ]),
