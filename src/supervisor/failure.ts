@@ -1,0 +1,97 @@
+import type { ErrorCode } from '../core/errors.ts';
+import type { Exit } from './providers/provider.ts';
+
+/** Why a replica does not serve, in words for a user. */
+export interface Failure {
+  readonly code: ErrorCode;
+  /** The cause first; then, on lines of their own, what the engine said. */
+  readonly message: string;
+  /** Starting again without a change cannot help. */
+  readonly permanent: boolean;
+}
+
+/** What made the supervisor end a run, or notice its end. */
+export type FailureReason =
+  | { readonly kind: 'exited'; readonly exit: Exit }
+  | { readonly kind: 'start-timeout' }
+  | { readonly kind: 'mismatch'; readonly detail: string }
+  | { readonly kind: 'unresponsive' };
+
+/** A cause that the engine's plugin read in its log, with the line it was read from. */
+export interface LogCause {
+  readonly cause: string;
+  readonly remedy: string;
+  readonly permanent: boolean;
+  readonly line: string;
+}
+
+/** What is known about a run when it has ended. */
+export interface Evidence {
+  /** File name of the executable: whose failure it is. */
+  readonly program: string;
+  readonly wasReady: boolean;
+  /** The first cause in the log: what follows it is consequence. */
+  readonly cause: LogCause | undefined;
+  /** Last lines of the log, oldest first. */
+  readonly tail: readonly string[];
+  readonly phase: string;
+  readonly startupTimeoutMs: number;
+  /** What the last probe got, e.g. `GET /health: 503`. */
+  readonly lastProbe: string | undefined;
+}
+
+const linesShown = 5;
+const lineShown = 500;
+
+function exitInWords(exit: Exit): string {
+  if (exit.signal === 'SIGKILL') return 'was killed by SIGKILL (out of memory, or someone killed it)';
+  if (exit.signal !== null) return `was killed by ${exit.signal}`;
+  return exit.code === null ? 'ended (exit code unknown)' : `ended with exit code ${exit.code}`;
+}
+
+function quote(lines: readonly string[]): string {
+  return lines
+    .filter((line) => line.trim() !== '')
+    .slice(-linesShown)
+    .map((line) => `\n  ${line.length > lineShown ? `${line.slice(0, lineShown)}…` : line}`)
+    .join('');
+}
+
+function exited(exit: Exit, evidence: Evidence): Failure {
+  const phase = evidence.phase === 'starting' ? '' : ` (${evidence.phase})`;
+  const when = evidence.wasReady ? 'while serving' : `while starting${phase}`;
+  const head = `${evidence.program} ${exitInWords(exit)} ${when}`;
+  const { cause } = evidence;
+  if (cause === undefined) {
+    const log = evidence.tail.length === 0 ? '; it printed nothing' : `; its last lines:${quote(evidence.tail)}`;
+    return { code: 'engine_exited', message: `${head}${log}`, permanent: false };
+  }
+  // What ran once with these options can run again: only a start that never succeeded proves that trying is useless.
+  const permanent = cause.permanent && !evidence.wasReady;
+  return { code: 'engine_exited', message: `${head}: ${cause.cause}. ${cause.remedy}${quote([cause.line])}`, permanent };
+}
+
+/** The failure that `reason` and the evidence make together. */
+export function explain(reason: FailureReason, evidence: Evidence): Failure {
+  switch (reason.kind) {
+    case 'exited':
+      return exited(reason.exit, evidence);
+    case 'start-timeout': {
+      const probe = evidence.lastProbe === undefined ? '' : `; last probe: ${evidence.lastProbe}`;
+      const message =
+        `${evidence.program} was not ready after ${evidence.startupTimeoutMs / 1000} s (startup_timeout_s), in phase "${evidence.phase}"${probe}` +
+        (evidence.tail.length === 0 ? '' : `; its last lines:${quote(evidence.tail)}`);
+      return { code: 'start_timeout', message, permanent: false };
+    }
+    case 'mismatch':
+      return { code: 'model_mismatch', message: `${evidence.program}: ${reason.detail}`, permanent: false };
+    case 'unresponsive': {
+      const probe = evidence.lastProbe === undefined ? '' : ` (${evidence.lastProbe})`;
+      return {
+        code: 'engine_exited',
+        message: `${evidence.program} stopped answering its health probe${probe} and was killed`,
+        permanent: false,
+      };
+    }
+  }
+}

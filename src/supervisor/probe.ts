@@ -1,0 +1,139 @@
+import { request } from 'undici';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Engine, Probe } from '../plugins/engine-plugin.ts';
+
+export interface HttpReply {
+  readonly status: number;
+  /** At most 1 MB of it. */
+  readonly body: string;
+}
+
+/** One GET on a connection of its own. Rejects when there is no answer, or with `signal.reason`. */
+export type HttpGet = (url: string, apiKey: string, signal: AbortSignal) => Promise<HttpReply>;
+
+const bodyLimit = 1_000_000;
+
+/** Never on a pooled connection: an answer must come from who listens now. */
+export const undiciGet: HttpGet = async (url, apiKey, signal) => {
+  const { statusCode, body } = await request(url, { headers: { authorization: `Bearer ${apiKey}` }, reset: true, signal });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > bodyLimit) throw new Error(`the reply is larger than ${bodyLimit} bytes`);
+    chunks.push(chunk);
+  }
+  return { status: statusCode, body: Buffer.concat(chunks).toString('utf8') };
+};
+
+/** Where an engine is reached, and by what. */
+export interface ProbeTarget {
+  readonly upstream: string;
+  readonly apiKey: string;
+}
+
+export type ProbeAnswer =
+  | { readonly kind: 'ok' }
+  /** Not (yet) as it should be; `seen` says what came, e.g. `GET /health: 503`. */
+  | { readonly kind: 'miss'; readonly seen: string }
+  /** Waiting will not help: another server, or another model. */
+  | { readonly kind: 'mismatch'; readonly detail: string };
+
+export interface ProbeDeps {
+  readonly clock: Clock;
+  readonly get: HttpGet;
+}
+
+async function ask(
+  deps: ProbeDeps,
+  target: ProbeTarget,
+  probe: Probe,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<HttpReply | string> {
+  const timeout = new AbortController();
+  const cancel = deps.clock.after(timeoutMs, () => timeout.abort(new Error(`no answer within ${timeoutMs} ms`)));
+  try {
+    return await deps.get(target.upstream + probe.path, target.apiKey, AbortSignal.any([signal, timeout.signal]));
+  } catch (thrown) {
+    // The replica's own end is not an answer of its engine.
+    signal.throwIfAborted();
+    return `GET ${probe.path}: ${timeout.signal.aborted ? messageOf(timeout.signal.reason) : messageOf(thrown) || 'connection failed'}`;
+  } finally {
+    cancel();
+  }
+}
+
+/** One look at whether the engine answers its probe with 200. Rejects only with `signal.reason`. */
+export async function probeHealth(
+  deps: ProbeDeps,
+  target: ProbeTarget,
+  probe: Probe,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<ProbeAnswer & { readonly kind: 'ok' | 'miss' }> {
+  const reply = await ask(deps, target, probe, timeoutMs, signal);
+  if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+  return reply.status === 200 ? { kind: 'ok' } : { kind: 'miss', seen: `GET ${probe.path}: ${reply.status}` };
+}
+
+function servedModels(engine: Engine, body: string): readonly string[] | undefined {
+  try {
+    return engine.readServedModels(JSON.parse(body));
+  } catch {
+    // Whatever is wrong with the reply, it is not the list we need; the caller says so.
+    return undefined;
+  }
+}
+
+/** Whether what answers is the process we started, serving the model we asked for. Rejects only with `signal.reason`. */
+export async function probeIdentity(
+  deps: ProbeDeps,
+  target: ProbeTarget,
+  engine: Engine,
+  servedName: string,
+  signal: AbortSignal,
+): Promise<ProbeAnswer> {
+  const probe = engine.probes.identity;
+  const reply = await ask(deps, target, probe, probe.timeoutMs, signal);
+  if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+  if (reply.status === 401 || reply.status === 403) {
+    return {
+      kind: 'mismatch',
+      detail: `what answers on ${target.upstream} refuses our key (GET ${probe.path}: ${reply.status}): another server has the port`,
+    };
+  }
+  if (reply.status !== 200) return { kind: 'miss', seen: `GET ${probe.path}: ${reply.status}` };
+  const models = servedModels(engine, reply.body);
+  if (models === undefined) return { kind: 'miss', seen: `GET ${probe.path}: 200, but not a list of models` };
+  if (models.includes(servedName)) return { kind: 'ok' };
+  const names = models.slice(0, 10).join(', ') || 'none';
+  return { kind: 'mismatch', detail: `what answers on ${target.upstream} serves ${names}; expected ${servedName}` };
+}
+
+/** How often a starting engine is looked at: a small one is up in a second, a large one is not hurried by being asked. */
+const pollMs = { first: 100, longest: 1_000, factor: 1.3 } as const;
+
+/**
+ * Probes until the engine is ready and proved to be ours; it has no deadline of its own. `onMiss` hears what was seen instead.
+ * Rejects only with `signal.reason`.
+ */
+export async function untilReady(
+  deps: ProbeDeps,
+  target: ProbeTarget,
+  engine: Engine,
+  servedName: string,
+  onMiss: (seen: string) => void,
+  signal: AbortSignal,
+): Promise<ProbeAnswer & { readonly kind: 'ok' | 'mismatch' }> {
+  let wait: number = pollMs.first;
+  for (;;) {
+    const health = await probeHealth(deps, target, engine.probes.readiness, engine.probes.readiness.timeoutMs, signal);
+    const answer = health.kind === 'ok' ? await probeIdentity(deps, target, engine, servedName, signal) : health;
+    if (answer.kind !== 'miss') return answer;
+    onMiss(answer.seen);
+    await deps.clock.sleep(wait, signal);
+    wait = Math.min(pollMs.longest, wait * pollMs.factor);
+  }
+}

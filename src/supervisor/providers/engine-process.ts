@@ -1,0 +1,122 @@
+import type pino from 'pino';
+import type { Clock } from '../../core/clock.ts';
+import type { LogTail } from './log-tail.ts';
+import { livingMembers, signalGroup, signalProcess } from './processes.ts';
+import type { Family } from './processes.ts';
+import type { Exit, ReplicaHandle } from './provider.ts';
+
+/** What the rest of a group may use of the grace once its first process has ended. */
+const orphanGraceMs = 2_000;
+/** Between two looks at whether a killed group is gone. */
+const lookMs = { first: 5, longest: 500, factor: 1.5 } as const;
+/** A process that SIGKILL does not end hangs in the kernel; the log says so after this long. */
+const warnAfterMs = 10_000;
+
+export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'pid' | 'logFile'> {
+  readonly family: Family;
+  readonly exited: Promise<Exit>;
+  readonly tail: LogTail;
+  readonly clock: Clock;
+  readonly log: pino.Logger;
+  /** Called once, when no process is left. */
+  readonly onGone: () => void;
+}
+
+/** A running engine: its first process, and all that came of it. */
+export class EngineProcess implements ReplicaHandle {
+  readonly upstream: string;
+  readonly apiKey: string;
+  readonly pid: number;
+  readonly logFile: string;
+  readonly exited: Promise<Exit>;
+  readonly #facts: ProcessFacts;
+  #alive = true;
+  /** When SIGKILL is due. */
+  #killAt = Number.POSITIVE_INFINITY;
+  #wake = new AbortController();
+  #ending: Promise<Exit> | undefined;
+
+  constructor(facts: ProcessFacts) {
+    this.#facts = facts;
+    this.upstream = facts.upstream;
+    this.apiKey = facts.apiKey;
+    this.pid = facts.pid;
+    this.logFile = facts.logFile;
+    this.exited = facts.exited.then((exit) => {
+      this.#alive = false;
+      this.#wake.abort();
+      return exit;
+    });
+  }
+
+  tail(): readonly string[] {
+    return this.#facts.tail.lines();
+  }
+
+  stop(graceMs: number): Promise<Exit> {
+    const killAt = this.#facts.clock.now() + graceMs;
+    if (killAt < this.#killAt) {
+      this.#killAt = killAt;
+      this.#wake.abort();
+    }
+    this.#ending ??= this.#end(graceMs > 0);
+    return this.#ending;
+  }
+
+  async #end(polite: boolean): Promise<Exit> {
+    if (polite && this.#alive) {
+      // To the first process alone: engines end their own children in an order that a signal to all would upset.
+      signalProcess(this.pid, 'SIGTERM');
+      await this.#waitUntil(() => !this.#alive);
+      if (!this.#alive) await this.#dismissOrphans();
+    }
+    await this.#killAll();
+    const exit = await this.exited;
+    await this.#facts.tail.close();
+    this.#facts.onGone();
+    return exit;
+  }
+
+  /** Waits for `over`, until SIGKILL is due at the latest. */
+  async #waitUntil(over: () => boolean): Promise<void> {
+    while (!over()) {
+      const left = this.#killAt - this.#facts.clock.now();
+      if (left <= 0) return;
+      this.#wake = new AbortController();
+      // Aborted by an earlier deadline or by the exit: look again at both.
+      await this.#facts.clock.sleep(left, this.#wake.signal).catch(() => undefined);
+    }
+  }
+
+  /** Asks what the first process left behind, wherever it is, to end as well. */
+  async #dismissOrphans(): Promise<void> {
+    const { clock, family } = this.#facts;
+    this.#killAt = Math.min(this.#killAt, clock.now() + orphanGraceMs);
+    let members = await livingMembers(family);
+    for (const pid of members) signalProcess(pid, 'SIGTERM');
+    while (members.length > 0 && clock.now() < this.#killAt) {
+      await clock.sleep(lookMs.first * 4);
+      members = await livingMembers(family);
+    }
+  }
+
+  async #killAll(): Promise<void> {
+    const { family, clock, log } = this.#facts;
+    const begun = clock.now();
+    let warned = false;
+    let wait: number = lookMs.first;
+    // Again until nobody is found: a process may have forked while the others were killed.
+    for (;;) {
+      if (this.#alive || wait > lookMs.first) signalGroup(family.pgid, 'SIGKILL');
+      const members = await livingMembers(family);
+      if (members.length === 0) return;
+      for (const pid of members) signalProcess(pid, 'SIGKILL');
+      if (!warned && clock.now() - begun > warnAfterMs) {
+        warned = true;
+        log.warn({ replica: family.replica, pids: members }, 'processes of a replica survive SIGKILL: they hang in the kernel');
+      }
+      await clock.sleep(wait);
+      wait = Math.min(lookMs.longest, wait * lookMs.factor);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Marks every process of a replica, however it detaches itself: this is how those that left the process group are found. */
+export const markerName = 'ROUNDHOUSE_REPLICA';
+
+const passed: ReadonlySet<string> = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'TMPDIR',
+  'LD_LIBRARY_PATH',
+  'DYLD_LIBRARY_PATH',
+  'CUDA_HOME',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+  'NODE_EXTRA_CA_CERTS',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  // Which devices the gateway itself was given: an engine must not see more.
+  'CUDA_VISIBLE_DEVICES',
+  'CUDA_DEVICE_ORDER',
+  'HIP_VISIBLE_DEVICES',
+  'ROCR_VISIBLE_DEVICES',
+]);
+
+function isPassed(name: string): boolean {
+  return passed.has(name) || name.startsWith('LC_') || name.startsWith('XDG_');
+}
+
+/**
+ * An engine's whole environment. From the gateway's own only what is on an allow-list: every option of some engines has an environment
+ * variable, so that one left in a shell would silently change an engine, and the gateway's secrets are none of its business.
+ * @param model `runtime_env.env_vars` of the model.
+ * @param engine what the engine's plugin needs, its key among it; wins over `model`.
+ */
+export function engineEnvironment(own: Environment, model: Environment, engine: Environment, replica: string): Record<string, string> {
+  const layers = [Object.entries(own).filter(([name]) => isPassed(name)), Object.entries(model), Object.entries(engine)];
+  const merged: Record<string, string> = {};
+  for (const [name, value] of layers.flat()) if (value !== undefined) merged[name] = value;
+  // Python's setproctitle writes over the environment of its process, and so over the marker, unless told not to.
+  return { ...merged, SPT_NOENV: '1', [markerName]: replica };
+}

@@ -1,0 +1,167 @@
+import { watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
+import { copyFile, open, truncate } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { Clock } from '../../core/clock.ts';
+import { LineSplitter } from './line-splitter.ts';
+
+/** Bounds in bytes; what is beyond them is skipped, never buffered. */
+export interface TailLimits {
+  /** Read at once. */
+  readonly chunk: number;
+  /** Further behind the end of the file than this, the reader jumps to the last `chunk` of it. */
+  readonly behind: number;
+  /** A file that grows larger is copied to `<file>.1` and emptied. */
+  readonly file: number;
+}
+
+export const defaultTailLimits: TailLimits = { chunk: 262_144, behind: 1_048_576, file: 67_108_864 };
+
+const keptLines = 200;
+const keptChars = 262_144;
+/** Between two reads while the file grows: bounds the work of a flood to 5 MB/s. */
+const pauseMs = 50;
+/** Where the system gives no notice of changes. */
+const pollMs = 1_000;
+
+/**
+ * Follows a log file that an engine writes to by itself: nothing here can slow the engine down or end it. The file must be written in
+ * append mode, or emptying it would leave a hole.
+ */
+export class LogTail {
+  readonly #file: string;
+  readonly #handle: FileHandle;
+  readonly #clock: Clock;
+  readonly #onLine: (line: string) => void;
+  readonly #limits: TailLimits;
+  readonly #splitter = new LineSplitter();
+  readonly #lines: string[] = [];
+  #chars = 0;
+  #offset = 0;
+  #reading: Promise<void> | undefined;
+  #grown = false;
+  #closed = false;
+  #cancelPause: (() => void) | undefined;
+  #cancelPoll: (() => void) | undefined;
+  #watcher: FSWatcher | undefined;
+
+  private constructor(file: string, handle: FileHandle, clock: Clock, onLine: (line: string) => void, limits: TailLimits) {
+    this.#file = file;
+    this.#handle = handle;
+    this.#clock = clock;
+    this.#onLine = onLine;
+    this.#limits = limits;
+  }
+
+  /** Begins at the start of `file`, which must exist. */
+  static async open(file: string, clock: Clock, onLine: (line: string) => void, limits: TailLimits = defaultTailLimits): Promise<LogTail> {
+    const tail = new LogTail(file, await open(file, 'r'), clock, onLine, limits);
+    tail.#watch();
+    return tail;
+  }
+
+  /** The last lines, oldest first: at most 200, and 256 K characters of them. */
+  lines(): readonly string[] {
+    return this.#lines;
+  }
+
+  /** Reads what is left and lets go of the file. Never rejects. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watcher?.close();
+    this.#cancelPoll?.();
+    this.#cancelPause?.();
+    await this.#reading;
+    try {
+      while (await this.#readChunk());
+    } catch {
+      // The log is gone or unreadable: what was read of it stands.
+    }
+    for (const line of this.#splitter.end()) this.#take(line);
+    await this.#handle.close().catch(() => undefined);
+  }
+
+  #watch(): void {
+    try {
+      this.#watcher = watch(this.#file, () => this.#wake());
+      this.#watcher.once('error', () => this.#poll());
+    } catch {
+      this.#poll();
+    }
+    this.#wake();
+  }
+
+  #poll(): void {
+    if (this.#closed) return;
+    this.#wake();
+    this.#cancelPoll = this.#clock.after(pollMs, () => this.#poll());
+  }
+
+  #wake(): void {
+    this.#grown = true;
+    if (this.#closed || this.#reading !== undefined) return;
+    this.#reading = this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+  }
+
+  async #read(): Promise<void> {
+    try {
+      while (this.#grown && !this.#closed) {
+        this.#grown = false;
+        if (await this.#readChunk()) this.#grown = true;
+        await this.#pause();
+      }
+    } catch {
+      // A log that cannot be read must not disturb an engine that serves.
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed || !this.#grown) {
+        resolve();
+        return;
+      }
+      const cancel = this.#clock.after(pauseMs, resolve);
+      this.#cancelPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Returns whether there is more. */
+  async #readChunk(): Promise<boolean> {
+    const { size } = await this.#handle.stat();
+    if (size < this.#offset) this.#jump(0);
+    if (size - this.#offset > this.#limits.behind) this.#jump(size - this.#limits.chunk);
+    const buffer = Buffer.allocUnsafe(Math.min(this.#limits.chunk, Math.max(0, size - this.#offset)));
+    if (buffer.length === 0) return false;
+    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#offset);
+    this.#offset += bytesRead;
+    for (const line of this.#splitter.push(buffer.subarray(0, bytesRead))) this.#take(line);
+    if (this.#offset >= size && size > this.#limits.file) await this.#empty();
+    return this.#offset < size;
+  }
+
+  /** What the engine writes between the copy and the cut is lost: the price of not sitting in its way. */
+  async #empty(): Promise<void> {
+    await copyFile(this.#file, `${this.#file}.1`);
+    await truncate(this.#file, 0);
+    this.#offset = 0;
+  }
+
+  #jump(offset: number): void {
+    this.#offset = offset;
+    this.#splitter.gap();
+  }
+
+  #take(line: string): void {
+    this.#lines.push(line);
+    this.#chars += line.length;
+    while (this.#lines.length > keptLines || this.#chars > keptChars) this.#chars -= this.#lines.shift()?.length ?? 0;
+    this.#onLine(line);
+  }
+}

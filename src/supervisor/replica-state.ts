@@ -1,0 +1,265 @@
+import type { Failure, FailureReason } from './failure.ts';
+import { recordFailure, recordStart } from './restart.ts';
+import type { RestartLimits, StartRecord } from './restart.ts';
+
+/** Probes missed in a row by a ready replica, and what the load board showed at the first of them. */
+export interface Misses {
+  readonly count: number;
+  readonly since: number;
+  readonly progress: number;
+}
+
+/** Where `stopping` leads once nothing of the run is left. */
+export type AfterStop =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'restart'; readonly reason: FailureReason; readonly readyForMs: number | undefined; readonly record: StartRecord };
+
+/** All times are clock times in milliseconds. */
+export type ReplicaState =
+  /** Waits for its turn to start. */
+  | { readonly kind: 'pending'; readonly record: StartRecord }
+  /** Launched, or being launched; not ready before `deadline` is a failure. */
+  | { readonly kind: 'starting'; readonly deadline: number; readonly record: StartRecord }
+  /** The only state in which the routing table has the replica. */
+  | { readonly kind: 'ready'; readonly since: number; readonly misses: Misses | undefined; readonly record: StartRecord }
+  /** Gets nothing new; ends what it has, until `deadline` at the latest. */
+  | { readonly kind: 'draining'; readonly deadline: number }
+  /** Its processes are being ended; `next` decides what follows. */
+  | { readonly kind: 'stopping'; readonly next: AfterStop }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'backing-off'; readonly until: number; readonly failure: Failure; readonly record: StartRecord }
+  /** As backing-off, but it failed so often that nobody should wait for it. */
+  | { readonly kind: 'crash-loop'; readonly until: number; readonly failure: Failure; readonly record: StartRecord }
+  /** A start failed for a reason that only a changed config can cure. */
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export type ReplicaEvent =
+  /** Its turn to start has come. */
+  | { readonly kind: 'granted' }
+  | { readonly kind: 'ready' }
+  /** What answers on its port does not serve our model. */
+  | { readonly kind: 'mismatch'; readonly detail: string }
+  | { readonly kind: 'probe-ok' }
+  /** `progress` and `inFlight` as the load board shows them now. */
+  | { readonly kind: 'probe-missed'; readonly progress: number; readonly inFlight: number }
+  /** The engine's process has ended; others of its group may live on. */
+  | { readonly kind: 'exited'; readonly reason: FailureReason & { readonly kind: 'exited' } }
+  /** No process of the run is left. `failure` says why it ended, unless it was asked to; 0 ≤ `jitter` < 1. */
+  | { readonly kind: 'gone'; readonly failure: Failure | undefined; readonly jitter: number }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'drain'; readonly deadline: number }
+  /** Every worker has applied a table without it, and nothing is in flight. */
+  | { readonly kind: 'drained' }
+  /** `now`: without waiting for requests, nor for the engine's own goodbye. */
+  | { readonly kind: 'stop'; readonly now: boolean };
+
+export type Effect =
+  | { readonly kind: 'await-turn' }
+  /** Start the process, then probe it until it is ready. */
+  | { readonly kind: 'launch' }
+  | { readonly kind: 'watch' }
+  /** End the run's processes; `polite` gives the engine its grace, else they are killed. Repeated, it only hurries. */
+  | { readonly kind: 'terminate'; readonly polite: boolean }
+  /** Send a `tick` at `time`, unless the state's kind has changed by then. */
+  | { readonly kind: 'tick-at'; readonly time: number };
+
+export interface Limits {
+  readonly restart: RestartLimits;
+  readonly startupTimeoutMs: number;
+  /** Probes in a row that a ready replica may miss before it counts as unresponsive. */
+  readonly missesAllowed: number;
+  /** Silence that requests in flight must show beside missed probes: a busy engine may be slow to answer its probe. */
+  readonly hungAfterMs: number;
+}
+
+export type Transition = readonly [ReplicaState, readonly Effect[]];
+
+const stopped: AfterStop = { kind: 'stopped' };
+const stay = (state: ReplicaState): Transition => [state, []];
+
+function end(next: AfterStop, polite: boolean): Transition {
+  return [{ kind: 'stopping', next }, [{ kind: 'terminate', polite }]];
+}
+
+function ended(
+  failure: Failure,
+  jitter: number,
+  run: { readonly record: StartRecord; readonly readyForMs: number | undefined },
+  now: number,
+  limits: Limits,
+): Transition {
+  if (failure.permanent) return [{ kind: 'failed', failure }, []];
+  const { record, delayMs } = recordFailure(run.record, now, run.readyForMs, jitter, limits.restart);
+  if (delayMs === 0) return [{ kind: 'pending', record }, [{ kind: 'await-turn' }]];
+  const until = now + delayMs;
+  return [{ kind: record.looping ? 'crash-loop' : 'backing-off', until, failure, record }, [{ kind: 'tick-at', time: until }]];
+}
+
+/** States in which no process of the replica exists. */
+function whileAbsent(
+  state: ReplicaState & { kind: 'pending' | 'backing-off' | 'crash-loop' },
+  event: ReplicaEvent,
+  now: number,
+  limits: Limits,
+): Transition {
+  switch (event.kind) {
+    case 'granted': {
+      if (state.kind !== 'pending') return stay(state);
+      const deadline = now + limits.startupTimeoutMs;
+      const record = recordStart(state.record, now, limits.restart);
+      return [{ kind: 'starting', deadline, record }, [{ kind: 'launch' }, { kind: 'tick-at', time: deadline }]];
+    }
+    case 'tick':
+      if (state.kind === 'pending') return stay(state);
+      if (now < state.until) return [state, [{ kind: 'tick-at', time: state.until }]];
+      return [{ kind: 'pending', record: state.record }, [{ kind: 'await-turn' }]];
+    case 'drain':
+    case 'stop':
+      return stay({ kind: 'stopped' });
+    case 'ready':
+    case 'mismatch':
+    case 'probe-ok':
+    case 'probe-missed':
+    case 'exited':
+    case 'gone':
+    case 'drained':
+      return stay(state);
+  }
+}
+
+function whileStarting(state: ReplicaState & { kind: 'starting' }, event: ReplicaEvent, now: number, limits: Limits): Transition {
+  const fail = (reason: FailureReason): Transition => end({ kind: 'restart', reason, readyForMs: undefined, record: state.record }, false);
+  switch (event.kind) {
+    case 'ready':
+      return [{ kind: 'ready', since: now, misses: undefined, record: state.record }, [{ kind: 'watch' }]];
+    case 'mismatch':
+      return fail(event);
+    case 'exited':
+      return fail(event.reason);
+    case 'gone':
+      // The launch itself failed: there never was a process.
+      return event.failure === undefined
+        ? stay(state)
+        : ended(event.failure, event.jitter, { record: state.record, readyForMs: undefined }, now, limits);
+    case 'tick':
+      return now < state.deadline ? [state, [{ kind: 'tick-at', time: state.deadline }]] : fail({ kind: 'start-timeout' });
+    case 'drain':
+    case 'stop':
+      // A loading engine has nothing to lose, and some ignore SIGTERM while they load.
+      return end(stopped, false);
+    case 'granted':
+    case 'probe-ok':
+    case 'probe-missed':
+    case 'drained':
+      return stay(state);
+  }
+}
+
+function missed(
+  state: ReplicaState & { kind: 'ready' },
+  event: ReplicaEvent & { kind: 'probe-missed' },
+  now: number,
+  limits: Limits,
+): Transition {
+  const before = state.misses;
+  if (before === undefined || before.progress !== event.progress) {
+    return stay({ ...state, misses: { count: 1, since: now, progress: event.progress } });
+  }
+  const misses = { ...before, count: before.count + 1 };
+  const silentLongEnough = event.inFlight === 0 || now - misses.since >= limits.hungAfterMs;
+  if (misses.count < limits.missesAllowed || !silentLongEnough) return stay({ ...state, misses });
+  return end({ kind: 'restart', reason: { kind: 'unresponsive' }, readyForMs: now - state.since, record: state.record }, false);
+}
+
+function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent, now: number, limits: Limits): Transition {
+  switch (event.kind) {
+    case 'probe-ok':
+      return state.misses === undefined ? stay(state) : stay({ ...state, misses: undefined });
+    case 'probe-missed':
+      return missed(state, event, now, limits);
+    case 'exited':
+      return end({ kind: 'restart', reason: event.reason, readyForMs: now - state.since, record: state.record }, false);
+    case 'drain':
+      return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+    case 'stop':
+      return end(stopped, !event.now);
+    case 'granted':
+    case 'ready':
+    case 'mismatch':
+    case 'gone':
+    case 'tick':
+    case 'drained':
+      return stay(state);
+  }
+}
+
+function whileDraining(state: ReplicaState & { kind: 'draining' }, event: ReplicaEvent, now: number): Transition {
+  switch (event.kind) {
+    case 'drained':
+      return end(stopped, true);
+    case 'exited':
+      return end(stopped, false);
+    case 'tick':
+      return now < state.deadline ? [state, [{ kind: 'tick-at', time: state.deadline }]] : end(stopped, true);
+    case 'drain':
+      // A later wish can only shorten the wait: the first one may have been promised to somebody.
+      if (event.deadline >= state.deadline) return stay(state);
+      return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+    case 'stop':
+      return end(stopped, !event.now);
+    case 'granted':
+    case 'ready':
+    case 'mismatch':
+    case 'probe-ok':
+    case 'probe-missed':
+    case 'gone':
+      return stay(state);
+  }
+}
+
+function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: ReplicaEvent, now: number, limits: Limits): Transition {
+  switch (event.kind) {
+    case 'gone':
+      if (state.next.kind === 'stopped') return stay({ kind: 'stopped' });
+      return event.failure === undefined
+        ? [{ kind: 'pending', record: state.next.record }, [{ kind: 'await-turn' }]]
+        : ended(event.failure, event.jitter, state.next, now, limits);
+    case 'drain':
+    case 'stop': {
+      const hurry = event.kind === 'stop' && event.now;
+      const after: ReplicaState = state.next.kind === 'stopped' ? state : { kind: 'stopping', next: stopped };
+      return [after, hurry ? [{ kind: 'terminate', polite: false }] : []];
+    }
+    case 'granted':
+    case 'ready':
+    case 'mismatch':
+    case 'probe-ok':
+    case 'probe-missed':
+    case 'exited':
+    case 'tick':
+    case 'drained':
+      return stay(state);
+  }
+}
+
+/** The next state and what to do for it. Total: an event that means nothing in a state leaves it as it is. */
+export function transition(state: ReplicaState, event: ReplicaEvent, now: number, limits: Limits): Transition {
+  switch (state.kind) {
+    case 'pending':
+    case 'backing-off':
+    case 'crash-loop':
+      return whileAbsent(state, event, now, limits);
+    case 'starting':
+      return whileStarting(state, event, now, limits);
+    case 'ready':
+      return whileReady(state, event, now, limits);
+    case 'draining':
+      return whileDraining(state, event, now);
+    case 'stopping':
+      return whileStopping(state, event, now, limits);
+    case 'failed':
+      return event.kind === 'drain' || event.kind === 'stop' ? stay({ kind: 'stopped' }) : stay(state);
+    case 'stopped':
+      return stay(state);
+  }
+}

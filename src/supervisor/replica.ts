@@ -1,0 +1,341 @@
+import { basename } from 'node:path';
+import type pino from 'pino';
+import type { LoadBoard } from '../core/board.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
+import type { ReplicaId } from '../core/ids.ts';
+import type { ReplicaView } from '../core/table.ts';
+import type { ModelConfig } from '../config/config.ts';
+import type { Engine } from '../plugins/engine-plugin.ts';
+import { explain } from './failure.ts';
+import type { Evidence, Failure } from './failure.ts';
+import { probeHealth, untilReady } from './probe.ts';
+import type { HttpGet } from './probe.ts';
+import type { ReplicaHandle, ReplicaProvider } from './providers/provider.ts';
+import { transition } from './replica-state.ts';
+import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
+import type { RestartLimits } from './restart.ts';
+import { cleanRecord } from './restart.ts';
+import { RunLog } from './run-log.ts';
+import type { Turn } from './start-queue.ts';
+import { replicaName, runId } from './replica-id.ts';
+import type { ReplicaReport } from './report.ts';
+import { phaseOf } from './table.ts';
+import type { ReplicaFact } from './table.ts';
+
+/** What a replica runs. */
+export interface ReplicaPlan {
+  readonly model: ModelConfig;
+  readonly engine: Engine;
+  readonly command: readonly [string, ...string[]];
+  readonly fingerprint: string;
+}
+
+export interface ReplicaDeps {
+  readonly clock: Clock;
+  readonly provider: ReplicaProvider;
+  readonly get: HttpGet;
+  readonly board: LoadBoard;
+  readonly log: pino.Logger;
+  /** 0 ≤ random() < 1. */
+  readonly random: () => number;
+  readonly restart: RestartLimits;
+  /** Waits for the right to start a process. */
+  turn(signal: AbortSignal): Promise<Turn>;
+  /** A run is over; its slot may be given to another once it is quiet. */
+  retire(turn: Turn): void;
+  /** Something that `report()` or `fact()` shows has changed. */
+  changed(): void;
+}
+
+/** One process from its launch to its end. */
+interface Run {
+  readonly id: ReplicaId;
+  readonly turn: Turn;
+  readonly log: RunLog;
+  /** Settles when the launch has; never rejects. */
+  launched: Promise<void>;
+  handle: ReplicaHandle | undefined;
+  wasReady: boolean;
+  lastProbe: string | undefined;
+  /** Set once its end has begun: milliseconds between SIGTERM and SIGKILL. */
+  graceMs: number | undefined;
+}
+
+const missesAllowed = 3;
+const hungAfterMs = 60_000;
+
+/**
+ * The single owner of one replica's state. Events come in through `send()`, one at a time; `transition()` decides; effects go out.
+ * Whatever an effect waits for ends with the state that asked for it, except the end of a process, which is always seen through.
+ */
+export class Replica {
+  readonly index: number;
+  /** E.g. `smollm2-135m-0`. */
+  readonly #name: string;
+  readonly #deps: ReplicaDeps;
+  readonly #inbox: ReplicaEvent[] = [];
+  #plan: ReplicaPlan;
+  #state: ReplicaState = { kind: 'pending', record: cleanRecord };
+  #since: number;
+  #scope = new AbortController();
+  #run: Run | undefined;
+  #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined } | undefined;
+  #lastFailure: Failure | undefined;
+  #launches = 0;
+  #handling = false;
+
+  /** @param index unique among the replicas of the model that there are at a time. */
+  constructor(index: number, plan: ReplicaPlan, deps: ReplicaDeps) {
+    this.index = index;
+    this.#name = replicaName(plan.model.name, index);
+    this.#plan = plan;
+    this.#deps = deps;
+    this.#since = deps.clock.now();
+  }
+
+  /** Asks for its first start. */
+  start(): void {
+    this.#do({ kind: 'await-turn' });
+  }
+
+  get state(): ReplicaState {
+    return this.#state;
+  }
+
+  get plan(): ReplicaPlan {
+    return this.#plan;
+  }
+
+  /** Takes over settings that need no new process. `plan.fingerprint` must be its own. */
+  update(plan: ReplicaPlan): void {
+    this.#plan = plan;
+  }
+
+  /** Events sent while one is handled wait for its end, so that no transition ever sees another half done. */
+  send(event: ReplicaEvent): void {
+    this.#inbox.push(event);
+    if (this.#handling) return;
+    this.#handling = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) this.#handle(next);
+    } finally {
+      this.#handling = false;
+    }
+  }
+
+  #limits(): Limits {
+    return { restart: this.#deps.restart, startupTimeoutMs: this.#plan.model.startupTimeoutMs, missesAllowed, hungAfterMs };
+  }
+
+  #handle(event: ReplicaEvent): void {
+    const before = this.#state;
+    const [after, effects] = transition(before, event, this.#deps.clock.now(), this.#limits());
+    this.#state = after;
+    if (after.kind !== before.kind) this.#entered(before, event);
+    for (const effect of effects) this.#do(effect);
+    if (after !== before) this.#deps.changed();
+  }
+
+  #entered(before: ReplicaState, event: ReplicaEvent): void {
+    this.#since = this.#deps.clock.now();
+    this.#scope.abort(new Error(`replica left state ${before.kind}`));
+    this.#scope = new AbortController();
+    if (event.kind === 'gone' && event.failure !== undefined) this.#lastFailure = event.failure;
+    if (before.kind === 'starting') this.#run?.turn.started();
+    if (this.#state.kind === 'ready') {
+      this.#lastFailure = undefined;
+      if (this.#run !== undefined) this.#run.wasReady = true;
+      this.#run?.log.pardon();
+    }
+    const fields = { replica: this.#name, run: this.#run?.id ?? this.#lastRun?.id, from: before.kind, on: event.kind };
+    if ('failure' in this.#state)
+      this.#deps.log.warn({ ...fields, code: this.#state.failure.code }, `${this.#state.kind}: ${this.#state.failure.message}`);
+    else this.#deps.log.info(fields, `replica is ${this.#state.kind}`);
+  }
+
+  #do(effect: Effect): void {
+    const { signal } = this.#scope;
+    switch (effect.kind) {
+      case 'await-turn':
+        this.#own(this.#awaitTurn(signal), signal);
+        return;
+      case 'launch':
+        this.#own(this.#launch(signal), signal);
+        return;
+      case 'watch':
+        this.#own(this.#watch(signal), signal);
+        return;
+      case 'terminate':
+        this.#terminate(effect.polite);
+        return;
+      case 'tick-at': {
+        const cancel = this.#deps.clock.after(Math.max(0, effect.time - this.#deps.clock.now()), () => this.send({ kind: 'tick' }));
+        signal.addEventListener('abort', cancel, { once: true });
+      }
+    }
+  }
+
+  /** Background work ends with its scope; any other end of it is a defect, which must be seen. */
+  #own(work: Promise<void>, scope?: AbortSignal): void {
+    work.catch((thrown: unknown) => {
+      if (scope?.aborted && thrown === scope.reason) return;
+      this.#deps.log.error({ err: thrown, replica: this.#name }, 'defect in the supervisor');
+    });
+  }
+
+  async #awaitTurn(signal: AbortSignal): Promise<void> {
+    const turn = await this.#deps.turn(signal);
+    if (signal.aborted) {
+      turn.started();
+      this.#deps.retire(turn);
+      return;
+    }
+    const log = new RunLog(this.#plan.engine);
+    const id = runId(this.#name, this.#deps.random());
+    this.#run = {
+      id,
+      turn,
+      log,
+      launched: Promise.resolve(),
+      handle: undefined,
+      wasReady: false,
+      lastProbe: undefined,
+      graceMs: undefined,
+    };
+    this.send({ kind: 'granted' });
+  }
+
+  async #launch(signal: AbortSignal): Promise<void> {
+    const run = this.#run;
+    if (run === undefined) throw new Error('launch without a turn');
+    this.#launches += 1;
+    const launching = this.#deps.provider.launch({ ...this.#plan, id: run.id }, (line) => this.#read(run, line), signal);
+    run.launched = launching.then(
+      (handle) => this.#exists(run, handle),
+      (thrown: unknown) => this.#neverWas(run, thrown, signal),
+    );
+    await run.launched;
+    if (run.handle === undefined || signal.aborted) return;
+    const { engine, model } = this.#plan;
+    const answer = await untilReady(this.#deps, run.handle, engine, model.name, (seen) => (run.lastProbe = seen), signal);
+    this.send(answer.kind === 'ok' ? { kind: 'ready' } : answer);
+  }
+
+  #exists(run: Run, handle: ReplicaHandle): void {
+    run.handle = handle;
+    this.#own(
+      (async () => {
+        const exit = await handle.exited;
+        if (this.#run === run) this.send({ kind: 'exited', reason: { kind: 'exited', exit } });
+      })(),
+    );
+    this.#deps.changed();
+  }
+
+  #neverWas(run: Run, thrown: unknown, signal: AbortSignal): void {
+    // Aborted: whoever left the state is waiting for the launch to settle, and goes on from there.
+    if (signal.aborted) return;
+    const code = thrown instanceof GatewayError ? thrown.code : 'start_failed';
+    const failure: Failure = { code, message: messageOf(thrown), permanent: code === 'engine_missing' };
+    this.#over(run);
+    this.send({ kind: 'gone', failure, jitter: this.#deps.random() });
+  }
+
+  #read(run: Run, line: string): void {
+    if (run.log.read(line) && this.#run === run) this.#deps.changed();
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { model, engine } = this.#plan;
+      await this.#deps.clock.sleep(model.health.periodMs, signal);
+      const run = this.#run;
+      if (run?.handle === undefined) throw new Error('watch without a process');
+      // The engine's own figure is a floor: some take seconds to answer although they are well.
+      const timeoutMs = Math.max(model.health.timeoutMs, engine.probes.liveness.timeoutMs);
+      const answer = await probeHealth(this.#deps, run.handle, engine.probes.liveness, timeoutMs, signal);
+      if (answer.kind === 'miss') run.lastProbe = answer.seen;
+      const { slot } = run.turn;
+      const { board } = this.#deps;
+      this.send(
+        answer.kind === 'ok'
+          ? { kind: 'probe-ok' }
+          : { kind: 'probe-missed', progress: board.readProgress(slot), inFlight: board.read(slot) },
+      );
+    }
+  }
+
+  #terminate(polite: boolean): void {
+    const run = this.#run;
+    if (run === undefined) throw new Error('terminate without a run');
+    const begun = run.graceMs !== undefined;
+    run.graceMs = polite && !begun ? this.#plan.engine.stopping.graceMs : 0;
+    if (!begun) this.#own(this.#seeThrough(run));
+    else if (run.handle !== undefined) this.#own(run.handle.stop(0).then(() => undefined));
+  }
+
+  async #seeThrough(run: Run): Promise<void> {
+    await run.launched;
+    await run.handle?.stop(run.graceMs ?? 0);
+    const next = this.#state.kind === 'stopping' ? this.#state.next : undefined;
+    const failure = next?.kind === 'restart' ? explain(next.reason, this.#evidence(run)) : undefined;
+    this.#over(run);
+    this.send({ kind: 'gone', failure, jitter: this.#deps.random() });
+  }
+
+  #evidence(run: Run): Evidence {
+    return {
+      program: basename(this.#plan.command[0]),
+      wasReady: run.wasReady,
+      cause: run.log.cause,
+      tail: run.handle?.tail() ?? [],
+      phase: run.log.phase,
+      startupTimeoutMs: this.#plan.model.startupTimeoutMs,
+      lastProbe: run.lastProbe,
+    };
+  }
+
+  #over(run: Run): void {
+    this.#lastRun = { id: run.id, logFile: run.handle?.logFile };
+    this.#run = undefined;
+    run.turn.started();
+    this.#deps.retire(run.turn);
+  }
+
+  /** The slot it is counted on; undefined while no run exists. */
+  get slot(): Turn['slot'] | undefined {
+    return this.#run?.turn.slot;
+  }
+
+  fact(): ReplicaFact {
+    return { state: this.#state, phase: this.#run?.log.phase ?? 'starting', view: this.#view(), lastFailure: this.#lastFailure };
+  }
+
+  #view(): ReplicaView | undefined {
+    const run = this.#run;
+    if (run?.handle === undefined) return undefined;
+    const { upstream, apiKey } = run.handle;
+    const maxInFlight = this.#plan.model.maxOngoing ?? this.#plan.engine.concurrency;
+    return { id: run.id, slot: run.turn.slot, upstream, apiKey, maxInFlight };
+  }
+
+  report(): ReplicaReport {
+    const run = this.#run;
+    return {
+      id: run?.id ?? this.#lastRun?.id,
+      index: this.index,
+      state: this.#state.kind,
+      phase: phaseOf(this.fact()),
+      since: this.#since,
+      readySince: this.#state.kind === 'ready' ? this.#state.since : undefined,
+      nextStartAt: 'until' in this.#state ? this.#state.until : undefined,
+      pid: run?.handle?.pid,
+      upstream: run?.handle?.upstream,
+      inFlight: run === undefined ? 0 : this.#deps.board.read(run.turn.slot),
+      restarts: Math.max(0, this.#launches - 1),
+      lastError: this.#lastFailure,
+      logFile: run?.handle?.logFile ?? this.#lastRun?.logFile,
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import type { ModelName, ReplicaId } from '../core/ids.ts';
+import type { ModelStatus } from '../core/table.ts';
+import type { Failure } from './failure.ts';
+import type { ReplicaState } from './replica-state.ts';
+
+/** What `status` says of one replica. Times are clock times in milliseconds. */
+export interface ReplicaReport {
+  /** Of its present run, or of its last one, as routing tables and logs name it; undefined before the first. */
+  readonly id: ReplicaId | undefined;
+  /** The same over restarts; unique among the replicas of its model that there are at a time. */
+  readonly index: number;
+  readonly state: ReplicaState['kind'];
+  /** What a user reads: while it starts, what the engine says it does. */
+  readonly phase: string;
+  /** When it entered its state. */
+  readonly since: number;
+  readonly readySince: number | undefined;
+  /** When its next start is due, while it backs off. */
+  readonly nextStartAt: number | undefined;
+  readonly pid: number | undefined;
+  readonly upstream: string | undefined;
+  readonly inFlight: number;
+  /** Starts after the first. */
+  readonly restarts: number;
+  /** Why its last run failed; undefined once it is ready again. */
+  readonly lastError: Failure | undefined;
+  /** Everything its present run, or its last one, printed. */
+  readonly logFile: string | undefined;
+}
+
+/** What `status` says of one model. */
+export interface ModelReport {
+  readonly name: ModelName;
+  readonly engine: string;
+  /** Replicas the config wants. */
+  readonly desired: number;
+  readonly status: ModelStatus;
+  /** Requests accepted and not sent yet, over all workers. */
+  readonly waiting: number;
+  /** Of all replicas it had since the gateway began; only grows. */
+  readonly restarts: number;
+  /** By index; those on their way out included. */
+  readonly replicas: readonly ReplicaReport[];
+}

@@ -1,0 +1,124 @@
+import type { ModelName, Slot } from '../core/ids.ts';
+import type { ModelEntry, ModelStatus, ReplicaView, RoutingTable } from '../core/table.ts';
+import type { ModelConfig } from '../config/config.ts';
+import type { Failure } from './failure.ts';
+import type { ReplicaState } from './replica-state.ts';
+
+/** One replica, as far as routing and the status of its model need it. */
+export interface ReplicaFact {
+  readonly state: ReplicaState;
+  /** What a starting engine says it is doing. */
+  readonly phase: string;
+  /** Where it is reached; undefined while no process of it exists. */
+  readonly view: ReplicaView | undefined;
+  /** Why its last run failed; undefined once it is ready again. */
+  readonly lastFailure: Failure | undefined;
+}
+
+export interface ModelFact {
+  readonly config: ModelConfig;
+  readonly waiting: Slot;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly replicas: readonly ReplicaFact[];
+}
+
+/** What a user reads for each state. */
+export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase'>): string {
+  switch (fact.state.kind) {
+    case 'starting':
+      return fact.phase;
+    case 'pending':
+      return 'waiting to start';
+    case 'backing-off':
+      return 'backing off';
+    case 'crash-loop':
+      return 'crash loop';
+    case 'stopping':
+      return fact.state.next.kind === 'restart' ? 'restarting' : 'stopping';
+    case 'ready':
+    case 'draining':
+    case 'stopped':
+    case 'failed':
+      return fact.state.kind;
+  }
+}
+
+/** How near a state is to serving; the nearest replica speaks for its model. */
+function distance(state: ReplicaState): number {
+  switch (state.kind) {
+    case 'ready':
+      return 0;
+    case 'starting':
+      return 1;
+    case 'pending':
+      return 2;
+    case 'stopping':
+      return state.next.kind === 'restart' ? 3 : 7;
+    case 'backing-off':
+      return 4;
+    case 'crash-loop':
+      return 5;
+    case 'failed':
+      return 6;
+    case 'draining':
+      return 7;
+    case 'stopped':
+      return 8;
+  }
+}
+
+function failureOf(fact: ReplicaFact): Failure | undefined {
+  return 'failure' in fact.state ? fact.state.failure : fact.lastFailure;
+}
+
+/** What is told to those who ask for a model that may not be able to serve now. */
+export function modelStatus(replicas: readonly ReplicaFact[], now: number): ModelStatus {
+  const nearest = [...replicas].sort((a, b) => distance(a.state) - distance(b.state))[0];
+  if (nearest === undefined) return { phase: 'stopped' };
+  const phase = phaseOf(nearest);
+  if (nearest.state.kind === 'ready') return { phase };
+  const failure = failureOf(nearest) ?? replicas.map(failureOf).find((found) => found !== undefined);
+  const hopeless = nearest.state.kind === 'failed' || nearest.state.kind === 'crash-loop';
+  return {
+    phase,
+    ...('until' in nearest.state ? { etaMs: Math.max(0, nearest.state.until - now) } : {}),
+    ...(failure === undefined ? {} : { error: { code: failure.code, message: failure.message, permanent: hopeless } }),
+  };
+}
+
+/** The views of those replicas that may get requests. */
+export function routable(replicas: readonly ReplicaFact[]): readonly ReplicaView[] {
+  return replicas.flatMap((fact) => (fact.state.kind === 'ready' && fact.view !== undefined ? [fact.view] : []));
+}
+
+/** The snapshot that the workers route by. */
+export function buildTable(
+  version: number,
+  models: readonly ModelFact[],
+  apps: ReadonlyMap<string, readonly ModelName[]>,
+  now: number,
+): RoutingTable {
+  const entry = (fact: ModelFact): ModelEntry => ({
+    engine: fact.config.engine,
+    waiting: fact.waiting,
+    created: fact.created,
+    status: modelStatus(fact.replicas, now),
+    limits: fact.config.limits,
+    replicas: routable(fact.replicas),
+  });
+  return {
+    version,
+    models: new Map(models.map((fact) => [fact.config.name, entry(fact)])),
+    apps: new Map([...apps].map(([prefix, names]) => [prefix, new Map(names.map((name) => [name as string, name]))])),
+  };
+}
+
+/** Equal for two tables that say the same; `version` and the passing of time (`etaMs`) do not count. */
+export function contentOf(table: RoutingTable): string {
+  const models = [...table.models].map(([name, { status, ...rest }]) => [
+    name,
+    { ...rest, status: { phase: status.phase, error: status.error } },
+  ]);
+  return JSON.stringify([models, [...table.apps].map(([prefix, ids]) => [prefix, [...ids]])]);
+}

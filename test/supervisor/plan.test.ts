@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { modelName } from '../../src/core/ids.ts';
+import { plan } from '../../src/supervisor/plan.ts';
+import type { DesiredModel, ObservedReplica, Standing, Step } from '../../src/supervisor/plan.ts';
+
+const want = (name: string, replicas: number, fingerprint = 'new'): DesiredModel => ({ name: modelName(name), replicas, fingerprint });
+
+/** `a0+` serves, `a0?` is coming, `a0-` is leaving; a trailing `!` marks an outdated fingerprint. */
+function see(text: string): ObservedReplica[] {
+  return text.split(' ').flatMap((word, key) => {
+    const match = /^(\w)(\d)([+?-])(!?)$/.exec(word);
+    if (match === null) return [];
+    const standing: Standing = match[3] === '+' ? 'serving' : match[3] === '?' ? 'coming' : 'leaving';
+    return [{ key, model: modelName(match[1] ?? ''), index: Number(match[2]), fingerprint: match[4] === '!' ? 'old' : 'new', standing }];
+  });
+}
+
+function steps(desired: readonly DesiredModel[], observed: readonly ObservedReplica[]): string {
+  const word = (step: Step): string => {
+    if (step.kind === 'add') return `+${step.model}${step.index}`;
+    const replica = observed.find(({ key }) => key === step.key);
+    return `-${replica?.model}${replica?.index}`;
+  };
+  return plan(desired, observed).map(word).join(' ');
+}
+
+const cases: readonly [what: string, desired: readonly DesiredModel[], observed: string, expected: string][] = [
+  ['nothing wanted, nothing there', [], '', ''],
+  ['first start', [want('a', 2), want('b', 1)], '', '+a0 +a1 +b0'],
+  ['as it should be', [want('a', 2)], 'a0+ a1?', ''],
+  ['one more', [want('a', 2)], 'a0+', '+a1'],
+  ['the gap is filled', [want('a', 3)], 'a0+ a2+', '+a1'],
+  ['an index is not given twice while its last owner leaves', [want('a', 1)], 'a0-', '+a1'],
+  ['one less: the highest index goes', [want('a', 1)], 'a0+ a1+', '-a1'],
+  ['one less: who does not serve goes first', [want('a', 1)], 'a0? a1+', '-a0'],
+  ['none wanted', [want('a', 0)], 'a0+ a1?', '-a0 -a1'],
+  ['a model that is gone from the config', [want('b', 1)], 'a0+ b0+', '-a0'],
+  ['who leaves already is left alone', [], 'a0- a1-', ''],
+  ['a changed model: new ones start beside the old', [want('a', 2)], 'a0+! a1+!', '+a2 +a3'],
+  ['a changed model: the old stay until a new one serves', [want('a', 2)], 'a0+! a1+! a2? a3?', ''],
+  ['a changed model: one old goes for each new one that serves', [want('a', 2)], 'a0+! a1+! a2+ a3?', '-a1'],
+  ['a changed model: all old ones go in the end', [want('a', 2)], 'a0+! a2+ a3+', '-a0'],
+  ['a changed model: more old ones than wanted', [want('a', 1)], 'a0+! a1+!', '+a2 -a1'],
+];
+
+const sort = (text: string): string[] => text.split(' ').sort();
+
+for (const [what, desired, observed, expected] of cases) {
+  test(`plan: ${what}`, () => {
+    assert.deepEqual(sort(steps(desired, see(observed))), sort(expected));
+  });
+}
+
+const standings: fc.Arbitrary<Standing> = fc.constantFrom('serving', 'coming', 'leaving');
+const arbitraryDesired = fc.uniqueArray(
+  fc.record({ name: fc.constantFrom('a', 'b', 'c').map(modelName), replicas: fc.nat({ max: 4 }), fingerprint: fc.constantFrom('1', '2') }),
+  { selector: ({ name }) => name },
+);
+const arbitraryObserved = fc
+  .array(
+    fc.record({
+      model: fc.constantFrom('a', 'b', 'c', 'd').map(modelName),
+      index: fc.nat({ max: 6 }),
+      fingerprint: fc.constantFrom('1', '2'),
+      standing: standings,
+    }),
+    { maxLength: 12 },
+  )
+  .map((all) => all.map((replica, key): ObservedReplica => ({ ...replica, key })));
+
+/** The steps, taken at once. */
+function take(observed: readonly ObservedReplica[], todo: readonly Step[], desired: readonly DesiredModel[]): ObservedReplica[] {
+  const drained = new Set(todo.flatMap((step) => (step.kind === 'drain' ? [step.key] : [])));
+  const kept = observed.map((replica): ObservedReplica => (drained.has(replica.key) ? { ...replica, standing: 'leaving' } : replica));
+  const added = todo.flatMap((step, at): ObservedReplica[] => {
+    if (step.kind !== 'add') return [];
+    const fingerprint = desired.find(({ name }) => name === step.model)?.fingerprint ?? '';
+    return [{ key: 1000 + observed.length + at, model: step.model, index: step.index, fingerprint, standing: 'coming' }];
+  });
+  return [...kept, ...added];
+}
+
+test('property: taken steps leave nothing to plan, and what serves is never fewer than wanted because of the plan', () => {
+  fc.assert(
+    fc.property(arbitraryDesired, arbitraryObserved, (desired, observed) => {
+      const after = take(observed, plan(desired, observed), desired);
+      assert.deepEqual(plan(desired, after), []);
+      for (const { name, replicas } of desired) {
+        const serving = (all: readonly ObservedReplica[]): number =>
+          all.filter(({ model, standing }) => model === name && standing === 'serving').length;
+        assert.ok(serving(after) >= Math.min(replicas, serving(observed)));
+      }
+    }),
+  );
+});
+
+test('property: as replicas come and go, the plan ends with exactly what is wanted', () => {
+  fc.assert(
+    fc.property(arbitraryDesired, arbitraryObserved, (desired, observed) => {
+      let now = observed;
+      for (let round = 0; round < 20; round += 1) {
+        const settled = now
+          .filter(({ standing }) => standing !== 'leaving')
+          .map((replica): ObservedReplica => ({ ...replica, standing: 'serving' }));
+        now = take(settled, plan(desired, settled), desired);
+      }
+      const left = now.map(({ model, fingerprint }) => `${model} ${fingerprint}`).sort();
+      const wanted = desired
+        .flatMap(({ name, replicas, fingerprint }) => Array.from({ length: replicas }, () => `${name} ${fingerprint}`))
+        .sort();
+      assert.deepEqual(left, wanted);
+    }),
+  );
+});

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Failure } from '../../src/supervisor/failure.ts';
+import { transition } from '../../src/supervisor/replica-state.ts';
+import type { Effect, Limits, ReplicaEvent, ReplicaState, Transition } from '../../src/supervisor/replica-state.ts';
+import { cleanRecord, defaultRestartLimits } from '../../src/supervisor/restart.ts';
+
+const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000, missesAllowed: 3, hungAfterMs: 60_000 };
+const failure: Failure = { code: 'engine_exited', message: 'died', permanent: false };
+const record = cleanRecord;
+const loop = { failures: 9, starts: [], looping: true };
+const reason = { kind: 'exited', exit: { code: 1, signal: null } } as const;
+const now = 1000;
+
+const states = {
+  pending: { kind: 'pending', record },
+  starting: { kind: 'starting', deadline: 5000, record },
+  'starting, late': { kind: 'starting', deadline: 900, record },
+  ready: { kind: 'ready', since: 0, misses: undefined, record },
+  'ready, two missed': { kind: 'ready', since: 0, misses: { count: 2, since: 0, progress: 7 }, record },
+  draining: { kind: 'draining', deadline: 5000 },
+  'draining, late': { kind: 'draining', deadline: 900 },
+  'stopping for good': { kind: 'stopping', next: { kind: 'stopped' } },
+  'stopping to restart': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record } },
+  'stopping in a loop': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record: loop } },
+  stopped: { kind: 'stopped' },
+  'backing-off': { kind: 'backing-off', until: 5000, failure, record },
+  'backing-off, due': { kind: 'backing-off', until: 900, failure, record },
+  'crash-loop': { kind: 'crash-loop', until: 5000, failure, record: loop },
+  'crash-loop, due': { kind: 'crash-loop', until: 900, failure, record: loop },
+  failed: { kind: 'failed', failure },
+} as const satisfies Record<string, ReplicaState>;
+
+const events = {
+  granted: { kind: 'granted' },
+  ready: { kind: 'ready' },
+  mismatch: { kind: 'mismatch', detail: 'other' },
+  'probe-ok': { kind: 'probe-ok' },
+  'probe-missed': { kind: 'probe-missed', progress: 7, inFlight: 0 },
+  exited: { kind: 'exited', reason },
+  'gone, failed': { kind: 'gone', failure, jitter: 0.5 },
+  'gone, for ever': { kind: 'gone', failure: { ...failure, permanent: true }, jitter: 0.5 },
+  'gone, asked': { kind: 'gone', failure: undefined, jitter: 0.5 },
+  tick: { kind: 'tick' },
+  drain: { kind: 'drain', deadline: 4000 },
+  drained: { kind: 'drained' },
+  stop: { kind: 'stop', now: false },
+  'stop now': { kind: 'stop', now: true },
+} as const satisfies Record<string, ReplicaEvent>;
+
+type StateName = keyof typeof states;
+type EventName = keyof typeof events;
+
+/** `.`: nothing changes. Every state × event that is not named here must be that. */
+const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
+  pending: { granted: 'starting until 61000: launch, tick-at 61000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  starting: {
+    ready: 'ready: watch',
+    mismatch: 'stopping to restart (mismatch): kill',
+    exited: 'stopping to restart (exited): kill',
+    'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
+    tick: 'starting until 5000: tick-at 5000',
+    drain: 'stopping: kill',
+    stop: 'stopping: kill',
+    'stop now': 'stopping: kill',
+  },
+  'starting, late': {
+    ready: 'ready: watch',
+    mismatch: 'stopping to restart (mismatch): kill',
+    exited: 'stopping to restart (exited): kill',
+    'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
+    tick: 'stopping to restart (start-timeout): kill',
+    drain: 'stopping: kill',
+    stop: 'stopping: kill',
+    'stop now': 'stopping: kill',
+  },
+  ready: {
+    'probe-missed': 'ready, 1 missed',
+    exited: 'stopping to restart (exited): kill',
+    drain: 'draining until 4000: tick-at 4000',
+    stop: 'stopping: terminate',
+    'stop now': 'stopping: kill',
+  },
+  'ready, two missed': {
+    'probe-ok': 'ready',
+    'probe-missed': 'stopping to restart (unresponsive): kill',
+    exited: 'stopping to restart (exited): kill',
+    drain: 'draining until 4000: tick-at 4000',
+    stop: 'stopping: terminate',
+    'stop now': 'stopping: kill',
+  },
+  draining: {
+    exited: 'stopping: kill',
+    tick: 'draining until 5000: tick-at 5000',
+    drain: 'draining until 4000: tick-at 4000',
+    drained: 'stopping: terminate',
+    stop: 'stopping: terminate',
+    'stop now': 'stopping: kill',
+  },
+  'draining, late': {
+    exited: 'stopping: kill',
+    tick: 'stopping: terminate',
+    drained: 'stopping: terminate',
+    stop: 'stopping: terminate',
+    'stop now': 'stopping: kill',
+  },
+  'stopping for good': {
+    'gone, failed': 'stopped',
+    'gone, for ever': 'stopped',
+    'gone, asked': 'stopped',
+    'stop now': 'stopping: kill',
+  },
+  'stopping to restart': {
+    'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
+    'gone, asked': 'pending: await-turn',
+    drain: 'stopping',
+    stop: 'stopping',
+    'stop now': 'stopping: kill',
+  },
+  'stopping in a loop': {
+    'gone, failed': 'crash-loop until 301000: tick-at 301000',
+    'gone, for ever': 'failed',
+    'gone, asked': 'pending: await-turn',
+    drain: 'stopping',
+    stop: 'stopping',
+    'stop now': 'stopping: kill',
+  },
+  stopped: {},
+  'backing-off': { tick: 'backing-off until 5000: tick-at 5000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'backing-off, due': { tick: 'pending: await-turn', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'crash-loop': { tick: 'crash-loop until 5000: tick-at 5000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'crash-loop, due': { tick: 'pending: await-turn', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  failed: { drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+};
+
+function stateInWords(state: ReplicaState): string {
+  if (state.kind === 'stopping' && state.next.kind === 'restart') return `stopping to restart (${state.next.reason.kind})`;
+  if (state.kind === 'ready' && state.misses !== undefined) return `ready, ${state.misses.count} missed`;
+  if ('until' in state) return `${state.kind} until ${state.until}`;
+  if ('deadline' in state) return `${state.kind} until ${state.deadline}`;
+  return state.kind;
+}
+
+function effectInWords(effect: Effect): string {
+  if (effect.kind === 'terminate') return effect.polite ? 'terminate' : 'kill';
+  return effect.kind === 'tick-at' ? `tick-at ${effect.time}` : effect.kind;
+}
+
+function inWords(before: ReplicaState, [after, effects]: Transition): string {
+  if (after === before && effects.length === 0) return '.';
+  return [stateInWords(after), effects.map(effectInWords).join(', ')].filter((part) => part !== '').join(': ');
+}
+
+for (const [name, state] of Object.entries(states)) {
+  test(`every event is decided in state "${name}"`, () => {
+    const row = Object.entries(events).map(([event, value]) => [event, inWords(state, transition(state, value, now, limits))]);
+    const expected = Object.keys(events).map((event) => [event, table[name as StateName][event as EventName] ?? '.']);
+    assert.deepEqual(Object.fromEntries(row), Object.fromEntries(expected));
+  });
+}
+
+test('a missed probe counts from the start again when bytes came in the meantime', () => {
+  const [after] = transition(states['ready, two missed'], { kind: 'probe-missed', progress: 8, inFlight: 1 }, now, limits);
+  assert.deepEqual(after, { ...states.ready, misses: { count: 1, since: now, progress: 8 } });
+});
+
+test('a replica with requests in flight is killed for missed probes only after long silence', () => {
+  const missed = { kind: 'probe-missed', progress: 7, inFlight: 1 } as const;
+  const [patient] = transition(states['ready, two missed'], missed, limits.hungAfterMs - 1, limits);
+  assert.equal(stateInWords(patient), 'ready, 3 missed');
+  const [killed] = transition(states['ready, two missed'], missed, limits.hungAfterMs, limits);
+  assert.equal(stateInWords(killed), 'stopping to restart (unresponsive)');
+});
+
+const arbitraryEvent: fc.Arbitrary<ReplicaEvent> = fc.oneof(
+  fc.constantFrom<ReplicaEvent[]>(...Object.values(events)),
+  fc.record({ kind: fc.constant('probe-missed' as const), progress: fc.nat({ max: 3 }), inFlight: fc.nat({ max: 2 }) }),
+  fc.record({ kind: fc.constant('drain' as const), deadline: fc.nat({ max: 100_000 }) }),
+);
+const arbitraryLife = fc.array(fc.tuple(arbitraryEvent, fc.nat({ max: 400_000 })), { maxLength: 60 });
+
+test('property: no sequence of events throws, leaves "stopped", or gets a replica that was told to go back to serving', () => {
+  fc.assert(
+    fc.property(arbitraryLife, (life) => {
+      let state: ReplicaState = states.pending;
+      let time = 0;
+      let leaving = false;
+      for (const [event, pause] of life) {
+        time += pause;
+        const before: ReplicaState = state;
+        [state] = transition(state, event, time, limits);
+        if (before.kind === 'stopped') assert.equal(state, before);
+        leaving ||= event.kind === 'drain' || event.kind === 'stop';
+        if (leaving) assert.ok(['draining', 'stopping', 'stopped'].includes(state.kind), `${state.kind} after it was told to go`);
+      }
+    }),
+  );
+});
+
+test('property: a process is launched only where none is, and every one that was launched is ended', () => {
+  fc.assert(
+    fc.property(arbitraryLife, (life) => {
+      let state: ReplicaState = states.pending;
+      let time = 0;
+      let running = false;
+      for (const [event, pause] of life) {
+        // As the mailbox does: `gone` comes only of a process that was there.
+        if (event.kind === 'gone' && !running) continue;
+        if (event.kind === 'gone' && (state.kind === 'ready' || state.kind === 'draining')) continue;
+        if (event.kind === 'gone' && state.kind === 'starting' && event.failure === undefined) continue;
+        time += pause;
+        const [after, effects] = transition(state, event, time, limits);
+        if (event.kind === 'gone') running = false;
+        for (const effect of effects) {
+          if (effect.kind === 'launch') {
+            assert.equal(running, false, 'launched twice');
+            running = true;
+          }
+          if (effect.kind === 'terminate') assert.equal(running, true, 'ended what is not there');
+        }
+        assert.equal(running, ['starting', 'ready', 'draining', 'stopping'].includes(after.kind), `${after.kind}, running: ${running}`);
+        state = after;
+      }
+    }),
+  );
+});

@@ -1,0 +1,20 @@
+import { modelName } from '../../../src/core/ids.ts';
+import type { ModelConfig } from '../../../src/config/config.ts';
+
+/** A model on the fake engine; times short enough for tests. */
+export function model(over: Partial<Omit<ModelConfig, 'name'>> & { readonly name?: string } = {}): ModelConfig {
+  return {
+    source: { kind: 'reference', value: 'none' },
+    engine: 'fake',
+    engineOptions: {},
+    env: {},
+    replicas: 1,
+    maxOngoing: undefined,
+    limits: { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 1000, idleTimeoutMs: 1000 },
+    startupTimeoutMs: 60_000,
+    health: { periodMs: 10_000, timeoutMs: 5000 },
+    drainTimeoutMs: 10_000,
+    ...over,
+    name: modelName(over.name ?? 'demo'),
+  };
+}
