@@ -1,0 +1,44 @@
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import type { ModelReport } from '../supervisor/report.ts';
+
+const replicaLabels = ['model', 'replica'] as const;
+
+/** What the control plane knows of models and replicas, as Prometheus series; made anew at each scrape. */
+function controlRegistry(models: readonly ModelReport[]): Registry {
+  const registry = new Registry();
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
+    new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
+  const inFlight = gauge('roundhouse_replica_in_flight', 'Requests a replica works on now.', replicaLabels);
+  const state = gauge('roundhouse_replica_state', '1 for the state the replica is in.', [...replicaLabels, 'state']);
+  const modelInFlight = gauge('roundhouse_model_in_flight', "Requests a model's replicas work on now.", ['model']);
+  const waiting = gauge('roundhouse_model_waiting', 'Requests accepted that no replica has taken yet.', ['model']);
+  const desired = gauge('roundhouse_model_desired_replicas', 'Replicas that the config wants.', ['model']);
+  const restarts = new Counter({
+    name: 'roundhouse_replica_restarts_total',
+    help: "Starts of a model's replicas after their first.",
+    labelNames: ['model'],
+    registers: [registry],
+  });
+  for (const { name: model, waiting: waits, desired: wanted, restarts: restarted, replicas } of models) {
+    waiting.set({ model }, waits);
+    desired.set({ model }, wanted);
+    restarts.inc({ model }, restarted);
+    modelInFlight.set(
+      { model },
+      replicas.reduce((sum, replica) => sum + replica.inFlight, 0),
+    );
+    for (const replica of replicas) {
+      const labels = { model, replica: String(replica.index) };
+      inFlight.set(labels, replica.inFlight);
+      state.set({ ...labels, state: replica.state }, 1);
+    }
+  }
+  return registry;
+}
+
+/** The whole page: what the workers counted, added up, and what the control plane sees. `snapshots`: prom-client's JSON of each worker. */
+export async function metricsPage(snapshots: readonly unknown[], models: readonly ModelReport[]): Promise<string> {
+  const workers = AggregatorRegistry.aggregate(snapshots as object[]);
+  const pages = await Promise.all([workers.metrics(), controlRegistry(models).metrics()]);
+  return pages.join('\n');
+}

@@ -1,0 +1,42 @@
+import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
+
+const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
+
+/** A line about each replica that has come to serve or has failed - and, with `phases`, about what a start is doing - by what tells replicas apart. */
+export function newsOf(models: readonly ModelReport[], phases: boolean): ReadonlyMap<string, string> {
+  const lines = models.flatMap((model) =>
+    model.replicas.map((replica) => [`${model.name} #${replica.index}`, nameOf(model, replica), newsOfReplica(replica, phases)] as const),
+  );
+  return new Map(lines.flatMap(([key, name, news]) => (news === undefined ? [] : [[key, `${name}: ${news}`] as const])));
+}
+
+function newsOfReplica({ state, phase, lastError, logFile }: ReplicaReport, phases: boolean): string | undefined {
+  if (state === 'ready') return phase;
+  if (state === 'starting') return phases ? phase : undefined;
+  if (lastError === undefined) return undefined;
+  const error = lastError.message.replaceAll('\n', '\n    ');
+  return `${phase}\n    ${error}${logFile === undefined ? '' : `\n    log: ${logFile}`}`;
+}
+
+/** What loads and for how long, for the line that is rewritten meanwhile. `now`: of the supervisor's clock. */
+export function loadingLine(models: readonly ModelReport[], now: number): string | undefined {
+  const loading = models.flatMap((model) =>
+    model.replicas
+      .filter(({ state }) => state === 'starting')
+      .map((replica) => `${nameOf(model, replica)}: ${replica.phase} ${((now - replica.since) / 1000).toFixed(0)} s`),
+  );
+  return loading.length === 0 ? undefined : loading.join('   ');
+}
+
+/** True when nothing is about to change by itself: every replica is ready, or has failed at least once. */
+export function settled(models: readonly ModelReport[]): boolean {
+  return models.every(
+    ({ replicas, desired }) =>
+      replicas.length >= desired && replicas.every(({ state, lastError }) => state === 'ready' || lastError !== undefined),
+  );
+}
+
+/** True when at least one model serves. */
+export function serving(models: readonly ModelReport[]): boolean {
+  return models.some(({ replicas }) => replicas.some(({ state }) => state === 'ready'));
+}

@@ -1,0 +1,38 @@
+import type { ModelReport } from '../supervisor/report.ts';
+
+export interface Addresses {
+  /** Where clients reach the data plane, e.g. `http://127.0.0.1:8000`. */
+  readonly data: string;
+  readonly admin: string;
+}
+
+/** A URL a person on this machine can open: "any address" is not one. */
+export function localUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
+  return `http://${reachable}:${port}`;
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** For a single-quoted shell word. */
+const quoted = (json: string): string => json.replaceAll("'", String.raw`'\''`);
+
+function modelLine({ name, engine, replicas, status, desired }: ModelReport): string {
+  const ready = replicas.filter(({ state }) => state === 'ready').length;
+  const count = ready === desired ? plural(ready, 'replica') : `${ready} of ${plural(desired, 'replica')}`;
+  return `  ${name}   ${count} on ${engine}${status.phase === 'ready' ? '' : ` (${status.phase})`}`;
+}
+
+function curl(url: string, model: string): string {
+  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is the capital of France? Answer in one sentence.' }] });
+  return `  curl ${url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '${quoted(body)}'`;
+}
+
+/** What a person reads when the gateway serves: where, which models, and a line to paste. */
+export function readyBlock(addresses: Addresses, models: readonly ModelReport[]): string {
+  const first = models.find(({ status }) => status.phase === 'ready');
+  const head = first === undefined ? `No model serves yet. Listening at ${addresses.data}` : `Ready at ${addresses.data}`;
+  const lines = ['', `${head}   (metrics: ${addresses.admin}/metrics)`, ...models.map(modelLine)];
+  if (first !== undefined) lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data, first.name));
+  return [...lines, '', 'Ctrl-C stops it.', ''].join('\n');
+}

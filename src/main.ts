@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import { realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { exitCode, type ExitCode } from './cli/exit-code.ts';
+import { type Session, start } from './cli/start.ts';
+import { GatewayError } from './core/errors.ts';
+
+/** SIGHUP: the terminal was closed; engines must not outlive it unseen. */
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+const processSession: Session = {
+  out: process.stdout,
+  env: process.env,
+  onSignal(listener) {
+    for (const signal of stopSignals) process.on(signal, listener);
+    return () => {
+      for (const signal of stopSignals) process.off(signal, listener);
+    };
+  },
+  onDisaster(listener) {
+    const die = (error: unknown): void => {
+      try {
+        listener(error);
+      } finally {
+        process.stderr.write(`gateway: ${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exit(exitCode.failure);
+      }
+    };
+    process.on('uncaughtException', die);
+    return () => process.off('uncaughtException', die);
+  },
+};
+
+const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
+
+function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): Command {
+  const program = new Command('gateway')
+    .description('Serves LLMs on your own machines: launches engines, and one OpenAI-compatible API in front of them.')
+    .version(version);
+  program.exitOverride().showHelpAfterError("(run 'gateway --help' for the commands)");
+  program
+    .command('start')
+    .alias('run')
+    .description('launch the engines of a config file and serve until stopped')
+    .requiredOption('-c, --config <file>', 'the config file (YAML)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 4 config invalid.',
+    )
+    .action(({ config }: { config: string }) => run(() => start(config, processSession)));
+  program
+    .command('version')
+    .description('print the version')
+    .action(() =>
+      run(async () => {
+        process.stdout.write(`${version}\n`);
+        return exitCode.ok;
+      }),
+    );
+  return program;
+}
+
+/** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let code: number = exitCode.ok;
+  const program = commandLine(async (action) => {
+    code = await action();
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+    if (!(error instanceof GatewayError)) throw error;
+    const invalid = error.code === 'config_invalid';
+    process.stderr.write(
+      invalid ? `gateway: the config is not valid; nothing was started.\n${error.message}\n` : `gateway: ${error.message}\n`,
+    );
+    return invalid ? exitCode.configInvalid : exitCode.failure;
+  }
+}
+
+const entry = process.argv[1];
+if (entry !== undefined && import.meta.url === pathToFileURL(realpathSync(entry)).href)
+  process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface GatewayProcess {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  readonly stateDir: string;
+  /** All it printed on stdout so far. */
+  output(): string;
+  /** Resolves when stdout matches. */
+  printed(pattern: RegExp): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves with what it ended with. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  post(body: unknown, signal?: AbortSignal): Promise<Response>;
+  metrics(): Promise<string>;
+  status(): Promise<readonly ModelStatusReport[]>;
+  /** Process ids of engines of this gateway, by their environment marker's state directory log files; empty when none is left. */
+  engines(): Promise<readonly number[]>;
+}
+
+export interface ModelStatusReport {
+  readonly name: string;
+  readonly status: { readonly phase: string; readonly error?: { readonly message: string } };
+  readonly replicas: readonly {
+    readonly index: number;
+    readonly state: string;
+    readonly pid?: number;
+    readonly inFlight: number;
+    readonly restarts: number;
+  }[];
+}
+
+/** The `gateway:` part of a config with ports and folders of its own; `more` is added to it. JSON is YAML. */
+export function configText(stateDir: string, models: readonly object[], more: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({
+    llm_configs: models,
+    gateway: { listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, workers: 2, state_dir: stateDir, ...more },
+  });
+}
+
+/** A model of the fake engine. */
+export const fakeModel = (id: string, engineKwargs: object = {}, deployment: object = {}, gateway?: object): object => ({
+  model_loading_config: { model_id: id },
+  llm_engine: 'fake',
+  engine_kwargs: engineKwargs,
+  deployment_config: deployment,
+  ...(gateway === undefined ? {} : { gateway }),
+});
+
+export async function tempDir(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-test-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Runs `gateway …` to its end. */
+export async function runGateway(args: readonly string[], cwd?: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  return { code, stdout, stderr };
+}
+
+/** Processes whose environment names a state directory: the gateway's engines. */
+async function enginesOf(stateDir: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const marked = await Promise.all(
+    pids.map(async (pid) => {
+      // A process may end while it is looked at.
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z');
+      const alive = !/\) Z/.test(state);
+      return alive && environment.includes('ROUNDHOUSE_REPLICA=') && environment.includes(`TEST_STATE_DIR=${stateDir}\0`)
+        ? [Number(pid)]
+        : [];
+    }),
+  );
+  return marked.flat();
+}
+
+/** Starts `gateway start` on `models` and waits for `until` on its output (the ready block, unless told otherwise). */
+export async function startGateway(
+  t: TestContext,
+  models: readonly object[],
+  options: { more?: Readonly<Record<string, unknown>>; until?: RegExp; stateDir?: string } = {},
+): Promise<GatewayProcess> {
+  const dir = await tempDir(t);
+  const stateDir = options.stateDir ?? join(dir, 'state');
+  const file = join(dir, 'config.yaml');
+  // The marker by which this test finds its engines and no others.
+  const marked = models.map((model) => ({ runtime_env: { env_vars: { TEST_STATE_DIR: stateDir } }, ...model }));
+  await writeFile(file, configText(stateDir, marked, options.more));
+  const child = spawn(process.execPath, [main, 'start', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const { pid } = child;
+  assert.ok(pid !== undefined);
+  let output = '';
+  let errors = '';
+  const listeners = new Set<() => void>();
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk;
+    for (const listener of listeners) listener();
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    errors += chunk;
+  });
+  const exited = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await exited;
+    for (const engine of await enginesOf(stateDir)) process.kill(engine, 'SIGKILL');
+  });
+  const printed = (pattern: RegExp): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (pattern.test(output)) resolve();
+    };
+    listeners.add(look);
+    look();
+    void exited.then(({ code }) => reject(new Error(`the gateway ended with ${code} before it printed ${pattern}:\n${output}\n${errors}`)));
+    return promise.finally(() => listeners.delete(look));
+  };
+  await printed(options.until ?? /Ready at/);
+  const url = /(?:Ready|Listening) at (\S+)/.exec(output)?.[1] ?? '';
+  const adminUrl = /\(metrics: (\S+)\/metrics\)/.exec(output)?.[1] ?? '';
+  return {
+    url,
+    adminUrl,
+    pid,
+    stateDir,
+    output: () => output,
+    printed,
+    signal: (name) => void child.kill(name),
+    exited,
+    post: (body, signal) =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
+    status: async () => ((await (await fetch(`${adminUrl}/api/status`)).json()) as { models: ModelStatusReport[] }).models,
+    engines: () => enginesOf(stateDir),
+  };
+}
