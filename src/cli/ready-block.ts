@@ -24,7 +24,12 @@ function modelLine({ name, engine, replicas, status, desired }: ModelReport): st
 }
 
 function curl(url: string, model: string): string {
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is the capital of France? Answer in one sentence.' }] });
+  // Greedy, so that even the quickstart's tiny model answers sensibly.
+  const body = JSON.stringify({
+    model,
+    temperature: 0,
+    messages: [{ role: 'user', content: 'What is the capital of France? Answer in one sentence.' }],
+  });
   return `  curl ${url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '${quoted(body)}'`;
 }
 

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { Operation } from '../core/request.ts';
+import { collectBody } from './body.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
@@ -30,7 +32,6 @@ const methodsOf: ReadonlyMap<string, string> = new Map([
 
 /** Node's and fastify's own errors → ours. */
 const codeOfFastifyError: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
   FST_ERR_CTP_EMPTY_TYPE: 'media_type_unsupported',
@@ -41,13 +42,9 @@ function requestId(headers: FastifyRequest['headers']): string {
   return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
 }
 
-function asGatewayError(error: FastifyError | GatewayError, limits: GatewaySettings['limits']): GatewayError {
+function asGatewayError(error: FastifyError | GatewayError): GatewayError {
   if (error instanceof GatewayError) return error;
   const code = codeOfFastifyError[error.code];
-  if (code === 'body_too_large')
-    return new GatewayError(code, `The body is larger than ${limits.maxBodyBytes} bytes (gateway.limits.max_body_bytes).`, {
-      cause: error,
-    });
   if (code === 'media_type_unsupported') return new GatewayError(code, "The Content-Type must be 'application/json'.", { cause: error });
   if (code !== undefined || (error.statusCode !== undefined && error.statusCode < 500))
     return new GatewayError('request_invalid', error.message, { cause: error });
@@ -57,6 +54,8 @@ function asGatewayError(error: FastifyError | GatewayError, limits: GatewaySetti
 function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): void {
   deps.metrics.rejected(error.code);
   const { status, headers, body } = errorReply(error);
+  // What is left of the body would have to be read to its end before the connection can serve again.
+  if (error.code === 'body_too_large') reply.header('connection', 'close');
   reply
     .status(status)
     .headers({ ...headers, 'x-request-id': reply.request.id })
@@ -141,7 +140,6 @@ function onClientError(deps: ServerDeps, app: FastifyInstance): void {
 export function buildServer(deps: ServerDeps): FastifyInstance {
   const { limits } = deps.settings;
   const app = fastify({
-    bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     genReqId: (raw) => requestId(raw.headers),
     rewriteUrl: (raw) => rewriteUrl(raw, deps.table()),
@@ -151,9 +149,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   });
   app.server.maxConnections = limits.maxConnections;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('application/json', (_request, payload, done) =>
+    collectBody(payload as IncomingMessage, limits.maxBodyBytes, done),
+  );
   app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
-    const ours = asGatewayError(error, limits);
+    const ours = asGatewayError(error);
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     sendError(deps, reply, ours);
   });
