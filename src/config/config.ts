@@ -1,6 +1,17 @@
 import type { ModelName } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { ModelLimits } from '../core/table.ts';
+import type { ModelTraits } from '../plugins/engine-plugin.ts';
+
+/** A replica that is run by others. */
+export interface StaticUpstream {
+  /** Origin, `http://` or `https://`. */
+  readonly url: string;
+  /** File with the bearer key; read at start. */
+  readonly keyFile: string | undefined;
+  /** File with the certificate authority to verify https by, besides the system's. */
+  readonly caFile: string | undefined;
+}
 
 /** One `llm_configs` entry, resolved: paths absolute, times in milliseconds, defaults filled in. */
 export interface ModelConfig {
@@ -14,6 +25,20 @@ export interface ModelConfig {
   /** `runtime_env.env_vars` */
   readonly env: Readonly<Record<string, string>>;
   readonly replicas: number;
+  /** Names clients may use besides the id. */
+  readonly aliases: readonly string[];
+  /** `gateway.gpus`: GPUs a replica gets, whatever its engine's parallel sizes say; undefined: what the engine needs. */
+  readonly gpus: number | undefined;
+  /** Ray's name of the accelerator the file was written for, e.g. `A10G`. */
+  readonly acceleratorType: string | undefined;
+  /** Of two models that want a GPU the one with the higher number comes first. */
+  readonly priority: number;
+  /** Executable and leading arguments for this model, instead of its engine's. */
+  readonly command: readonly [string, ...string[]] | undefined;
+  /** What of the config besides `engineOptions` the engine's plugin needs. */
+  readonly traits: ModelTraits;
+  /** Replicas that somebody else runs: routed to, never started or stopped. Where there are any, none is launched. */
+  readonly upstreams: readonly StaticUpstream[];
   /** Requests a replica takes at once; undefined: the engine's own concurrency. */
   readonly maxOngoing: number | undefined;
   readonly limits: ModelLimits;
@@ -33,6 +58,10 @@ export interface Config {
   /** Logs and run-time state live here. */
   readonly stateDir: string;
   /** Ports for engines: the first, and how many. */
+  /** GPU indices the gateway may use; undefined: all that there are. */
+  readonly gpus: readonly number[] | undefined;
+  /** What a card that is not the `accelerator_type` asked for is: a warning, or a reason not to start. */
+  readonly acceleratorMatch: 'warn' | 'require';
   readonly enginePorts: { readonly first: number; readonly count: number };
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly settings: GatewaySettings;

@@ -27,6 +27,13 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
     engineOptions: entry.engine_kwargs,
     env: { ...defaults.env, ...resolveEnv(entry.runtime_env.env_vars, [...path, 'runtime_env', 'env_vars'], context) },
     replicas: resolveReplicas(deployment, [...path, 'deployment_config'], context),
+    aliases: [],
+    gpus: undefined,
+    acceleratorType: undefined,
+    priority: 0,
+    command: undefined,
+    traits: {},
+    upstreams: [],
     maxOngoing: deployment.max_ongoing_requests,
     limits: {
       maxWaiting: deployment.max_queued_requests,

@@ -39,7 +39,7 @@ export function resolveConfig(value: unknown, file: string, context: ResolveCont
   }
   const settings = resolveGateway(gateway, http, context);
   checkPortCount(models, settings.enginePorts.count, context);
-  return { file, ...settings, models, apps: served };
+  return { file, ...settings, gpus: undefined, acceleratorMatch: 'warn', models, apps: served };
 }
 
 /** The entry with a stand-in for a model id that is missing or wrong, which has been told: the rest of it is still looked at. */

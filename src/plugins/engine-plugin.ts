@@ -64,6 +64,14 @@ export interface EngineMetrics {
   readonly generatedTokens: number | undefined;
 }
 
+/** What the config says of a model beside `engine_kwargs`, where it changes how the engine is started. */
+export interface ModelTraits {
+  /** `model_loading_config.tokenizer_source` */
+  readonly tokenizerSource?: string;
+  /** Set when `lora_config` is there. */
+  readonly lora?: { readonly maxAdaptersPerReplica: number };
+}
+
 export interface Engine {
   /** Executable looked up on PATH unless `gateway.engines.<name>.command` gives another. */
   readonly executable: string;
@@ -72,6 +80,14 @@ export interface Engine {
   command(launch: Launch): CommandLine;
   /** Requests a replica really works on at once. */
   readonly concurrency: number;
+  /** GPUs a replica needs (0: none), and the share of each one's memory it takes (0 < share ≤ 1; 1: the card is its own). */
+  readonly needs: { readonly gpus: number; readonly memoryShare: number };
+  /** Options that were left out or renamed for this engine, to be told as warnings. */
+  readonly notes: readonly OptionProblem[];
+  /** How to read the installed engine's options; undefined where its help cannot be read. */
+  readonly help?: { readonly args: readonly string[]; readonly timeoutMs: number };
+  /** Options that the installed engine does not know, by its own help text. */
+  checkOptions?(help: string): readonly OptionProblem[];
   readonly probes: {
     /** 200 once the engine serves. */
     readonly readiness: Probe;
@@ -96,7 +112,7 @@ export interface EnginePlugin {
   readonly name: string;
   readonly dialect: Dialect;
   /** @throws EngineOptionError naming each option at fault. */
-  configure(options: Readonly<Record<string, unknown>>): Engine;
+  configure(options: Readonly<Record<string, unknown>>, traits?: ModelTraits): Engine;
 }
 
 export interface OptionProblem {
@@ -122,14 +138,14 @@ export function defineEngine<S extends z.ZodType>(
   name: string,
   dialect: Dialect,
   schema: S,
-  build: (options: z.infer<S>) => Engine,
+  build: (options: z.infer<S>, traits: ModelTraits) => Engine,
 ): EnginePlugin {
   return {
     name,
     dialect,
-    configure(options) {
+    configure(options, traits = {}) {
       const parsed = schema.safeParse(options);
-      if (parsed.success) return build(parsed.data);
+      if (parsed.success) return build(parsed.data, traits);
       throw new EngineOptionError(
         name,
         parsed.error.issues.map((issue) => ({ path: issue.path.filter((part) => typeof part !== 'symbol'), message: issue.message })),

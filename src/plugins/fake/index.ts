@@ -18,6 +18,8 @@ function build(given: Partial<Settings>): Engine {
     install: 'The fake engine is part of this package and runs on its own Node.',
     command: (launch) => command(given, launch),
     concurrency: given.max_num_seqs ?? settings.max_num_seqs.fallback,
+    needs: { gpus: 0, memoryShare: 1 },
+    notes: [],
     probes: {
       readiness: { path: '/health', timeoutMs: 5000 },
       liveness: { path: '/health', timeoutMs: 10_000 },

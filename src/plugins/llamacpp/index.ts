@@ -18,6 +18,8 @@ function build(given: LlamaOptions): Engine {
       'Install llama.cpp (apt install llama.cpp on Debian testing or newer, brew install llama.cpp, or a release of ggml-org/llama.cpp), or name the executable in gateway.engines.llamacpp.command.',
     command: (launch) => command(given, launch),
     concurrency: given.parallel,
+    needs: { gpus: 0, memoryShare: 1 },
+    notes: [],
     probes: {
       // 503 `Loading model` until the model is there.
       readiness: { path: '/health', timeoutMs: 5000 },
