@@ -66,6 +66,12 @@ export const errorTable = {
     retryable: false,
     meaning: 'The client left before it was answered; only seen in metrics and logs.',
   },
+  client_stalled: {
+    status: 499,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The client stopped reading its reply for a minute and was cut off; only seen in metrics.',
+  },
   internal_error: {
     status: 500,
     type: 'server_error',

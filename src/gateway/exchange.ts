@@ -1,24 +1,30 @@
 import type { ServerResponse } from 'node:http';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, GatewayError, messageOf } from '../core/errors.ts';
+import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId, Slot } from '../core/ids.ts';
 import type { NormalizedRequest } from '../core/request.ts';
-import type { ModelEntry, ReplicaView, RoutingTable } from '../core/table.ts';
+import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
 import { Attempt, type AttemptListener } from './attempt.ts';
+import { ClientReply, isEventStream, type ReplyHead } from './client-reply.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import { engineErrorReply, type ErrorReply, errorEvent, errorReply } from './openai/error-body.ts';
+import { engineErrorReply } from './openai/error-body.ts';
 import { EventBoundary } from './openai/event-boundary.ts';
 import { type Candidate, route } from './route.ts';
 import type { LiveSet, Seated } from './live-set.ts';
+import type { RetryBudget } from './retry-budget.ts';
 import type { Upstreams } from './upstreams.ts';
 import type { Waiter, WaitingRoom } from './waiting-room.ts';
 
 /** Tries of one request that an engine saw; one that never reached an engine does not count. */
 const maxAttempts = 3;
-/** Pause before a replica that refused the connection is asked again: its exit is known to all within this time. */
-const refusedPauseMs = 50;
+/** Pause before a replica that refused the connection is asked again (its exit is known to all within this time), or the retry budget. */
+const retryPauseMs = 50;
+/** Silence towards the client of a stream after which it gets a comment: shorter than the patience of clients and proxies. */
+const heartbeatMs = 10_000;
+/** How long a client may leave unread what was written to it. */
+const writeStallMs = 60_000;
 
 const untried: ReadonlySet<ReplicaId> = new Set();
 
@@ -35,6 +41,7 @@ export interface ExchangeDeps {
   nextTieBreak(): number;
   /** Every exchange that has not ended; kept by the exchanges themselves. */
   readonly live: LiveSet<Exchange>;
+  readonly retries: RetryBudget;
 }
 
 /** How a request ended: one word a metric can carry. */
@@ -49,27 +56,32 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   readonly request: NormalizedRequest;
   readonly #deps: ExchangeDeps;
   readonly #raw: ServerResponse;
+  readonly #reply: ClientReply;
   readonly #requestId: string;
   readonly #startedAt: number;
   #tried: ReadonlySet<ReplicaId> = untried;
   #attempt: Attempt | undefined;
   #attempts = 0;
+  #retrying = false;
   #waitingSlot: Slot | undefined;
   #ended = false;
-  #head: { status: number; contentType: string; contentLength: string | undefined } | undefined;
+  #head: ReplyHead | undefined;
   #events: EventBoundary | undefined;
-  #headSent = false;
+  /** Whether the client has a byte of an engine's: from then on nothing is tried again. */
+  #relayed = false;
   #lastByteAt: number;
-  #paused = false;
+  #lastSentAt: number;
   #cancelPause: (() => void) | undefined;
 
   constructor(deps: ExchangeDeps, request: NormalizedRequest, raw: ServerResponse, requestId: string) {
     this.#deps = deps;
     this.request = request;
     this.#raw = raw;
+    this.#reply = new ClientReply(raw, requestId);
     this.#requestId = requestId;
     this.#startedAt = deps.clock.now();
     this.#lastByteAt = this.#startedAt;
+    this.#lastSentAt = this.#startedAt;
   }
 
   get model(): NormalizedRequest['model'] {
@@ -200,8 +212,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended) return;
     this.#head = { status, contentType, contentLength };
     // A stream's head waits for its first event, so that an engine that dies before it can still be replaced.
-    if (contentType.startsWith('text/event-stream')) this.#events = new EventBoundary();
-    else this.#sendHead(this.#head);
+    if (isEventStream(contentType)) this.#events = new EventBoundary();
+    else this.#beginRelay(this.#head);
   }
 
   received(chunk: Buffer): void {
@@ -209,11 +221,17 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended || attempt === undefined || this.#head === undefined) return;
     const { board, worker, clock } = this.#deps;
     board.moved(worker, attempt.replica.slot);
-    this.#lastByteAt = clock.now();
+    const now = clock.now();
+    this.#lastByteAt = now;
     const bytes = this.#events === undefined ? chunk : this.#completeEvents(chunk);
-    if (bytes === undefined) return;
-    if (!this.#headSent) this.#sendHead(this.#head);
-    if (!this.#raw.write(bytes) && !this.#paused) this.#pauseUntilDrained(attempt);
+    if (bytes === undefined || (!this.#relayed && !this.#beginRelay(this.#head))) return;
+    this.#lastSentAt = now;
+    const onDrained = (): void => {
+      // Time spent waiting for the client is not the engine's silence.
+      this.#lastByteAt = this.#deps.clock.now();
+      attempt.resume();
+    };
+    if (!this.#reply.write(bytes, now, onDrained)) attempt.pause();
   }
 
   #completeEvents(chunk: Buffer): Buffer | undefined {
@@ -225,25 +243,27 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     }
   }
 
-  #pauseUntilDrained(attempt: Attempt): void {
-    this.#paused = true;
-    attempt.pause();
-    this.#raw.once('drain', () => {
-      this.#paused = false;
-      // Time spent waiting for the client is not the engine's silence.
-      this.#lastByteAt = this.#deps.clock.now();
-      attempt.resume();
-    });
+  /** Passes the engine's head on; false when what the client already has does not allow it. */
+  #beginRelay(head: ReplyHead): boolean {
+    if (!this.#reply.begin(head)) {
+      this.fail(new GatewayError('upstream_invalid', `The engine answered a stream with status ${head.status} and ${head.contentType}.`));
+      return false;
+    }
+    this.#relayed = true;
+    this.#deps.metrics.firstByte(this.model, this.#deps.clock.now() - this.#startedAt);
+    return true;
   }
 
   ended(): void {
     if (this.#ended) return;
-    if (this.#events !== undefined && !this.#events.done) {
+    const events = this.#events;
+    if (events !== undefined && !events.done && !events.finished) {
       this.#broken(new Error('the stream ended before it was complete'), true);
       return;
     }
-    this.#end('ok');
-    this.#raw.end();
+    this.#end(events?.failed === true ? 'engine_error' : 'ok');
+    // An engine that said why it finished, and only forgot the end marker, has lost nothing.
+    this.#reply.end(events === undefined || events.done ? undefined : 'data: [DONE]\n\n');
   }
 
   refused(status: number, body: string): void {
@@ -255,7 +275,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     }
     const dialect = this.#deps.dialects.get(this.#entry()?.engine ?? '');
     const reply = engineErrorReply(status, dialect?.readError(status, body) ?? { message: body.slice(0, 2048) });
-    this.#answer(reply, 'engine_error');
+    this.#end('engine_error', reply.status);
+    this.#reply.refuse(reply);
   }
 
   failed(error: Error, sent: boolean): void {
@@ -264,7 +285,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   /** The connection broke, or the reply ended too early. */
   #broken(error: Error, sent: boolean): void {
-    if (this.#headSent || (sent && this.#attempts + 1 >= maxAttempts)) {
+    if (this.#relayed || (sent && this.#attempts + 1 >= maxAttempts)) {
       this.fail(
         new GatewayError('upstream_failed', `The engine of '${this.model}' broke the connection: ${error.message}.`, { cause: error }),
       );
@@ -293,60 +314,44 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (replica !== undefined) this.#tried = new Set([...this.#tried, replica]);
     this.#deps.metrics.retried(this.model);
     const others = this.#entry()?.replicas.some(({ id }) => !this.#tried.has(id)) === true;
-    if (!sent && !others) this.#askAgainLater();
+    if (sent || others) this.#retryInTurn();
+    // The only replicas left refuse connections: until the table says so too, or one of them listens.
+    else this.#pauseThen(() => this.#routeAnew());
+  }
+
+  /** Over the budget a retry is not refused: it waits until those before it have ended. */
+  #retryInTurn(): void {
+    this.#retrying ||= this.#deps.retries.take(this.#deps.live.size);
+    if (!this.#retrying) this.#pauseThen(() => this.#retryInTurn());
     else if (!this.#routeNow()) this.#wait();
   }
 
-  /** The only replicas left refuse connections: wait until the table says so too, or until one of them listens. */
-  #askAgainLater(): void {
+  #routeAnew(): void {
+    this.#tried = untried;
+    if (!this.#routeNow()) this.#wait();
+  }
+
+  #pauseThen(next: () => void): void {
     const { clock } = this.#deps;
     const entry = this.#entry();
-    if (entry === undefined || clock.now() + refusedPauseMs >= this.#startedAt + entry.limits.queueTimeoutMs) {
+    if (entry === undefined || clock.now() + retryPauseMs >= this.#startedAt + entry.limits.queueTimeoutMs) {
       this.expire();
       return;
     }
-    this.#tried = untried;
-    this.#cancelPause = clock.after(refusedPauseMs, () => {
+    this.#cancelPause = clock.after(retryPauseMs, () => {
       this.#cancelPause = undefined;
-      if (!this.#routeNow()) this.#wait();
+      next();
     });
   }
 
   // ── the end ────────────────────────────────────────────────────────────────
 
-  #sendHead(head: { status: number; contentType: string; contentLength: string | undefined }): void {
-    this.#headSent = true;
-    this.#deps.metrics.firstByte(this.model, this.#deps.clock.now() - this.#startedAt);
-    const headers = ['content-type', head.contentType, 'x-request-id', this.#requestId];
-    if (this.#events !== undefined) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
-    else if (head.contentLength !== undefined) headers.push('content-length', head.contentLength);
-    this.#raw.writeHead(head.status, headers);
-  }
-
-  /** Ends the request with an error: a real status while the client has no byte, the stream's last event after that. */
+  /** Ends the request with an error, in whatever form the client can still be told. */
   fail(error: GatewayError): void {
     if (this.#ended) return;
-    if (!this.#headSent) this.#answer(errorReply(error), error.code);
-    else {
-      const streaming = this.#events !== undefined;
-      this.#end(error.code);
-      // A reply with a length cannot say that it broke; cutting the connection does.
-      if (streaming) this.#raw.end(errorEvent(error));
-      else this.#raw.destroy();
-    }
+    this.#end(error.code, this.#reply.begun ? undefined : errorTable[error.code].status);
+    this.#reply.fail(error);
     this.#attempt?.abort(error);
-  }
-
-  #answer(reply: ErrorReply, outcome: Outcome): void {
-    this.#headSent = true;
-    this.#end(outcome, reply.status);
-    this.#raw.writeHead(reply.status, {
-      ...reply.headers,
-      'content-type': 'application/json; charset=utf-8',
-      'content-length': Buffer.byteLength(reply.body),
-      'x-request-id': this.#requestId,
-    });
-    this.#raw.end(reply.body);
   }
 
   #clientClosed(): void {
@@ -355,24 +360,51 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#attempt?.abort(new Error('the client closed the connection'));
   }
 
-  #end(outcome: Outcome, status: number = this.#head?.status ?? 0): void {
+  #end(outcome: Outcome, status: number = this.#head?.status ?? (this.#reply.begun ? 200 : 0)): void {
     this.#ended = true;
+    if (this.#retrying) this.#deps.retries.giveBack();
     this.#cancelPause?.();
     this.#leaveRoom();
     this.#deps.live.delete(this);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }
 
-  /** Called about once a second: ends the request when its engine has been silent for too long. */
-  checkDeadline(now: number): void {
-    const limits = this.#entry()?.limits;
-    if (this.#attempt === undefined || this.#paused || limits === undefined || this.#ended) return;
+  /** Called about once a second: keeps a silent stream alive, and ends what has been silent, or has not been read, for too long. */
+  check(now: number): void {
+    const entry = this.#entry();
+    if (this.#ended || entry === undefined) return;
+    const { stalledAt } = this.#reply;
+    if (stalledAt !== undefined) {
+      if (now - stalledAt >= writeStallMs) this.#clientStalled();
+      return;
+    }
+    if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
+    if (!this.request.stream || now - this.#lastSentAt < heartbeatMs) return;
+    this.#lastSentAt = now;
+    this.#reply.heartbeat(this.#situation(entry));
+  }
+
+  #silentTooLong(now: number, limits: ModelLimits): boolean {
     const silentMs = now - this.#lastByteAt;
-    const allowedMs = this.#headSent ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
-    if (silentMs < allowedMs) return;
-    const limit = this.#headSent ? 'idle_timeout_s' : 'first_byte_timeout_s';
-    this.fail(
-      new GatewayError('upstream_timeout', `The engine of '${this.model}' sent nothing for ${Math.round(silentMs / 1000)} s (${limit}).`),
-    );
+    const allowedMs = this.#relayed ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
+    if (silentMs < allowedMs) return false;
+    const limit = this.#relayed ? 'idle_timeout_s' : 'first_byte_timeout_s';
+    const message = `The engine of '${this.model}' sent nothing for ${Math.round(silentMs / 1000)} s (${limit}).`;
+    this.fail(new GatewayError('upstream_timeout', message));
+    return true;
+  }
+
+  /** What a heartbeat says. */
+  #situation({ status }: ModelEntry): string {
+    if (this.#attempt !== undefined) return 'working';
+    const eta = status.etaMs === undefined ? '' : `, about ${Math.ceil(status.etaMs / 1000)} s`;
+    return `waiting for a replica (${status.phase}${eta})`;
+  }
+
+  /** The client holds its connection and reads nothing: the engine's slot is worth more. */
+  #clientStalled(): void {
+    this.#end('client_stalled', this.#head?.status);
+    this.#reply.cut();
+    this.#attempt?.abort(new Error('the client stopped reading'));
   }
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
@@ -149,9 +148,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   });
   app.server.maxConnections = limits.maxConnections;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', (_request, payload, done) =>
-    collectBody(payload as IncomingMessage, limits.maxBodyBytes, done),
-  );
+  app.addContentTypeParser('application/json', (_request, payload, done) => collectBody(payload, limits.maxBodyBytes, done));
   app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
     const ours = asGatewayError(error);
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');

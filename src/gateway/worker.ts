@@ -9,6 +9,7 @@ import { engines } from '../plugins/registry.ts';
 import type { Exchange } from './exchange.ts';
 import { LiveSet } from './live-set.ts';
 import { GatewayMetrics } from './metrics.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { buildServer } from './server.ts';
 import { Upstreams } from './upstreams.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -59,6 +60,7 @@ const app = buildServer({
   clock,
   nextTieBreak: () => (sequence += 1),
   live,
+  retries: new RetryBudget(),
   settings: start.settings,
   log,
   draining: () => draining,
@@ -116,7 +118,7 @@ async function watchFreedPlaces(): Promise<never> {
 control.on('message', receive);
 setInterval(() => {
   const now = clock.now();
-  for (const exchange of live.snapshot()) exchange.checkDeadline(now);
+  for (const exchange of live.snapshot()) exchange.check(now);
 }, deadlineCheckMs).unref();
 void watchFreedPlaces();
 

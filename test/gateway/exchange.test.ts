@@ -182,6 +182,24 @@ describe('an engine fails', () => {
     assert.equal(engine.bodies.length, 3);
   });
 
+  test('when every replica fails, retries stay within their budget', async (t) => {
+    const held: ServerResponse[] = [];
+    const engine = await scriptedEngine(t, (_request, response) => held.push(response));
+    const gateway = await dataPlane(t, [{ url: engine.url, maxInFlight: 100 }]);
+    const replies = Array.from({ length: 10 }, () => gateway.post(chat()));
+    await eventually(() => held.length === 10, 'all are sent');
+    for (const response of held.splice(0)) response.destroy();
+    // Ten fail at once: three are tried again at a time, and none is lost.
+    await eventually(() => held.length === 3, 'three are tried again');
+    for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([held.length, gateway.live.size], [3, 10]);
+    for (let served = 0; served < 10; served += 1) {
+      await eventually(() => held.length > 0, `retry ${served} is sent`, 2_000_000);
+      json(held.shift() ?? assert.fail(), { ok: true });
+    }
+    for (const reply of replies) assert.equal((await reply).status, 200);
+  });
+
   test('a stream that began ends with an error event and no [DONE], and half an event is not given out', async (t) => {
     const read = Promise.withResolvers<void>();
     const engine = await scriptedEngine(t, (_request, response) => {
@@ -316,7 +334,7 @@ describe('silence', () => {
     const gateway = await dataPlane(t, [engine], { clock, limits: { firstByteTimeoutMs: 10_000, idleTimeoutMs: 1000 } });
     const reply = gateway.post(chat({ stream: true }));
     await eventually(() => engine.open() === 1, 'the engine has it');
-    const check = (): void => gateway.live.snapshot().forEach((exchange) => exchange.checkDeadline(clock.now()));
+    const check = (): void => gateway.live.snapshot().forEach((exchange) => exchange.check(clock.now()));
     await clock.advance(9999);
     check();
     assert.equal(gateway.live.size, 1);
@@ -337,8 +355,127 @@ describe('silence', () => {
     const gateway = await dataPlane(t, [engine], { clock, limits: { firstByteTimeoutMs: 10_000, idleTimeoutMs: 1000 } });
     const response = await gateway.post(chat({ stream: true }));
     await clock.advance(1000);
-    gateway.live.snapshot().forEach((exchange) => exchange.checkDeadline(clock.now()));
+    gateway.live.snapshot().forEach((exchange) => exchange.check(clock.now()));
     assert.match(await response.text(), /"code":"upstream_timeout"/);
     await engine.aborted(0);
   });
+});
+
+const tick = (gateway: { live: { snapshot(): readonly { check(now: number): void }[] } }, now: number): void =>
+  gateway.live.snapshot().forEach((exchange) => exchange.check(now));
+
+describe('a silent stream', () => {
+  test('gets a comment every ten seconds while it waits, with the state and the estimate, then the engine’s events', async (t) => {
+    const clock = new ManualClock();
+    const gateway = await dataPlane(t, [], { clock });
+    gateway.setReplicas([], { phase: 'loading model', etaMs: 41_000 });
+    const reply = gateway.post(chat({ stream: true }));
+    await eventually(() => gateway.waiting() === 1, 'it waits');
+    await clock.advance(10_000);
+    tick(gateway, clock.now());
+    const response = await reply;
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+    const reader = (response.body ?? assert.fail()).getReader();
+    assert.equal(Buffer.from((await reader.read()).value ?? []).toString(), ': waiting for a replica (loading model, about 41 s)\n\n');
+    const engine = await scriptedEngine(t, (_request, out) => {
+      streamHead(out);
+      out.end(event({ n: 1 }) + event('[DONE]'));
+    });
+    gateway.setReplicas([engine]);
+    let rest = '';
+    for (let part = await reader.read(); !part.done; part = await reader.read()) rest += Buffer.from(part.value).toString();
+    assert.equal(rest, event({ n: 1 }) + event('[DONE]'));
+  });
+
+  test('an engine that refuses after a heartbeat is an error event, one that dies is replaced', async (t) => {
+    for (const refuse of [true, false]) {
+      const clock = new ManualClock();
+      const first = Promise.withResolvers<ServerResponse>();
+      const engine = await scriptedEngine(t, (_request, out) => first.resolve(out));
+      const other = await scriptedEngine(t, (_request, out) => {
+        streamHead(out);
+        out.end(event('[DONE]'));
+      });
+      const gateway = await dataPlane(t, [engine], { clock });
+      const reply = gateway.post(chat({ stream: true }));
+      const out = await first.promise;
+      await clock.advance(10_000);
+      tick(gateway, clock.now());
+      gateway.setReplicas([engine, other]);
+      const response = await reply;
+      if (refuse) json(out, { error: { message: 'no', type: 'invalid_request_error', code: 400 } }, 400);
+      else out.destroy();
+      const received = await response.text();
+      assert.ok(received.startsWith(': working\n\n'), received);
+      if (refuse) assert.match(received, /data: \{"error":\{"message":"no"/);
+      else assert.ok(received.endsWith(event('[DONE]')), received);
+    }
+  });
+
+  test('a request that is no stream gets no comment', async (t) => {
+    const clock = new ManualClock();
+    const gateway = await dataPlane(t, [], { clock, limits: { queueTimeoutMs: 30_000 } });
+    const reply = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 1, 'it waits');
+    await clock.advance(20_000);
+    tick(gateway, clock.now());
+    await clock.advance(10_000);
+    assert.equal((await reply).status, 503);
+  });
+
+  test('a client that reads nothing for a minute is cut off, and the engine is free', async (t) => {
+    const clock = new ManualClock();
+    const engine = await scriptedEngine(t, (_request, out) => {
+      streamHead(out);
+      out.write(event('x'.repeat((16 * 1024 * 1024) / 4)));
+      out.write(event('x'.repeat((16 * 1024 * 1024) / 4)));
+    });
+    const gateway = await dataPlane(t, [engine], { clock });
+    const response = await gateway.post(chat({ stream: true }));
+    assert.equal(response.status, 200);
+    await clock.advance(59_999);
+    tick(gateway, clock.now());
+    assert.equal(gateway.live.size, 1);
+    await clock.advance(60_000);
+    tick(gateway, clock.now());
+    await engine.aborted(0);
+    assert.equal(gateway.live.size, 0);
+    await assert.rejects(response.text());
+  });
+});
+
+describe('what engines forget or say in a stream', () => {
+  const outcomes: readonly [name: string, events: string, received: string, outcome: string][] = [
+    [
+      'a missing [DONE] after a finish_reason is added',
+      event({ choices: [{ delta: {}, finish_reason: 'stop' }] }),
+      event({ choices: [{ delta: {}, finish_reason: 'stop' }] }) + event('[DONE]'),
+      'ok',
+    ],
+    [
+      'an error event is passed on and counted as the engine’s',
+      event({ error: { message: 'oops' } }) + event('[DONE]'),
+      event({ error: { message: 'oops' } }) + event('[DONE]'),
+      'engine_error',
+    ],
+    [
+      'words like these in a text are no error',
+      event({ choices: [{ delta: { content: '\ndata: {"error": "finish_reason":"stop"' } }] }) + event('[DONE]'),
+      event({ choices: [{ delta: { content: '\ndata: {"error": "finish_reason":"stop"' } }] }) + event('[DONE]'),
+      'ok',
+    ],
+  ];
+  for (const [name, events, received, outcome] of outcomes) {
+    test(name, async (t) => {
+      const engine = await scriptedEngine(t, (_request, response) => {
+        streamHead(response);
+        response.end(events);
+      });
+      const gateway = await dataPlane(t, [engine]);
+      assert.equal(await (await gateway.post(chat({ stream: true }))).text(), received);
+      await eventually(() => gateway.live.size === 0, 'it has ended');
+      assert.match(JSON.stringify(await gateway.metrics.snapshot()), new RegExp(`"outcome":"${outcome}"`));
+    });
+  }
 });

@@ -9,6 +9,7 @@ import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../../s
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { GatewayMetrics } from '../../src/gateway/metrics.ts';
+import { RetryBudget } from '../../src/gateway/retry-budget.ts';
 import { buildServer } from '../../src/gateway/server.ts';
 import { Upstreams } from '../../src/gateway/upstreams.ts';
 import { WaitingRoom } from '../../src/gateway/waiting-room.ts';
@@ -148,6 +149,7 @@ export async function dataPlane(
     clock,
     nextTieBreak: () => (turn += 1),
     live,
+    retries: new RetryBudget(),
     settings: { limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 } },
     log: pino({ level: 'silent' }),
     draining: () => draining,

@@ -1,6 +1,8 @@
 const lf = 0x0a;
 const cr = 0x0d;
 const doneText = 'data: [DONE]';
+/** Inside a JSON string the quote would stand behind a backslash. */
+const errorStart = 'data: {"error"';
 
 /** Longest event held back while its end has not arrived. */
 export const maxEventBytes = 8 * 1024 * 1024;
@@ -33,6 +35,10 @@ export class EventBoundary {
   #held: Buffer | undefined;
   /** Whether the last event given out was `data: [DONE]`. */
   done = false;
+  /** Whether some event gave a `finish_reason`: the text is whole. */
+  finished = false;
+  /** Whether some event was an error of the engine's. */
+  failed = false;
 
   /** The bytes that may go to the client now; undefined while no event is complete. @throws RangeError above `maxEventBytes`. */
   push(chunk: Buffer): Buffer | undefined {
@@ -47,6 +53,8 @@ export class EventBoundary {
     }
     const events = end === bytes.length ? bytes : bytes.subarray(0, end);
     this.done = endsWithDone(events);
+    if (!this.finished) this.finished = events.includes('"finish_reason":"') || events.includes('"finish_reason": "');
+    if (!this.failed) this.failed = events.includes(errorStart);
     return events;
   }
 }
