@@ -44,6 +44,11 @@ export interface ExchangeDeps {
   readonly retries: RetryBudget;
 }
 
+/** The receipt: milliseconds until a replica took the request, and from then to the first byte of its reply. */
+function serverTiming(queueMs: number, upstreamMs: number): string {
+  return `queue;dur=${queueMs.toFixed(2)}, upstream;dur=${upstreamMs.toFixed(2)}`;
+}
+
 /** How a request ended: one word a metric can carry. */
 export type Outcome = 'ok' | 'engine_error' | ErrorCode;
 
@@ -71,6 +76,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #relayed = false;
   #lastByteAt: number;
   #lastSentAt: number;
+  /** When it was given to the replica that is answering it. */
+  #routedAt: number;
   #cancelPause: (() => void) | undefined;
 
   constructor(deps: ExchangeDeps, request: NormalizedRequest, raw: ServerResponse, requestId: string) {
@@ -82,6 +89,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#startedAt = deps.clock.now();
     this.#lastByteAt = this.#startedAt;
     this.#lastSentAt = this.#startedAt;
+    this.#routedAt = this.#startedAt;
   }
 
   get model(): NormalizedRequest['model'] {
@@ -124,7 +132,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #send(replica: ReplicaView, entry: ModelEntry): void {
     const attempt = new Attempt(replica, this);
     this.#attempt = attempt;
-    this.#lastByteAt = this.#deps.clock.now();
+    this.#routedAt = this.#deps.clock.now();
+    this.#lastByteAt = this.#routedAt;
     try {
       const dialect = this.#deps.dialects.get(entry.engine);
       if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${entry.engine}' in this worker.`);
@@ -245,12 +254,13 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   /** Passes the engine's head on; false when what the client already has does not allow it. */
   #beginRelay(head: ReplyHead): boolean {
-    if (!this.#reply.begin(head)) {
+    const now = this.#deps.clock.now();
+    if (!this.#reply.begin(head, serverTiming(this.#routedAt - this.#startedAt, now - this.#routedAt))) {
       this.fail(new GatewayError('upstream_invalid', `The engine answered a stream with status ${head.status} and ${head.contentType}.`));
       return false;
     }
     this.#relayed = true;
-    this.#deps.metrics.firstByte(this.model, this.#deps.clock.now() - this.#startedAt);
+    this.#deps.metrics.firstByte(this.model, now - this.#startedAt);
     return true;
   }
 
