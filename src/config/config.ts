@@ -1,6 +1,6 @@
 import type { ModelName } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
-import type { ModelLimits } from '../core/table.ts';
+import type { ModelLimits, RoutingPolicy } from '../core/table.ts';
 import type { ModelTraits } from '../plugins/engine-plugin.ts';
 
 /** A replica that is run by others. */
@@ -42,6 +42,7 @@ export interface ModelConfig {
   /** Requests a replica takes at once; undefined: the engine's own concurrency. */
   readonly maxOngoing: number | undefined;
   readonly limits: ModelLimits;
+  readonly routing: RoutingPolicy;
   readonly startupTimeoutMs: number;
   readonly health: { readonly periodMs: number; readonly timeoutMs: number };
   /** Longest wait for in-flight requests when a replica is drained. */

@@ -35,6 +35,7 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
     traits: {},
     upstreams: [],
     maxOngoing: deployment.max_ongoing_requests,
+    routing: { kind: 'least-in-flight' },
     limits: {
       maxWaiting: deployment.max_queued_requests,
       queueTimeoutMs: milliseconds(timeouts.queue_s),

@@ -11,6 +11,8 @@ export interface NormalizedRequest {
   readonly stream: boolean;
   /** The body as it came; no top-level key stands twice in it. */
   readonly raw: Uint8Array;
+  /** A top-level member that is a string; undefined where there is none. Parses nothing else. */
+  text(name: string): string | undefined;
   /** The body parsed, on first use; the same object every time. Treat as read-only. */
   body(): Readonly<Record<string, unknown>>;
 }

@@ -6,6 +6,8 @@ export interface ReplicaView {
   readonly id: ReplicaId;
   /** Its cells on the load board. A slot is reused only after every worker has applied a table without the replica and its count is zero. */
   readonly slot: Slot;
+  /** Its place among the replicas of its model: the same over restarts, so that what is bound to it comes back to it. */
+  readonly index: number;
   /** Origin of the engine's HTTP server, e.g. `http://127.0.0.1:20001`. */
   readonly upstream: string;
   /** Bearer key the engine was started with. */
@@ -38,6 +40,14 @@ export interface ModelLimits {
   readonly idleTimeoutMs: number;
 }
 
+/** Which replica a request prefers among those that can take it. */
+export type RoutingPolicy =
+  | { readonly kind: 'least-in-flight' }
+  /** The same one for the same session: by the first of these headers (lower case) that the request has, else by `prompt_cache_key` or `user`. */
+  | { readonly kind: 'sticky'; readonly headers: readonly string[] }
+  /** The same one for prompts that begin alike, up to and including the first user message: it has them in its KV cache. */
+  | { readonly kind: 'prefix' };
+
 export interface ModelEntry {
   /** Engine plugin whose dialect the workers use. */
   readonly engine: string;
@@ -47,6 +57,7 @@ export interface ModelEntry {
   readonly created: number;
   readonly status: ModelStatus;
   readonly limits: ModelLimits;
+  readonly routing: RoutingPolicy;
   readonly replicas: readonly ReplicaView[];
 }
 

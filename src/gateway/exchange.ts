@@ -66,6 +66,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   readonly #startedAt: number;
   #tried: ReadonlySet<ReplicaId> = untried;
   #attempt: Attempt | undefined;
+  readonly #affinity: number | undefined;
   #attempts = 0;
   #retrying = false;
   #waitingSlot: Slot | undefined;
@@ -80,7 +81,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #routedAt: number;
   #cancelPause: (() => void) | undefined;
 
-  constructor(deps: ExchangeDeps, request: NormalizedRequest, raw: ServerResponse, requestId: string) {
+  constructor(deps: ExchangeDeps, request: NormalizedRequest, raw: ServerResponse, requestId: string, affinity: number | undefined) {
+    this.#affinity = affinity;
     this.#deps = deps;
     this.request = request;
     this.#raw = raw;
@@ -121,7 +123,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     }
     const { board, worker } = this.#deps;
     const candidates: Candidate[] = entry.replicas.map((replica) => ({ replica, inFlight: board.read(replica.slot) }));
-    const decision = route({ exclude: this.#tried, tieBreak: this.#deps.nextTieBreak() }, candidates);
+    const decision = route({ exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#affinity }, candidates);
     if (decision.kind === 'wait') return false;
     board.add(worker, decision.replica.slot, 1);
     this.#leaveRoom();

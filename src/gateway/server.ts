@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { Operation } from '../core/request.ts';
+import { affinityKey } from './affinity-key.ts';
 import { collectBody } from './body.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
@@ -74,7 +75,9 @@ function handleGeneration(deps: ServerDeps, operation: Operation) {
     const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
     const normalized = normalize(operation, body, deps.table(), prefixOf(request.raw));
     reply.hijack();
-    new Exchange(deps, normalized, reply.raw, request.id).start();
+    const routing = deps.table().models.get(normalized.model)?.routing;
+    const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
+    new Exchange(deps, normalized, reply.raw, request.id, affinity).start();
   };
 }
 

@@ -317,7 +317,7 @@ export class Replica {
     if (run?.handle === undefined) return undefined;
     const { upstream, apiKey } = run.handle;
     const maxInFlight = this.#plan.model.maxOngoing ?? this.#plan.engine.concurrency;
-    return { id: run.id, slot: run.turn.slot, upstream, apiKey, maxInFlight };
+    return { id: run.id, slot: run.turn.slot, index: this.index, upstream, apiKey, maxInFlight };
   }
 
   report(): ReplicaReport {

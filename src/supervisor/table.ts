@@ -105,6 +105,7 @@ export function buildTable(
     created: fact.created,
     status: modelStatus(fact.replicas, now),
     limits: fact.config.limits,
+    routing: fact.config.routing,
     replicas: routable(fact.replicas),
   });
   return {

@@ -6,10 +6,10 @@ import { type Candidate, route } from '../../src/gateway/route.ts';
 
 const candidate = (id: string, inFlight: number, maxInFlight = 4): Candidate => ({
   inFlight,
-  replica: { id: replicaId(id), slot: slot(0), upstream: 'http://127.0.0.1:1', apiKey: 'k', maxInFlight },
+  replica: { id: replicaId(id), slot: slot(0), index: id.charCodeAt(0), upstream: 'http://127.0.0.1:1', apiKey: 'k', maxInFlight },
 });
 const pick = (candidates: readonly Candidate[], exclude: readonly string[] = [], tieBreak = 0): string => {
-  const decision = route({ exclude: new Set(exclude.map(replicaId)), tieBreak }, candidates);
+  const decision = route({ exclude: new Set(exclude.map(replicaId)), tieBreak, affinity: undefined }, candidates);
   return decision.kind === 'send' ? decision.replica.id : decision.reason;
 };
 

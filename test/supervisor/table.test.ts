@@ -14,6 +14,7 @@ const view = (at: number) => ({
   slot: slot(at),
   upstream: `http://127.0.0.1:${at}`,
   apiKey: 'k',
+  index: 0,
   maxInFlight: 4,
 });
 const fact = (state: ReplicaState, over: Partial<ReplicaFact> = {}): ReplicaFact => ({

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
-import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../../src/core/table.ts';
+import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable } from '../../src/core/table.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { GatewayMetrics } from '../../src/gateway/metrics.ts';
@@ -102,7 +102,7 @@ export const chat = (more: Readonly<Record<string, unknown>> = {}): Record<strin
 export async function dataPlane(
   t: TestContext,
   replicas: readonly Replica[],
-  options: { clock?: Clock; limits?: Partial<ModelLimits>; maxBodyBytes?: number; engine?: string } = {},
+  options: { clock?: Clock; limits?: Partial<ModelLimits>; maxBodyBytes?: number; engine?: string; routing?: RoutingPolicy } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
   const board = LoadBoard.create(1, 64);
@@ -116,6 +116,7 @@ export async function dataPlane(
   const view = (replica: Replica, index: number): ReplicaView => ({
     id: replicaId(`r${index}@${replica.url}`),
     slot: slot(index + 1),
+    index,
     upstream: replica.url,
     apiKey: `key-${index}`,
     maxInFlight: replica.maxInFlight ?? 8,
@@ -131,6 +132,7 @@ export async function dataPlane(
           created: 1_700_000_000,
           status,
           limits: { ...limits, ...options.limits },
+          routing: options.routing ?? { kind: 'least-in-flight' },
           replicas: views,
         },
       ],

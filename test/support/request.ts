@@ -10,6 +10,7 @@ export function requestOf(operation: Operation, text: string): NormalizedRequest
     requestedModel: 'public/id',
     stream: parsed['stream'] === true,
     raw: Buffer.from(text),
+    text: (name) => (typeof parsed[name] === 'string' ? parsed[name] : undefined),
     body: () => parsed,
   };
 }

@@ -100,6 +100,10 @@ export function normalize(operation: Operation, bytes: Buffer, table: RoutingTab
     requestedModel,
     stream: stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,
+    text: (name) => {
+      const field = fields.get(name);
+      return field?.kind === 'string' ? stringAt(bytes, field) : undefined;
+    },
     body: () => (parsed ??= JSON.parse(bytes.toString('utf8')) as Readonly<Record<string, unknown>>),
   };
 }
