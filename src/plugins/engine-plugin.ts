@@ -81,7 +81,12 @@ export interface Engine {
   /** Requests a replica really works on at once. */
   readonly concurrency: number;
   /** GPUs a replica needs (0: none), and the share of each one's memory it takes (0 < share ≤ 1; 1: the card is its own). */
-  readonly needs: { readonly gpus: number; readonly memoryShare: number };
+  readonly needs: {
+    readonly gpus: number;
+    readonly memoryShare: number;
+    /** Runs without a GPU where the machine has none. */
+    readonly optional?: boolean;
+  };
   /** Options that were left out or renamed for this engine, to be told as warnings. */
   readonly notes: readonly OptionProblem[];
   /** How to read the installed engine's options; undefined where its help cannot be read. */

@@ -6,6 +6,14 @@ export interface LogPattern {
   readonly sign: LogSign;
 }
 
+export const phase = (pattern: RegExp, words: string): LogPattern => ({ pattern, sign: { kind: 'phase', phase: words } });
+
+/** @param permanent trying again without a change cannot help. */
+export const cause = (pattern: RegExp, words: string, remedy: string, permanent: boolean): LogPattern => ({
+  pattern,
+  sign: { kind: 'cause', cause: words, remedy, permanent },
+});
+
 /** The sign of the first pattern that the line matches. */
 export function firstSign(patterns: readonly LogPattern[], line: string): LogSign | undefined {
   for (const { pattern, sign } of patterns) {

@@ -1,13 +1,6 @@
 import type { LogSign } from '../engine-plugin.ts';
-import { firstSign } from '../log-pattern.ts';
+import { cause, firstSign, phase } from '../log-pattern.ts';
 import type { LogPattern } from '../log-pattern.ts';
-
-const phase = (pattern: RegExp, words: string): LogPattern => ({ pattern, sign: { kind: 'phase', phase: words } });
-
-const cause = (pattern: RegExp, words: string, remedy: string, permanent: boolean): LogPattern => ({
-  pattern,
-  sign: { kind: 'cause', cause: words, remedy, permanent },
-});
 
 const fixOption = 'Correct the option in engine_kwargs; llama-server --help lists those of the installed version.';
 const fixAdapter = 'Check the path in engine_kwargs; an adapter must be a GGUF file made for this model.';

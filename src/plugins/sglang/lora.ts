@@ -1,0 +1,58 @@
+import type { ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import { numberOf } from '../kwargs.ts';
+import type { ReadKwargs } from '../kwargs.ts';
+
+/** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
+export interface LoraPlan {
+  /** Options to add to those given. */
+  readonly added: ReadonlyMap<string, unknown>;
+  readonly notes: readonly OptionProblem[];
+  readonly problems: readonly OptionProblem[];
+}
+
+/** vLLM's default too. SGLang has none: without adapters at the start it must be told. */
+const defaultRank = 16;
+
+/** In SGLang 0.5.17 requests of the base model take one of the slots of a batch, as an adapter does. */
+const baseSlots = 1;
+
+export function planLora({ values, writtenAs }: ReadKwargs, { lora }: ModelTraits): LoraPlan {
+  const enabled = values.get('enable_lora');
+  const at = (name: string): readonly string[] => [writtenAs.get(name) ?? name];
+  const notes: OptionProblem[] = [];
+  const problems: OptionProblem[] = [];
+  if (lora === undefined) {
+    if (enabled === true) {
+      problems.push({
+        path: at('enable_lora'),
+        message: 'without lora_config there are no adapters, and SGLang does not start; expected a lora_config',
+      });
+    }
+    return { added: new Map(), notes, problems };
+  }
+  const adapters = lora.maxAdaptersPerReplica;
+  const slots = numberOf(values, 'max_loras_per_batch', adapters + baseSlots);
+  const kept = numberOf(values, 'max_loaded_loras', Math.max(slots, adapters));
+  if (enabled === false)
+    problems.push({ path: at('enable_lora'), message: 'got false, but there is a lora_config; expected true, or no lora_config' });
+  if (kept < slots)
+    problems.push({ path: at('max_loaded_loras'), message: `got ${kept}, expected at least max_loras_per_batch (${slots})` });
+  else if (kept < adapters) {
+    problems.push({
+      path: at('max_loaded_loras'),
+      message: `got ${kept}, expected at least lora_config.max_num_adapters_per_replica (${adapters})`,
+    });
+  }
+  if (slots > adapters + baseSlots) {
+    const message = `${slots} slots take GPU memory, but lora_config.max_num_adapters_per_replica is ${adapters}: no more are loaded`;
+    notes.push({ path: at('max_loras_per_batch'), message });
+  }
+  const added = new Map<string, unknown>([
+    ['enable_lora', true],
+    ['max_loras_per_batch', slots],
+    ['max_loaded_loras', kept],
+    ['max_lora_rank', numberOf(values, 'max_lora_rank', defaultRank)],
+    ['lora_target_modules', values.get('lora_target_modules') ?? 'all'],
+  ]);
+  return { added, notes, problems };
+}

@@ -1,0 +1,53 @@
+import type { ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import { numberOf } from '../kwargs.ts';
+import type { ReadKwargs } from '../kwargs.ts';
+
+/** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
+export interface LoraPlan {
+  /** Whether adapters are loaded while the engine runs. */
+  readonly dynamic: boolean;
+  /** Options to add to those given. */
+  readonly added: ReadonlyMap<string, unknown>;
+  readonly notes: readonly OptionProblem[];
+  readonly problems: readonly OptionProblem[];
+}
+
+/**
+ * `max_loras` are the adapters that one batch may use (GPU slots), `max_cpu_loras` those kept in memory; with more loaded than that, vLLM
+ * reads one from its directory again at each use.
+ */
+export function planLora({ values, writtenAs }: ReadKwargs, { lora }: ModelTraits): LoraPlan {
+  const enabled = values.get('enable_lora');
+  const at = (name: string): readonly string[] => [writtenAs.get(name) ?? name];
+  const notes: OptionProblem[] = [];
+  const problems: OptionProblem[] = [];
+  if (lora === undefined) {
+    if (enabled === true)
+      notes.push({ path: at('enable_lora'), message: 'no effect on requests: without lora_config there are no adapters' });
+    return { dynamic: false, added: new Map(), notes, problems };
+  }
+  const adapters = lora.maxAdaptersPerReplica;
+  const slots = numberOf(values, 'max_loras', adapters);
+  const kept = numberOf(values, 'max_cpu_loras', Math.max(slots, adapters));
+  if (enabled === false)
+    problems.push({ path: at('enable_lora'), message: 'got false, but there is a lora_config; expected true, or no lora_config' });
+  if (kept < slots) problems.push({ path: at('max_cpu_loras'), message: `got ${kept}, expected at least max_loras (${slots})` });
+  if (numberOf(values, 'api_server_count', 1) > 1) {
+    problems.push({ path: at('api_server_count'), message: 'vLLM loads adapters at run time with one API server only; expected 1' });
+  }
+  if (slots > adapters) {
+    const message = `${slots} slots take GPU memory, but lora_config.max_num_adapters_per_replica is ${adapters}: no more are loaded`;
+    notes.push({ path: at('max_loras'), message });
+  }
+  if (kept >= slots && kept < adapters) {
+    const message = `fewer than lora_config.max_num_adapters_per_replica (${adapters}): vLLM reads the others from disk again at each use`;
+    notes.push({ path: at('max_cpu_loras'), message });
+  }
+  const added = new Map<string, unknown>([
+    ['enable_lora', true],
+    ['max_loras', slots],
+    ['max_cpu_loras', kept],
+    ['api_server_count', 1],
+  ]);
+  return { dynamic: true, added, notes, problems };
+}

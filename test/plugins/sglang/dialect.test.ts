@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { modelName } from '../../../src/core/ids.ts';
+import type { EngineError } from '../../../src/plugins/engine-plugin.ts';
+import { sglang } from '../../../src/plugins/sglang/index.ts';
+import { requestOf } from '../../support/request.ts';
+
+const { dialect } = sglang;
+const sent = (body: unknown): unknown => JSON.parse(Buffer.from(dialect.toEngine(requestOf('chat', JSON.stringify(body))).body).toString());
+
+const image = (url: unknown): unknown => ({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: url }] }] });
+
+test('what needs no change goes on as it came', () => {
+  for (const body of [{ tools: [], tool_choice: 'auto' }, image({ url: 'data:image/png;base64,AA' }), { messages: 1, x: '_url"' }]) {
+    const request = requestOf('chat', JSON.stringify(body));
+    const { path, body: bytes } = dialect.toEngine(request);
+    assert.equal(path, '/v1/chat/completions');
+    assert.equal(bytes, request.raw);
+  }
+});
+
+test('the model is always the served name: any other would be answered by the base, or read as an adapter', () => {
+  const request = { ...requestOf('chat', '{"model":"m:8b"}'), model: modelName('m:8b'), requestedModel: 'm:8b' };
+  assert.equal(Buffer.from(dialect.toEngine(request).body).toString(), '{"model":"m%3A8b"}');
+  const alias = { ...requestOf('chat', '{"model":"alias"}'), requestedModel: 'alias' };
+  assert.equal(Buffer.from(dialect.toEngine(alias).body).toString(), '{"model":"public/id"}');
+});
+
+const schema = { type: 'object' };
+const named = { response_format: { type: 'json_schema', json_schema: { name: 'response', schema } } };
+const mended: readonly (readonly [string, unknown, unknown])[] = [
+  ['a schema in the place of its wrapper', { response_format: { type: 'json_schema', json_schema: schema } }, named],
+  ['guided_json', { guided_json: schema }, named],
+  ['guided_regex and guided_grammar', { guided_regex: 'a', guided_grammar: 'b', ebnf: 'c' }, { regex: 'a', ebnf: 'c' }],
+  ['an adapter that the client names', { lora_path: 'a', n: 1 }, { n: 1 }],
+  ['ids, other engines and code', { rid: 'x', bootstrap_host: 'h', routed_dp_rank: 1, custom_logit_processor: 'p', n: 1 }, { n: 1 }],
+];
+for (const [name, before, after] of mended) {
+  test(`mended: ${name}`, () => assert.deepEqual(sent(before), after));
+}
+
+for (const url of ['http://169.254.169.254/x', { url: 'https://a.example/x.png' }, { url: 'file:///etc/passwd' }, '/etc/passwd']) {
+  test(`the engine is not made to fetch ${JSON.stringify(url)}`, () => {
+    assert.throws(() => sent(image(url)), { code: 'request_invalid', message: /^messages\.0\.content: .* expected a data: URL$/u });
+  });
+}
+
+const mistake = { type: 'invalid_request_error' } as const;
+
+/** What clients see of replies of SGLang 0.5.17. */
+const expected: Readonly<Record<string, EngineError>> = {
+  'chat-bad-json': { ...mistake, message: 'JSON decode error' },
+  'chat-no-messages': { ...mistake, message: 'messages: Field required', param: 'messages' },
+  'chat-empty-messages': { ...mistake, message: 'Messages cannot be empty.' },
+  'chat-too-long': {
+    ...mistake,
+    message: "The input (160012 tokens) is longer than the model's context length (65536 tokens).",
+    code: 'context_length_exceeded',
+  },
+  'model-one-unknown': { ...mistake, message: "The model 'nope' does not exist", code: 'model_not_found', param: 'model' },
+  'queue-full': { type: 'server_error', message: 'The request queue is full.' },
+  'tools-bad': { ...mistake, message: 'tools: Input should be a valid list', param: 'tools' },
+};
+const file = new URL('../../fixtures/engines/sglang/errors.json', import.meta.url);
+const replies = JSON.parse(readFileSync(file, 'utf8')) as Readonly<Record<string, { readonly status: number; readonly body: unknown }>>;
+const read = (name: string): EngineError => {
+  const reply = replies[name] ?? assert.fail(`no reply ${name}`);
+  return dialect.readError(reply.status, JSON.stringify(reply.body));
+};
+for (const [name, error] of Object.entries(expected)) test(`the error ${name}`, () => assert.deepEqual(read(name), error));
+
+test('of every real reply something short is left, without places in the engine’s source', () => {
+  for (const name of Object.keys(replies)) {
+    const { message } = read(name);
+    assert.ok(message.length > 5 && !/validation error|'loc':|File "/u.test(message), message);
+  }
+});
