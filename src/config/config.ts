@@ -35,6 +35,8 @@ export interface ModelConfig {
   readonly priority: number;
   /** Executable and leading arguments for this model, instead of its engine's. */
   readonly command: readonly [string, ...string[]] | undefined;
+  /** `gateway.unchecked_kwargs`: options that the installed engine's help does not name are let through. */
+  readonly uncheckedOptions?: boolean;
   /** What of the config besides `engineOptions` the engine's plugin needs. */
   readonly traits: ModelTraits;
   /** Replicas that somebody else runs: routed to, never started or stopped. Where there are any, none is launched. */
@@ -58,11 +60,11 @@ export interface Config {
   readonly workers: number;
   /** Logs and run-time state live here. */
   readonly stateDir: string;
-  /** Ports for engines: the first, and how many. */
   /** GPU indices the gateway may use; undefined: all that there are. */
   readonly gpus: readonly number[] | undefined;
   /** What a card that is not the `accelerator_type` asked for is: a warning, or a reason not to start. */
   readonly acceleratorMatch: 'warn' | 'require';
+  /** Ports for engines: the first, and how many. */
   readonly enginePorts: { readonly first: number; readonly count: number };
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly settings: GatewaySettings;
@@ -71,6 +73,6 @@ export interface Config {
   /** Engine name → executable and leading arguments, where the config gives them. */
   readonly engineCommands: ReadonlyMap<string, readonly [string, ...string[]]>;
   readonly models: readonly ModelConfig[];
-  /** Route prefix (`''` for the root) → model ids served there. */
-  readonly apps: ReadonlyMap<string, readonly ModelName[]>;
+  /** Route prefix (`''` for the root) → the names clients use there (ids and aliases) → model. */
+  readonly apps: ReadonlyMap<string, ReadonlyMap<string, ModelName>>;
 }

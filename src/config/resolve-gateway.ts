@@ -7,7 +7,17 @@ import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts'
 
 type GatewayConfig = Pick<
   Config,
-  'listen' | 'admin' | 'workers' | 'stateDir' | 'enginePorts' | 'logLevel' | 'settings' | 'drainTimeoutMs' | 'engineCommands'
+  | 'listen'
+  | 'admin'
+  | 'workers'
+  | 'stateDir'
+  | 'gpus'
+  | 'acceleratorMatch'
+  | 'enginePorts'
+  | 'logLevel'
+  | 'settings'
+  | 'drainTimeoutMs'
+  | 'engineCommands'
 >;
 
 /** A setting's seconds in whole milliseconds. */
@@ -22,6 +32,8 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context
     ...resolveListen(gateway, http, context),
     workers: gateway.workers ?? Math.min(8, Math.max(1, Math.floor(context.cores / 2))),
     stateDir: resolveStateDir(gateway.state_dir, context),
+    gpus: resolveGpuList(gateway.gpus, context),
+    acceleratorMatch: gateway.accelerator_match,
     enginePorts: resolvePorts(gateway.engine_ports, context),
     logLevel: gateway.log.level,
     settings: {
@@ -83,6 +95,13 @@ function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveConte
   return ports;
 }
 
+function resolveGpuList(gpus: readonly number[] | undefined, context: ResolveContext): readonly number[] | undefined {
+  for (const [at, gpu] of (gpus ?? []).entries()) {
+    if (gpus?.indexOf(gpu) !== at) context.problem(['gateway', 'gpus', at], `the GPU ${gpu} stands twice; expected each once`);
+  }
+  return gpus;
+}
+
 function resolveCommands(engines: GatewayEntry['engines'], context: ResolveContext): Config['engineCommands'] {
   const commands = new Map<string, readonly [string, ...string[]]>();
   for (const [name, { command }] of Object.entries(engines)) {
@@ -96,7 +115,7 @@ function resolveCommands(engines: GatewayEntry['engines'], context: ResolveConte
 }
 
 /** A text is one executable, never a line for a shell. A name without a slash is looked up on PATH when an engine is started. */
-function executable(command: string | readonly string[], directory: string, homeDir: string): readonly [string, ...string[]] {
+export function executable(command: string | readonly string[], directory: string, homeDir: string): readonly [string, ...string[]] {
   const [first = '', ...rest] = typeof command === 'string' ? [command] : command;
   const path = localPath(first, directory, homeDir) ?? (first.includes('/') ? resolve(directory, first) : first);
   return [path, ...rest];

@@ -1,16 +1,20 @@
 import { resolve } from 'node:path';
-import { GatewayError } from '../core/errors.ts';
 import { modelName } from '../core/ids.ts';
-import { EngineOptionError, type EnginePlugin } from '../plugins/engine-plugin.ts';
+import { acceleratorName, unknownAccelerator } from './accelerators.ts';
 import type { ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { localPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
-import { knownEngine, milliseconds, unknownEngine } from './resolve-gateway.ts';
-import { defaultEngine, type GatewayEntry, type ModelEntry } from './schema.ts';
+import { resolveEngine } from './resolve-engine.ts';
+import { executable, milliseconds } from './resolve-gateway.ts';
+import { resolveReplicas } from './resolve-replicas.ts';
+import { resolveRouting } from './resolve-routing.ts';
+import { resolveUpstreams } from './resolve-upstreams.ts';
+import type { GatewayEntry, ModelEntry } from './schema.ts';
 
 export interface ModelDefaults {
   readonly timeouts: GatewayEntry['timeouts'];
+  readonly uncheckedOptions: boolean;
   /** The application's `runtime_env.env_vars`; a model's own stand above them. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -23,19 +27,18 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
   return {
     name: modelName(entry.model_loading_config.model_id),
     source: resolveSource(entry, path, context),
-    engine: resolveEngine(entry, path, context),
+    ...resolveEngine(entry, path, context),
     engineOptions: entry.engine_kwargs,
-    env: { ...defaults.env, ...resolveEnv(entry.runtime_env.env_vars, [...path, 'runtime_env', 'env_vars'], context) },
+    env: mergedEnv(entry, path, defaults, context),
     replicas: resolveReplicas(deployment, [...path, 'deployment_config'], context),
-    aliases: [],
-    gpus: undefined,
-    acceleratorType: undefined,
-    priority: 0,
-    command: undefined,
-    traits: {},
-    upstreams: [],
+    aliases: entry.gateway.aliases,
+    acceleratorType: resolveAccelerator(entry, path, context),
+    priority: entry.gateway.priority,
+    command: resolveCommand(entry, path, context),
+    uncheckedOptions: entry.gateway.unchecked_kwargs ?? defaults.uncheckedOptions,
+    upstreams: resolveUpstreams(entry, path, context),
     maxOngoing: deployment.max_ongoing_requests,
-    routing: { kind: 'least-in-flight' },
+    routing: resolveRouting(entry, path, context),
     limits: {
       maxWaiting: deployment.max_queued_requests,
       queueTimeoutMs: milliseconds(timeouts.queue_s),
@@ -71,29 +74,36 @@ function given<T extends object>(settings: T): { [Key in keyof T]: Exclude<T[Key
   };
 }
 
-function resolveEngine(entry: ModelEntry, path: ConfigPath, context: ResolveContext): string {
-  const wanted = entry.llm_engine ?? defaultEngine;
-  const name = knownEngine(wanted, context);
-  const plugin = name === undefined ? undefined : context.engines.get(name);
-  if (name === undefined || plugin === undefined) {
-    const origin = entry.llm_engine === undefined ? `llm_engine is missing, which means ${defaultEngine}, as in Ray: ` : '';
-    context.problem([...path, 'llm_engine'], origin + unknownEngine(wanted, context));
-    return wanted;
-  }
-  checkOptions(plugin, entry.engine_kwargs, [...path, 'engine_kwargs'], context);
+function mergedEnv(entry: ModelEntry, path: ConfigPath, defaults: ModelDefaults, context: ResolveContext): ModelConfig['env'] {
+  return {
+    ...defaults.env,
+    ...resolveEnv(entry.runtime_env.env_vars, [...path, 'runtime_env', 'env_vars'], context),
+    ...resolveEnv(entry.gateway.env, [...path, 'gateway', 'env'], context),
+  };
+}
+
+function resolveAccelerator(entry: ModelEntry, path: ConfigPath, context: ResolveContext): string | undefined {
+  tellExperiments(entry, path, context);
+  const { accelerator_type: written } = entry;
+  if (written === undefined) return undefined;
+  const name = acceleratorName(written);
+  if (name === undefined) context.problem([...path, 'accelerator_type'], unknownAccelerator(written));
   return name;
 }
 
-function checkOptions(plugin: EnginePlugin, options: Readonly<Record<string, unknown>>, path: ConfigPath, context: ResolveContext): void {
-  try {
-    plugin.configure(options);
-  } catch (error) {
-    if (error instanceof EngineOptionError && error.problems.length > 0) {
-      for (const problem of error.problems) context.problem([...path, ...problem.path], problem.message, 'key');
-    } else if (error instanceof GatewayError && error.code === 'config_invalid') {
-      context.problem(path, error.message, 'key');
-    } else throw error;
+function tellExperiments(entry: ModelEntry, path: ConfigPath, context: ResolveContext): void {
+  for (const key of Object.keys(entry.experimental_configs ?? {})) {
+    const hint = key === 'num_router_replicas' ? ' (Ray renamed it num_ingress_replicas)' : '';
+    context.warning(
+      [...path, 'experimental_configs', key],
+      `accepted, no effect here: it tunes Ray's own ingress${hint}; see gateway.workers`,
+    );
   }
+}
+
+function resolveCommand(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelConfig['command'] {
+  const { command } = entry.gateway;
+  return command === undefined ? undefined : executable(command, context.directoryOf([...path, 'gateway', 'command']), context.homeDir);
 }
 
 function resolveSource(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelConfig['source'] {
@@ -121,21 +131,4 @@ function resolveSource(entry: ModelEntry, path: ConfigPath, context: ResolveCont
     );
   }
   return { kind: 'reference', value: source };
-}
-
-function resolveReplicas(deployment: ModelEntry['deployment_config'], path: ConfigPath, context: ResolveContext): number {
-  const { num_replicas: count, autoscaling_config: scaling } = deployment;
-  if (typeof count === 'number') {
-    if (scaling !== undefined)
-      context.problem([...path, 'num_replicas'], `a number (${count}) beside autoscaling_config; expected only one of them, or auto`);
-    return count;
-  }
-  if (count === undefined && scaling === undefined) return 1;
-  const replicas = Math.max(1, scaling?.initial_replicas ?? scaling?.min_replicas ?? 1);
-  const key = scaling === undefined ? 'num_replicas' : 'autoscaling_config';
-  context.warning(
-    [...path, key],
-    `accepted, no effect yet: autoscaling is not in this version; ${replicas === 1 ? '1 replica runs' : `${replicas} replicas run`} all the time`,
-  );
-  return replicas;
 }

@@ -5,7 +5,7 @@ import { isMapping } from './fit.ts';
 import { formatPath, type ConfigPath } from './problems.ts';
 import { resolveGateway } from './resolve-gateway.ts';
 import { resolveEnv, resolveModel, type ModelDefaults } from './resolve-model.ts';
-import { applicationHeadSchema, gatewaySchema, httpOptionsSchema, modelSchema } from './schema.ts';
+import { applicationHeadSchema, defaultBuilder, gatewaySchema, httpOptionsSchema, modelSchema } from './schema.ts';
 import { salvage } from './validate.ts';
 
 /** Models that clients reach under one route prefix. */
@@ -13,8 +13,7 @@ interface App {
   /** `''` for the root. */
   readonly prefix: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly listPath: ConfigPath;
-  readonly entries: readonly unknown[];
+  readonly entries: readonly { readonly path: ConfigPath; readonly raw: unknown }[];
 }
 
 /**
@@ -25,21 +24,39 @@ export function resolveConfig(value: unknown, file: string, context: ResolveCont
   const root = isMapping(value) ? value : {};
   const gateway = salvage(gatewaySchema, root['gateway'] ?? {}) ?? gatewaySchema.parse({});
   const http = salvage(httpOptionsSchema, root['http_options'] ?? {}) ?? {};
-  const apps = resolveApps(root, context);
-  const models: ModelConfig[] = [];
-  const served = new Map<string, readonly ModelName[]>();
+  const located: Located[] = [];
+  const served = new Map<string, Map<string, ModelName>>();
   const seen = new Map<string, ConfigPath>();
-  for (const app of apps) {
-    const own = resolveModels(app, { timeouts: gateway.timeouts, env: app.env }, seen, context);
-    models.push(...own);
-    served.set(
-      app.prefix,
-      own.map((model) => model.name),
-    );
+  const { timeouts, unchecked_kwargs: uncheckedOptions } = gateway;
+  for (const app of resolveApps(root, context)) {
+    const own = resolveModels(app, { timeouts, uncheckedOptions, env: app.env }, seen, context);
+    located.push(...own);
+    served.set(app.prefix, new Map(own.flatMap(({ model }) => [model.name, ...model.aliases].map((name) => [name, model.name] as const))));
   }
+  claimAliases(located, seen, context);
+  const models = located.map(({ model }) => model);
   const settings = resolveGateway(gateway, http, context);
   checkPortCount(models, settings.enginePorts.count, context);
-  return { file, ...settings, gpus: undefined, acceleratorMatch: 'warn', models, apps: served };
+  return { file, ...settings, models, apps: served };
+}
+
+interface Located {
+  readonly model: ModelConfig;
+  readonly path: ConfigPath;
+}
+
+/** An alias is a name like an id: one in the whole file, so that it never depends on the order of the models whom it means. */
+function claimAliases(models: readonly Located[], seen: Map<string, ConfigPath>, context: ResolveContext): void {
+  for (const { model, path } of models) {
+    for (const [at, alias] of model.aliases.entries()) {
+      const first = seen.get(alias);
+      if (first === undefined) seen.set(alias, path);
+      else {
+        const message = `${JSON.stringify(alias)} is already the id or an alias of ${formatPath(first)}; expected a name of its own`;
+        context.problem([...path, 'gateway', 'aliases', at], message);
+      }
+    }
+  }
 }
 
 /** The entry with a stand-in for a model id that is missing or wrong, which has been told: the rest of it is still looked at. */
@@ -49,10 +66,9 @@ function named(raw: unknown, id: string): unknown {
   return { ...raw, model_loading_config: { ...loading, model_id: id } };
 }
 
-function resolveModels(app: App, defaults: ModelDefaults, seen: Map<string, ConfigPath>, context: ResolveContext): ModelConfig[] {
-  const models: ModelConfig[] = [];
-  for (const [index, raw] of app.entries.entries()) {
-    const path = [...app.listPath, index];
+function resolveModels(app: App, defaults: ModelDefaults, seen: Map<string, ConfigPath>, context: ResolveContext): Located[] {
+  const models: Located[] = [];
+  for (const { path, raw } of app.entries) {
     const entry = salvage(modelSchema, raw) ?? salvage(modelSchema, named(raw, formatPath(path)));
     if (entry === undefined) continue;
     const id = entry.model_loading_config.model_id;
@@ -64,7 +80,7 @@ function resolveModels(app: App, defaults: ModelDefaults, seen: Map<string, Conf
         `the model id ${JSON.stringify(id)} is already that of ${formatPath(first)}; expected every model of the file to have its own`,
       );
     } else seen.set(id, path);
-    models.push(resolveModel(entry, path, defaults, context));
+    models.push({ model: resolveModel(entry, path, defaults, context), path });
   }
   return models;
 }
@@ -78,7 +94,7 @@ function resolveApps(root: Readonly<Record<string, unknown>>, context: ResolveCo
     context.problem([], 'the file names no model; expected llm_configs, or applications with args.llm_configs');
   }
   const apps: App[] = [];
-  if (Array.isArray(models)) apps.push({ prefix: '', env: {}, listPath: ['llm_configs'], entries: models as unknown[] });
+  if (Array.isArray(models)) apps.push({ prefix: '', env: {}, entries: listed(models as unknown[], ['llm_configs']) });
   const taken = { names: new Map<string, ConfigPath>(), prefixes: new Map<string, ConfigPath>() };
   for (const [index, raw] of Array.isArray(applications) ? (applications as unknown[]).entries() : []) {
     const app = isMapping(raw) ? resolveApp(raw, ['applications', index], taken, context) : undefined;
@@ -96,7 +112,9 @@ function resolveApp(raw: Readonly<Record<string, unknown>>, path: ConfigPath, ta
   const { args, ...rest } = raw;
   const head = salvage(applicationHeadSchema, rest);
   if (head === undefined) return undefined;
-  const entries = isMapping(args) && Array.isArray(args['llm_configs']) ? (args['llm_configs'] as unknown[]) : [];
+  const builder = builderProblem(head.import_path);
+  if (builder !== undefined) context.problem([...path, 'import_path'], builder);
+  const entries = isMapping(args) ? resolveEntries(args, [...path, 'args'], builder === undefined, context) : [];
   claim(taken.names, head.name, [...path, 'name'], 'application name', context);
   const prefixPath = [...path, 'route_prefix'];
   const reason = prefixProblem(head.route_prefix);
@@ -105,9 +123,43 @@ function resolveApp(raw: Readonly<Record<string, unknown>>, path: ConfigPath, ta
   return {
     prefix: head.route_prefix === null || head.route_prefix === '/' ? '' : head.route_prefix,
     env: resolveEnv(head.runtime_env.env_vars, [...path, 'runtime_env', 'env_vars'], context),
-    listPath: [...path, 'args', 'llm_configs'],
     entries,
   };
+}
+
+function listed(entries: readonly unknown[], path: ConfigPath): App['entries'] {
+  return entries.map((raw, index) => ({ path: [...path, index], raw }));
+}
+
+/** `args` of one model (`llm_config`) or many. @param wanted whether there must be any: not where the builder takes something else */
+function resolveEntries(
+  args: Readonly<Record<string, unknown>>,
+  path: ConfigPath,
+  wanted: boolean,
+  context: ResolveContext,
+): App['entries'] {
+  const { llm_configs: many, llm_config: one } = args;
+  if (many !== undefined && one !== undefined) {
+    context.problem([...path, 'llm_config'], 'beside llm_configs; expected only one of them', 'key');
+  }
+  if (many === undefined && one === undefined && wanted) {
+    context.problem([...path, 'llm_configs'], 'missing; expected a list of at least one model');
+  }
+  return [
+    ...(Array.isArray(many) ? listed(many as unknown[], [...path, 'llm_configs']) : []),
+    ...(one === undefined ? [] : [{ path: [...path, 'llm_config'], raw: one }]),
+  ];
+}
+
+/** Why an application of this builder cannot be served here; undefined where it can. */
+function builderProblem(builder: string): string | undefined {
+  const name = builder.split(/[:.]/).at(-1) ?? '';
+  const instead = `expected ${defaultBuilder}, got ${JSON.stringify(builder)}`;
+  if (!/^ray\.serve\.llm[.:]/.test(builder)) return `Python code of your own is not run; ${instead}`;
+  if (name === defaultBuilder.split(':')[1]) return undefined;
+  if (name.includes('pd')) return `prefill and decode on engines of their own are not supported; ${instead}`;
+  if (name.includes('dp')) return `set data_parallel_size in engine_kwargs, or num_replicas, in place of this builder; ${instead}`;
+  return `only the whole OpenAI-compatible app can be built; ${instead}`;
 }
 
 function claim(taken: Map<string, ConfigPath>, value: string, path: ConfigPath, what: string, context: ResolveContext): void {

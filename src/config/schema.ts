@@ -12,8 +12,8 @@ export const defaultEngine = 'vLLM';
 /** Where the API listens if neither `gateway.listen` nor `http_options` says. Loopback: nothing is open to a network unasked. */
 export const defaultListen = { host: '127.0.0.1', port: 8000 } as const;
 
-/** Ray's builder for an OpenAI-compatible app, in the two places it has had. */
-const builders = ['ray.serve.llm:build_openai_app', 'ray.serve.llm.builders:build_openai_app'] as const;
+/** Ray's builder for an OpenAI-compatible app. Others are refused in resolve.ts, each with its reason. */
+export const defaultBuilder = 'ray.serve.llm:build_openai_app';
 
 const port = whole(0, 65_535);
 const host = textLike(
@@ -57,14 +57,44 @@ const modelLoadingSchema = mapping(
         error: 'expected a local path, or a name the engine resolves itself',
       })
       .optional(),
-    tokenizer_source: later('a tokenizer of its own is'),
+    tokenizer_source: text('a local path, or a name the engine resolves itself').optional(),
   },
   'a mapping with model_id',
 );
 
-const autoscalingSchema = openMapping({
-  min_replicas: whole(0, 10_000).optional(),
-  initial_replicas: whole(0, 10_000).nullish(),
+const replicaCount = whole(0, 10_000);
+const factor = z.number({ error: 'expected a number above 0' }).positive({ error: 'expected a number above 0' });
+const renamed = (name: string): z.ZodOptional<z.ZodUnknown> => inert(`Ray renamed it: write ${name}`);
+
+/** Ray's `AutoscalingConfig`. */
+const autoscalingSchema = mapping({
+  min_replicas: replicaCount.optional(),
+  initial_replicas: replicaCount.nullish(),
+  max_replicas: whole(1, 10_000).optional(),
+  target_ongoing_requests: factor.optional(),
+  metrics_interval_s: seconds(0.001).optional(),
+  look_back_period_s: seconds(0.001).optional(),
+  upscaling_factor: factor.nullish(),
+  downscaling_factor: factor.nullish(),
+  upscale_delay_s: seconds(0).optional(),
+  downscale_delay_s: seconds(0).optional(),
+  downscale_to_zero_delay_s: seconds(0).nullish(),
+  aggregation_function: choice(['mean', 'max', 'min']).optional(),
+  policy: inert('autoscaling policies of your own are code, which is not run'),
+  smoothing_factor: renamed('upscaling_factor and downscaling_factor'),
+  upscale_smoothing_factor: renamed('upscaling_factor'),
+  downscale_smoothing_factor: renamed('downscaling_factor'),
+  target_num_ongoing_requests_per_replica: renamed('target_ongoing_requests'),
+});
+
+const routerSchema = mapping({
+  request_router_class: text('the import path of a request router').optional(),
+  request_router_kwargs: inert('routers are set by gateway.routing of the model'),
+  request_routing_stats_period_s: inert('load is counted, not polled'),
+  request_routing_stats_timeout_s: inert('load is counted, not polled'),
+  initial_backoff_s: inert('requests wait until a place is free'),
+  backoff_multiplier: inert('requests wait until a place is free'),
+  max_backoff_s: inert('requests wait until a place is free'),
 });
 
 const deploymentSchema = mapping({
@@ -88,7 +118,46 @@ const deploymentSchema = mapping({
   max_replicas_per_node: inert(noMeaning),
   max_constructor_retry_count: inert('starts are tried again for as long as trying can help'),
   logging_config: inert('see gateway.log'),
-  request_router_config: later('other request routers are'),
+  request_router_config: routerSchema.optional(),
+});
+
+const command = z.union([text('an executable'), list(text('text'), 'an executable and its leading arguments')], {
+  error: 'expected an executable, or a list of an executable and its leading arguments',
+});
+
+const bundle = dictionary(z.number({ error: 'expected a number' }).min(0, { error: 'expected a number, at least 0' }));
+
+const placementSchema = mapping({
+  bundles: list(bundle, 'a list of at least one bundle, such as {GPU: 1}').optional(),
+  bundle_per_worker: bundle.optional(),
+  strategy: choice(['PACK', 'STRICT_PACK', 'SPREAD', 'STRICT_SPREAD']).optional(),
+});
+
+const loraSchema = mapping({
+  dynamic_lora_loading_path: text('the path of a bucket or directory').nullish(),
+  max_num_adapters_per_replica: whole(1, 10_000).default(16),
+  download_timeout_s: z.number({ error: 'expected a number of seconds' }).nullish(),
+  max_download_tries: whole(1, 1000).optional(),
+});
+
+const upstreamSchema = mapping(
+  { url: text('an origin such as https://host:8000'), key_file: text('a path').optional(), ca_file: text('a path').optional() },
+  'a mapping with url',
+);
+
+const modelGatewaySchema = mapping({
+  aliases: z.array(text('a name'), { error: 'expected a list of names' }).default([]),
+  gpus: whole(0, 64).optional(),
+  priority: whole(-1000, 1000).default(0),
+  command: command.optional(),
+  env: envVars.optional(),
+  upstreams: list(upstreamSchema, 'a list of at least one upstream').optional(),
+  routing: mapping({
+    policy: choice(['least-in-flight', 'prefix', 'sticky']),
+    headers: list(textLike(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'the name of a header'), 'a list of header names').optional(),
+  }).optional(),
+  unchecked_kwargs: z.boolean({ error: 'expected true or false' }).optional(),
+  timeouts: modelTimeoutsSchema.prefault({}),
 });
 
 /** One `llm_configs` entry: Ray's `LLMConfig`. */
@@ -99,15 +168,15 @@ export const modelSchema = mapping({
   engine_kwargs: dictionary(z.unknown()).default({}),
   deployment_config: deploymentSchema.prefault({}),
   runtime_env: runtimeEnvSchema.prefault({}),
-  gateway: mapping({ timeouts: modelTimeoutsSchema.prefault({}) }).prefault({}),
-  accelerator_type: later('placement on accelerators is'),
-  accelerator_config: later('placement on accelerators is'),
-  placement_group_config: later('placement on accelerators is'),
-  lora_config: later('adapters are'),
-  experimental_configs: inert(noMeaning),
+  gateway: modelGatewaySchema.prefault({}),
+  accelerator_type: text("one of Ray's names of accelerators").optional(),
+  accelerator_config: openMapping({ kind: text('gpu, cpu or tpu').optional() }).optional(),
+  placement_group_config: placementSchema.optional(),
+  lora_config: loraSchema.optional(),
+  experimental_configs: dictionary(z.unknown()).optional(),
   log_engine_metrics: inert('engine metrics are always read'),
+  server_cls: text('the import path of a server class').optional(),
   callback_config: refused('code of your own is not run; not supported in this version'),
-  server_cls: refused('not supported in this version; name the engine with llm_engine'),
 });
 
 const modelList = list(modelSchema, 'a list of at least one model');
@@ -115,14 +184,16 @@ const modelList = list(modelSchema, 'a list of at least one model');
 const applicationSchema = mapping({
   name: text('a name').default('default'),
   route_prefix: z.string({ error: 'expected a path that begins with /' }).nullable().default('/'),
-  import_path: z
-    .enum(builders, { error: `expected ${builders[0]}; other builders are not supported in this version` })
-    .default(builders[0]),
+  import_path: text(defaultBuilder).default(defaultBuilder),
   args: mapping({
-    llm_configs: modelList,
+    llm_configs: modelList.optional(),
+    /** One model, in place of the list. */
+    llm_config: modelSchema.optional(),
+    prefill_config: refused('prefill and decode on engines of their own are not supported; give one model in llm_configs'),
+    decode_config: refused('prefill and decode on engines of their own are not supported; give one model in llm_configs'),
     ingress_deployment_config: inert('see gateway.workers'),
     ingress_cls_config: inert(noMeaning),
-    api_key: refused('not supported in this version: requests would be served without a key'),
+    api_key: refused('keys are not in this version: requests would be served without a key; put a proxy that asks for one in front'),
   }),
   runtime_env: runtimeEnvSchema.prefault({}),
   deployments: inert(noMeaning),
@@ -144,10 +215,6 @@ export const httpOptionsSchema = mapping({
   keep_alive_timeout_s: later('this setting is'),
 });
 
-const command = z.union([text('an executable'), list(text('text'), 'an executable and its leading arguments')], {
-  error: 'expected an executable, or a list of an executable and its leading arguments',
-});
-
 export const gatewaySchema = mapping({
   listen: mapping({ host: host.optional(), port: port.optional() }).prefault({}),
   admin: mapping({ host: host.default('127.0.0.1'), port: port.default(9464) }).prefault({}),
@@ -166,6 +233,9 @@ export const gatewaySchema = mapping({
     drain_s: seconds(0).default(30),
   }).prefault({}),
   engines: dictionary(mapping({ command: command.optional() })).default({}),
+  gpus: z.array(whole(0, 1023), { error: 'expected a list of GPU numbers, such as [0, 1]' }).optional(),
+  accelerator_match: choice(['warn', 'require']).default('warn'),
+  unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
   log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 });

@@ -37,7 +37,13 @@ export class SourceTree {
     const applications: unknown = value['applications'];
     for (const [index, app] of Array.isArray(applications) ? (applications as unknown[]).entries() : []) {
       const args: unknown = isMapping(app) ? app['args'] : undefined;
-      if (isMapping(args)) this.#readEntries(args['llm_configs'], ['applications', index, 'args', 'llm_configs']);
+      if (!isMapping(args)) continue;
+      const path = ['applications', index, 'args'];
+      this.#readEntries(args['llm_configs'], [...path, 'llm_configs']);
+      // A mapping of the file's own value, which is filled in as a list is.
+      const one: unknown[] = [args['llm_config']];
+      this.#readEntries(one, path, 'llm_config');
+      if (typeof args['llm_config'] === 'string') Reflect.set(args, 'llm_config', one[0]);
     }
     return value;
   }
@@ -70,13 +76,14 @@ export class SourceTree {
     return this.#sources.findLast(({ base }) => base.length <= path.length && base.every((step, at) => step === path[at]));
   }
 
-  #readEntries(entries: unknown, path: ConfigPath): void {
+  /** @param only the key of an entry that stands alone, in place of its index */
+  #readEntries(entries: unknown, path: ConfigPath, only?: string): void {
     if (!Array.isArray(entries)) return;
     for (const [index, entry] of (entries as unknown[]).entries()) {
       if (typeof entry !== 'string' || entry === '') continue;
       const directory = dirname(this.#root);
       const file = entry.startsWith('/') || directory === '.' ? entry : join(directory, entry);
-      (entries as unknown[])[index] = this.#readFile(file, [...path, index]);
+      (entries as unknown[])[index] = this.#readFile(file, [...path, only ?? index]);
     }
   }
 

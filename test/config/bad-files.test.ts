@@ -94,7 +94,10 @@ const models: Case[] = [
     '4:5 llm_configs[0].zebra',
     'unknown key "zebra"; expected one of model_loading_config, llm_engine, engine_kwargs, deployment_config, runtime_env, gateway',
   ]),
-  inModel('a server class', '    server_cls: x.y:Z\n', ['4:5 llm_configs[0].server_cls', 'name the engine with llm_engine']),
+  inModel('a server class', '    server_cls: x.y:Z\n', [
+    '4:5 llm_configs[0].server_cls',
+    '"x.y:Z" is code of your own, which is not run; expected LLMServer or SGLangServer, or llm_engine',
+  ]),
   inModel('a callback', '    callback_config: {}\n', ['4:5 llm_configs[0].callback_config', 'not supported in this version']),
   whole('the engine that Ray means by default', 'llm_configs:\n  - model_loading_config: {model_id: m}\n', [
     '2:5 llm_configs[0].llm_engine',
@@ -199,6 +202,104 @@ const deployment: Case[] = [
   ]),
 ];
 
+/** A problem below `llm_configs[0]`. */
+const placed = (place: string, path: string, message: string): Expected => [`${place} llm_configs[0].${path}`, message];
+const scaling = (keys: string): string => `    deployment_config: {autoscaling_config: {${keys}}}\n`;
+const scalingPath = 'deployment_config.autoscaling_config';
+
+const rays: Case[] = [
+  inModel('an accelerator there is not', '    accelerator_type: H1000\n', placed('4:23', 'accelerator_type', 'did you mean "H100"?')),
+  inModel('a TPU', '    accelerator_config: {kind: tpu}\n', placed('4:32', 'accelerator_config.kind', 'TPUs are not supported')),
+  inModel('more replicas at least than at most', scaling('min_replicas: 3, max_replicas: 2'), [
+    `4:60 llm_configs[0].${scalingPath}.min_replicas`,
+    'min_replicas is 3 and max_replicas 2',
+  ]),
+  inModel('none at most', scaling('max_replicas: 0'), placed('4:60', `${scalingPath}.max_replicas`, 'from 1 to 10000, got 0')),
+  inModel('a start outside the range', scaling('max_replicas: 2, initial_replicas: 5'), [
+    `4:81 llm_configs[0].${scalingPath}.initial_replicas`,
+    'from 1 to 2 (min_replicas, max_replicas), got 5',
+  ]),
+  inModel('a target of nothing', scaling('target_ongoing_requests: 0'), [
+    `4:71 llm_configs[0].${scalingPath}.target_ongoing_requests`,
+    'expected a number above 0, got 0',
+  ]),
+  inModel('a misspelled key of autoscaling', scaling('min_replica: 1'), placed('4:46', `${scalingPath}.min_replica`, '"min_replicas"')),
+  inModel('an aggregation there is not', scaling('aggregation_function: sum'), [
+    `4:68 llm_configs[0].${scalingPath}.aggregation_function`,
+    'expected one of mean, max, min',
+  ]),
+  inModel('a misspelled key of lora_config', '    lora_config: {max_adapters: 2}\n', [
+    '4:19 llm_configs[0].lora_config.max_adapters',
+    'unknown key "max_adapters"',
+  ]),
+  inModel('room for no adapter', '    lora_config: {max_num_adapters_per_replica: 0}\n', [
+    '4:49 llm_configs[0].lora_config.max_num_adapters_per_replica',
+    'from 1 to 10000, got 0',
+  ]),
+  inModel('a placement strategy there is not', '    placement_group_config: {strategy: TIGHT}\n', [
+    '4:40 llm_configs[0].placement_group_config.strategy',
+    'expected one of PACK, STRICT_PACK',
+  ]),
+  inModel('two kinds of bundles', '    placement_group_config: {bundles: [{GPU: 1}], bundle_per_worker: {GPU: 1}}\n', [
+    '4:5 llm_configs[0].placement_group_config',
+    'both bundles and bundle_per_worker',
+  ]),
+  inModel('experiments as a list', '    gateway: {}\n    experimental_configs: []\n', [
+    '5:27 llm_configs[0].experimental_configs',
+    'expected a mapping, got a list',
+  ]),
+];
+
+const own: Case[] = [
+  inModel(
+    'an alias that is an id',
+    '    gateway: {aliases: [m]}\n',
+    placed('4:25', 'gateway.aliases[0]', '"m" is already the id or an alias of'),
+  ),
+  inModel('an alias twice', '    gateway: {aliases: [a, a]}\n', placed('4:28', 'gateway.aliases[1]', '"a" is already')),
+  inModel('GPUs below nothing', '    gateway: {gpus: -1}\n', placed('4:21', 'gateway.gpus', 'from 0 to 64, got -1')),
+  inModel('a command without words', '    gateway: {command: []}\n', placed('4:24', 'gateway.command', 'got a list')),
+  inModel('a bad name in the environment', '    gateway: {env: {"A=B": x}}\n', placed('4:21', 'gateway.env["A=B"]', 'without =')),
+  inModel('an upstream with a path', '    gateway: {upstreams: [{url: "http://h/v1"}]}\n', [
+    '4:33 llm_configs[0].gateway.upstreams[0].url',
+    'expected an origin such as https://host:8000, got "http://h/v1"',
+  ]),
+  inModel('an upstream twice', '    gateway: {upstreams: [{url: "http://h"}, {url: "http://h:80/"}]}\n', [
+    '4:52 llm_configs[0].gateway.upstreams[1].url',
+    'http://h stands twice',
+  ]),
+  inModel('a key file there is not', '    gateway: {upstreams: [{url: "http://h", key_file: /no/such}]}\n', [
+    '4:55 llm_configs[0].gateway.upstreams[0].key_file',
+    'there is no file "/no/such"',
+  ]),
+  inModel('an authority for http', '    gateway: {upstreams: [{url: "http://h", ca_file: /dev/null}]}\n', [
+    '4:45 llm_configs[0].gateway.upstreams[0].ca_file',
+    'expected https://',
+  ]),
+  inModel('an upstream without url', '    gateway: {upstreams: [{}]}\n', [
+    '4:27 llm_configs[0].gateway.upstreams[0].url',
+    'missing; expected an origin',
+  ]),
+  inModel(
+    'a policy there is not',
+    '    gateway: {routing: {policy: random}}\n',
+    placed('4:33', 'gateway.routing.policy', 'expected one of'),
+  ),
+  inModel('headers for another policy', '    gateway: {routing: {policy: prefix, headers: [x]}}\n', [
+    '4:41 llm_configs[0].gateway.routing.headers',
+    'headers beside the policy prefix; expected sticky',
+  ]),
+  inGateway('a GPU twice', '  gpus: [0, 1, 0]\n', ['5:16 gateway.gpus[2]', 'the GPU 0 stands twice']),
+  inGateway('a GPU by its name', '  gpus: [H100]\n', ['5:10 gateway.gpus[0]', 'from 0 to 1023, got "H100"']),
+  inGateway('a match in other words', '  accelerator_match: must\n', ['5:22 gateway.accelerator_match', 'expected one of warn, require']),
+  inGateway('a switch in words', '  unchecked_kwargs: maybe\n', ['5:21 gateway.unchecked_kwargs', 'expected true or false, got "maybe"']),
+  inApp('neither one model nor many', '  - args: {}\n', ['2:11 applications[0].args.llm_configs', 'missing; expected a list']),
+  inApp('code of somebody’s own', `  - import_path: app:app\n    ${args}\n`, [
+    '2:18 applications[0].import_path',
+    'Python code of your own is not run; expected ray.serve.llm:build_openai_app, got "app:app"',
+  ]),
+];
+
 const settings: Case[] = [
   inGateway('a misspelled key', '  listn: {}\n', ['5:3 gateway.listn', 'did you mean "listen"?']),
   inGateway('a port in words', '  listen: {port: http}\n', [
@@ -241,7 +342,7 @@ const applications: Case[] = [
   inApp('no args', '  - name: a\n', ['2:5 applications[0].args', 'missing; expected a mapping']),
   inApp('another builder', `  - import_path: ray.serve.llm:build_pd_openai_app\n    ${args}\n`, [
     '2:18 applications[0].import_path',
-    'other builders are not supported in this version, got "ray.serve.llm:build_pd_openai_app"',
+    'prefill and decode on engines of their own are not supported; expected ray.serve.llm:build_openai_app, got "ray.serve.llm:build_pd_openai_app"',
   ]),
   inApp('a prefix without slash', `  - route_prefix: v2\n    ${args}\n`, [
     '2:19 applications[0].route_prefix',
@@ -320,7 +421,7 @@ const variables: Case[] = [
   },
 ];
 
-for (const [group, cases] of Object.entries({ syntax, models, deployment, settings, applications, variables })) {
+for (const [group, cases] of Object.entries({ syntax, models, deployment, rays, own, settings, applications, variables })) {
   describe(`a bad file is refused: ${group}`, () => {
     for (const { name, text, env, problems } of cases) {
       it(name, (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { schemaText } from '../../src/cli/schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import { deps, temporaryFolder } from './load-text.ts';
@@ -9,7 +10,7 @@ import { deps, temporaryFolder } from './load-text.ts';
 const configs = join(import.meta.dirname, '../../configs');
 
 describe('the config files that come along', () => {
-  for (const name of readdirSync(configs)) {
+  for (const name of readdirSync(configs).filter((file) => file.endsWith('.yaml'))) {
     it(`${name} is accepted without a warning`, (t) => {
       // In a copy beside a stand-in for the model, so that it need not have been fetched.
       const folder = temporaryFolder(t);
@@ -20,9 +21,14 @@ describe('the config files that come along', () => {
       assert.deepEqual(warnings, []);
       assert.ok(config.models.length > 0);
       assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8000 });
-      assert.match(readFileSync(join(configs, name), 'utf8'), /^# \S/);
+      const text = readFileSync(join(configs, name), 'utf8');
+      assert.match(text, /^# yaml-language-server: \$schema=\.\/schema\.json\n# \S/);
     });
   }
+
+  it('schema.json is what the schema in the code says (gateway schema > configs/schema.json)', () => {
+    assert.deepEqual(JSON.parse(readFileSync(join(configs, 'schema.json'), 'utf8')), JSON.parse(schemaText()));
+  });
 
   it('quickstart.yaml runs the fetched engine on the fetched model', (t) => {
     const folder = temporaryFolder(t);
@@ -41,7 +47,7 @@ describe('the config files that come along', () => {
   it('ray-serve.yaml has a model under each of its two routes', () => {
     const { config } = loadConfig(join(configs, 'ray-serve.yaml'), { ...deps, engines });
     assert.deepEqual(
-      [...config.apps],
+      [...config.apps].map(([prefix, names]) => [prefix, [...names.keys()]]),
       [
         ['', ['qwen2.5-7b']],
         ['/drafts', ['qwen2.5-0.5b']],

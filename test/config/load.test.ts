@@ -36,6 +36,8 @@ describe('a config', () => {
       admin: { host: '127.0.0.1', port: 9464 },
       workers: 2,
       stateDir: '/home/someone/.local/state/roundhouse',
+      gpus: undefined,
+      acceleratorMatch: 'warn',
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
       settings: { limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 } },
@@ -49,6 +51,15 @@ describe('a config', () => {
           engineOptions: {},
           env: {},
           replicas: 1,
+          aliases: [],
+          gpus: undefined,
+          acceleratorType: undefined,
+          priority: 0,
+          command: undefined,
+          uncheckedOptions: false,
+          traits: {},
+          upstreams: [],
+          routing: { kind: 'least-in-flight' },
           maxOngoing: undefined,
           limits: { maxWaiting: 256, queueTimeoutMs: 60_000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 60_000 },
           startupTimeoutMs: 1_200_000,
@@ -56,7 +67,7 @@ describe('a config', () => {
           drainTimeoutMs: 30_000,
         },
       ],
-      apps: new Map([['', ['m']]]),
+      apps: new Map([['', new Map([['m', 'm']])]]),
     });
   });
 
@@ -120,7 +131,7 @@ gateway:
   it('has one list of models for each route prefix', (t) => {
     const { config } = loadText(t, `applications:\n${application('one', '/', ['a', 'org/b:c'])}${application('two', '/x/y', ['d'])}`);
     assert.deepEqual(
-      [...config.apps],
+      [...config.apps].map(([prefix, names]) => [prefix, [...names.keys()]]),
       [
         ['', ['a', 'org/b:c']],
         ['/x/y', ['d']],
@@ -184,6 +195,75 @@ gateway:
     });
     assert.deepEqual(config.models[0]?.source, { kind: 'path', value: join(dirname(config.file), 'models/a.gguf') });
   });
+});
+
+describe('a model’s own settings', () => {
+  it('are taken from `gateway:` of its entry', (t) => {
+    const { config, warnings } = loadFiles(t, {
+      'config.yaml': `${oneModel}    runtime_env: {env_vars: {A: rays, B: rays}}
+    gateway:
+      aliases: [best, org/best]
+      gpus: 0
+      priority: 5
+      command: [bin/engine, -x]
+      env: {B: ours}
+      routing: {policy: sticky, headers: [X-Session]}
+      unchecked_kwargs: true
+gateway: {gpus: [1, 0], accelerator_match: require}
+`,
+    });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(config.gpus, [1, 0]);
+    assert.equal(config.acceleratorMatch, 'require');
+    const [model] = config.models;
+    assert.deepEqual([model?.gpus, model?.priority, model?.uncheckedOptions], [0, 5, true]);
+    assert.deepEqual(model?.command, [join(dirname(config.file), 'bin/engine'), '-x']);
+    assert.deepEqual(model?.env, { A: 'rays', B: 'ours' });
+    assert.deepEqual(model?.routing, { kind: 'sticky', headers: ['x-session'] });
+    assert.deepEqual(
+      [...(config.apps.get('') ?? [])],
+      [
+        ['m', 'm'],
+        ['best', 'm'],
+        ['org/best', 'm'],
+      ],
+    );
+  });
+
+  it('may be replicas that others run, whose files start at the config file', (t) => {
+    const { config, warnings } = loadFiles(t, {
+      'config.yaml': `${oneModel}    deployment_config: {num_replicas: 2}\n    gateway: {upstreams: [{url: "https://host:8443/", key_file: key, ca_file: ./ca.pem}, {url: "http://10.0.0.1"}]}\n`,
+      key: 'secret',
+      'ca.pem': 'pem',
+    });
+    const folder = dirname(config.file);
+    assert.deepEqual(config.models[0]?.upstreams, [
+      { url: 'https://host:8443', keyFile: join(folder, 'key'), caFile: join(folder, 'ca.pem') },
+      { url: 'http://10.0.0.1', keyFile: undefined, caFile: undefined },
+    ]);
+    assert.deepEqual(
+      warnings.map(({ path }) => path),
+      ['llm_configs[0].deployment_config.num_replicas'],
+    );
+  });
+});
+
+describe('an application of one model', () => {
+  for (const [form, written] of [
+    ['a mapping', '{model_loading_config: {model_id: m}, llm_engine: fake}'],
+    ['a file', 'm.yaml'],
+  ] as const) {
+    it(`has it in llm_config, as ${form}`, (t) => {
+      const { config } = loadFiles(t, {
+        'config.yaml': `applications: [{args: {llm_config: ${written}}}]\n`,
+        'm.yaml': 'model_loading_config: {model_id: m}\nllm_engine: fake\n',
+      });
+      assert.deepEqual(
+        config.models.map(({ name }) => name),
+        ['m'],
+      );
+    });
+  }
 });
 
 describe('a model source', () => {
@@ -298,8 +378,6 @@ llm_configs:
       warnings.map(({ line, column, path, message }) => [`${line}:${column}`, path, message.slice(0, 24)]),
       [
         ['1:1', 'proxy_location', 'accepted, no effect here'],
-        ['3:41', 'llm_configs[0].model_loading_config.tokenizer_source', 'accepted, no effect yet:'],
-        ['5:5', 'llm_configs[0].accelerator_type', 'accepted, no effect yet:'],
         ['6:5', 'llm_configs[0].lora_config', 'accepted, no effect yet:'],
         ['8:7', 'llm_configs[0].deployment_config.ray_actor_options', 'accepted, no effect here'],
         ['9:7', 'llm_configs[0].deployment_config.autoscaling_config', 'accepted, no effect yet:'],

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { GatewayError } from '../core/errors.ts';
+import type { ResolveContext } from './context.ts';
+import { fit } from './fit.ts';
+import type { LoadDeps } from './load.ts';
+import type { Config } from './config.ts';
+import { formatPath, type ConfigPath } from './problems.ts';
+import { resolveConfig } from './resolve.ts';
+import { fileSchema } from './schema.ts';
+import { validate } from './validate.ts';
+
+export interface BuiltConfig {
+  readonly config: Config;
+  /** What was accepted and has no effect: path and reason. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Checks and resolves a config that a program built. Strings are taken as they are: nothing is filled in from the environment, and no
+ * file is read. Relative paths start at `directory`.
+ * @throws GatewayError `config_invalid` with all that is wrong, a line each, by its path in the value.
+ */
+export function configFromValue(value: unknown, directory: string, deps: LoadDeps): BuiltConfig {
+  const problems = new Map<string, string>();
+  const warnings: string[] = [];
+  const sink = {
+    problem: (path: ConfigPath, message: string): void => {
+      const at = formatPath(path);
+      if (!problems.has(at)) problems.set(at, line(path, message));
+    },
+    warning: (path: ConfigPath, message: string): void => {
+      warnings.push(line(path, message));
+    },
+  };
+  const fitted = fit(fileSchema, value, [], sink);
+  const checked = validate(fileSchema, fitted, new Set(), sink.problem);
+  const context: ResolveContext = { ...deps, ...sink, exists: existsSync, directoryOf: () => directory };
+  const config = resolveConfig(checked, join(directory, 'config'), context);
+  if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));
+  return { config, warnings };
+}
+
+function line(path: ConfigPath, message: string): string {
+  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+}

@@ -1,0 +1,30 @@
+import type { RoutingPolicy } from '../core/table.ts';
+import type { ResolveContext } from './context.ts';
+import type { ConfigPath } from './problems.ts';
+import type { ModelEntry } from './schema.ts';
+
+/** Header by which Ray's own session routing tells sessions apart. */
+const sessionHeaders: readonly string[] = ['x-session-id'];
+
+/** `gateway.routing`, else what Ray's router class stands for. @param path of the entry */
+export function resolveRouting(entry: ModelEntry, path: ConfigPath, context: ResolveContext): RoutingPolicy {
+  const { routing } = entry.gateway;
+  const router = entry.deployment_config.request_router_config?.request_router_class;
+  if (routing !== undefined) {
+    if (routing.headers !== undefined && routing.policy !== 'sticky') {
+      context.problem([...path, 'gateway', 'routing', 'headers'], `headers beside the policy ${routing.policy}; expected sticky`, 'key');
+    }
+    return policy(routing.policy, routing.headers);
+  }
+  if (router === undefined || router.endsWith('PowerOfTwoChoicesRequestRouter')) return policy('least-in-flight');
+  // Newer Ray also names this one by its alias without the last word.
+  if (/PrefixCacheAffinityRouter$|PrefixAwarePow2ReplicaScheduler$/.test(router)) return policy('prefix');
+  if (router.endsWith('ConsistentHashRouter')) return policy('sticky');
+  const message = `accepted, no effect here: ${JSON.stringify(router)} is code, which is not run; set gateway.routing of the model`;
+  context.warning([...path, 'deployment_config', 'request_router_config', 'request_router_class'], message);
+  return policy('least-in-flight');
+}
+
+function policy(kind: RoutingPolicy['kind'], headers: readonly string[] = sessionHeaders): RoutingPolicy {
+  return kind === 'sticky' ? { kind, headers: headers.map((name) => name.toLowerCase()) } : { kind };
+}

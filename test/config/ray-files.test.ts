@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { Config } from '../../src/config/config.ts';
+import { loadConfig, type LoadedConfig } from '../../src/config/load.ts';
+import { engines } from '../../src/plugins/registry.ts';
+import { deps, loadText, problemsOf } from './load-text.ts';
+
+const folder = join(import.meta.dirname, 'ray');
+const load = (name: string): LoadedConfig => loadConfig(join(folder, name), { ...deps, engines });
+const yamlFiles = (name: string): string[] => readdirSync(name).filter((file) => file.endsWith('.yaml'));
+const first = (name: string): Config['models'][number] => load(name).config.models[0] ?? assert.fail('no model');
+
+/** A part of the command, in order, for each shape that Ray's documentation shows. */
+const commands: Readonly<Record<string, RegExp>> = {
+  'autoscaling.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'cross-node-parallelism.yaml': /--tensor-parallel-size 2 --pipeline-parallel-size 2/,
+  'embeddings.yaml': /--runner pooling/,
+  'fractional-gpu.yaml': /--gpu-memory-utilization 0\.4/,
+  'gated-model.yaml': /--tokenizer meta-llama\/Llama-3\.1-8B-Instruct/,
+  'model-files.yaml': /--max-model-len 4096/,
+  'multi-lora.yaml': /--enable-lora/,
+  'multi-model.yaml': /--served-model-name qwen-0\.5b/,
+  'no-source.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'prefix-aware-routing.yaml': /^serve /,
+  'quick-start.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'sglang.yaml': /--model-path unsloth\/Llama-3\.1-8B-Instruct .*--tp-size 1/,
+  'two-applications.yaml': /^serve qwen-0\.5b /,
+  'vision-and-tools.yaml': /--tool-call-parser hermes/,
+};
+
+describe('a YAML file as Ray documents it', () => {
+  it('has a command to be checked by, whichever it is', () => assert.deepEqual(yamlFiles(folder).sort(), Object.keys(commands)));
+  for (const [name, expected] of Object.entries(commands)) {
+    it(`${name} is accepted unmodified and makes a sensible command`, () => {
+      const model = first(name);
+      const engine = engines.get(model.engine)?.configure(model.engineOptions, model.traits);
+      const launch = { model: model.source, servedName: model.name, port: 20_000, apiKey: 'key', stopGraceS: 30 };
+      assert.match(engine?.command(launch).args.join(' ') ?? '', expected);
+    });
+  }
+  for (const [name, reason] of [
+    ['prefill-decode.yaml', /prefill and decode on engines of their own are not supported/],
+    ['data-parallel.yaml', /set data_parallel_size in engine_kwargs, or num_replicas/],
+    ['own-code.yaml', /Python code of your own is not run/],
+    ['bucket.yaml', /\(bucket_uri\) is not supported in this version/],
+  ] as const) {
+    it(`refused/${name} is refused with the reason`, () => {
+      const problems = problemsOf(() => load(`refused/${name}`));
+      assert.match(problems[0]?.message ?? '', reason);
+    });
+  }
+});
+
+/** A model on four GPUs, with these lines after it. */
+const parallel = (more: string): string =>
+  `llm_configs:\n  - model_loading_config: {model_id: m}\n    engine_kwargs: {tensor_parallel_size: 4}\n${more}`;
+
+describe('parallel sizes', () => {
+  for (const [name, more, place] of [
+    ['gateway.gpus', '    gateway: {gpus: 2}\n', 'llm_configs[0].gateway.gpus'],
+    ['the bundles', '    placement_group_config: {bundles: [{GPU: 1}, {GPU: 1}]}\n', 'llm_configs[0].placement_group_config'],
+  ] as const) {
+    it(`above ${name} are refused`, (t) => {
+      const problems = problemsOf(() => loadText(t, parallel(more), { engines }));
+      assert.deepEqual(
+        problems.map(({ path, message }) => [path, message]),
+        [[place, '2 GPUs, but the parallel sizes in engine_kwargs need 4; expected as many']],
+      );
+    });
+  }
+  it('may be any on the CPU, and below what is given', (t) => {
+    assert.equal(loadText(t, parallel('    gateway: {gpus: 0}\n'), { engines }).config.models[0]?.gpus, 0);
+    assert.equal(loadText(t, parallel('    gateway: {gpus: 8}\n'), { engines }).config.models[0]?.gpus, 8);
+  });
+});
+
+describe('a file of a thousand models', () => {
+  it('is read in less than a second', (t) => {
+    const entries = Array.from(
+      { length: 1000 },
+      (_, at) =>
+        `  - model_loading_config: {model_id: m${at}}\n    accelerator_type: L4\n    engine_kwargs: {max_model_len: 4096, seed: ${at}}\n`,
+    );
+    const text = `llm_configs:\n${entries.join('')}`;
+    // The best of three: another process may take the cores for a while.
+    const times = [0, 1, 2].map(() => {
+      const start = performance.now();
+      assert.equal(loadText(t, text, { engines }).config.models.length, 1000);
+      return performance.now() - start;
+    });
+    t.diagnostic(`${Math.min(...times).toFixed(0)} ms`);
+    assert.ok(Math.min(...times) < 1000, times.join());
+  });
+});
+
+describe('what Ray’s files say', () => {
+  it('of accelerators is in Ray’s spelling', () => {
+    assert.deepEqual(
+      load('multi-model.yaml').config.models.map((model) => model.acceleratorType),
+      ['A10G', 'A10G'],
+    );
+  });
+  it('of placement gives the GPUs of a replica, parts of one rounded up', () => {
+    assert.equal(first('cross-node-parallelism.yaml').gpus, 4);
+    assert.equal(first('fractional-gpu.yaml').gpus, 1);
+    assert.equal(first('quick-start.yaml').gpus, undefined);
+  });
+  it('of adapters reaches the engine', () => {
+    assert.deepEqual(first('multi-lora.yaml').traits, { lora: { maxAdaptersPerReplica: 16 } });
+  });
+  it('of routers is followed', () => assert.deepEqual(first('prefix-aware-routing.yaml').routing, { kind: 'prefix' }));
+  it('of the server class selects the engine', () => assert.equal(first('sglang.yaml').engine, 'sglang'));
+  it('in old names is pointed out with the new ones', () => {
+    const told = load('autoscaling.yaml').warnings.map(({ path, message }) => `${path.split('.').at(-1) ?? ''}: ${message}`);
+    for (const hint of [/^smoothing_factor: .*write upscaling_factor/, /^num_router_replicas: .*num_ingress_replicas/]) {
+      assert.ok(
+        told.some((line) => hint.test(line)),
+        told.join('\n'),
+      );
+    }
+  });
+  it('in options that the engine dropped is a warning with its place', () => {
+    const places = load('gated-model.yaml').warnings.map(({ path }) => path.split('.').at(-1));
+    assert.ok(places.includes('swap_space') && places.includes('tokenizer_pool_size'), places.join());
+  });
+});
