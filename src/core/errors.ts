@@ -23,6 +23,13 @@ export const errorTable = {
     retryable: false,
     meaning: 'No model of that name is configured; the message lists those that are.',
   },
+  admin_refused: {
+    status: 403,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning:
+      'The admin listener refuses requests that a web page may have sent: a foreign `Host`, an `Origin`, or a body that is not JSON.',
+  },
   route_not_found: { status: 404, type: 'invalid_request_error', retryable: false, meaning: 'The path is none of the routes served here.' },
   method_not_allowed: {
     status: 405,
@@ -127,7 +134,25 @@ export const errorTable = {
     retryable: false,
     meaning: 'The address to listen on is taken by another process, or not one of this machine. Exit code 1.',
   },
+  already_running: {
+    status: 0,
+    type: 'startup',
+    retryable: false,
+    meaning: 'Another gateway runs on the same state directory; the message names its pid. Exit code 3.',
+  },
+  not_running: {
+    status: 0,
+    type: 'usage',
+    retryable: false,
+    meaning: 'No gateway runs on the state directory that was named. Exit code 1.',
+  },
   state_unusable: { status: 0, type: 'startup', retryable: false, meaning: 'The state directory cannot be created or written.' },
+  file_unwritable: {
+    status: 0,
+    type: 'file',
+    retryable: false,
+    meaning: 'A file that was asked for cannot be written; the message names it.',
+  },
   engine_missing: { status: 0, type: 'engine', retryable: false, meaning: "The engine's executable was not found or cannot be run." },
   start_timeout: { status: 0, type: 'engine', retryable: true, meaning: 'The engine did not become ready within `startup_timeout_s`.' },
   engine_exited: { status: 0, type: 'engine', retryable: true, meaning: 'The engine process ended without being asked to.' },

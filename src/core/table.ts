@@ -10,8 +10,10 @@ export interface ReplicaView {
   readonly index: number;
   /** Origin of the engine's HTTP server, e.g. `http://127.0.0.1:20001`. */
   readonly upstream: string;
-  /** Bearer key the engine was started with. */
+  /** Bearer key the engine was started with; empty where it asks for none. */
   readonly apiKey: string;
+  /** Certificate authority (PEM) to verify its https by, besides the system's. */
+  readonly ca?: string;
   /** Requests it takes at once; more wait. */
   readonly maxInFlight: number;
 }

@@ -140,7 +140,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       const dialect = this.#deps.dialects.get(entry.engine);
       if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${entry.engine}' in this worker.`);
       const { path, body } = dialect.toEngine(this.request);
-      const headers = ['content-type', 'application/json', 'authorization', `Bearer ${replica.apiKey}`, 'x-request-id', this.#requestId];
+      const key = replica.apiKey === '' ? [] : ['authorization', `Bearer ${replica.apiKey}`];
+      const headers = ['content-type', 'application/json', ...key, 'x-request-id', this.#requestId];
       // Both of undici's timeouts are off: `checkDeadline` knows the first byte from the next ones, and uses the injected clock.
       this.#deps.upstreams.poolOf(replica).dispatch({ method: 'POST', path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, attempt);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { getCACertificates } from 'node:tls';
 import { Pool } from 'undici';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView, RoutingTable } from '../core/table.ts';
@@ -16,7 +17,7 @@ export class Upstreams {
       // Engines close idle connections after 5 s; closing ours first spares the request that would meet the close.
       keepAliveTimeout: 4000,
       keepAliveMaxTimeout: 4000,
-      connect: { timeout: 5000 },
+      connect: { timeout: 5000, ...(replica.ca === undefined ? {} : { ca: [...getCACertificates('default'), replica.ca] }) },
     });
     this.#pools.set(replica.id, { upstream: replica.upstream, pool });
     return pool;

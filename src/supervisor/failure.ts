@@ -27,8 +27,10 @@ export interface LogCause {
 
 /** What is known about a run when it has ended. */
 export interface Evidence {
-  /** File name of the executable: whose failure it is. */
+  /** File name of the executable, or the URL of one that others run: whose failure it is. */
   readonly program: string;
+  /** Others run it: it is let alone. */
+  readonly external: boolean;
   readonly wasReady: boolean;
   /** The first cause in the log: what follows it is consequence. */
   readonly cause: LogCause | undefined;
@@ -89,7 +91,7 @@ export function explain(reason: FailureReason, evidence: Evidence): Failure {
       const probe = evidence.lastProbe === undefined ? '' : ` (${evidence.lastProbe})`;
       return {
         code: 'engine_exited',
-        message: `${evidence.program} stopped answering its health probe${probe} and was killed`,
+        message: `${evidence.program} stopped answering its health probe${probe}${evidence.external ? '' : ' and was killed'}`,
         permanent: false,
       };
     }

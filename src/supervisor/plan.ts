@@ -21,6 +21,8 @@ export interface ObservedReplica {
   readonly index: number;
   readonly fingerprint: string;
   readonly standing: Standing;
+  /** Waits for GPUs that others hold. */
+  readonly lacksGpus?: boolean;
 }
 
 export type Step =
@@ -63,10 +65,13 @@ function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): read
   const outdated = observed.filter((replica) => replica.fingerprint !== desired.fingerprint);
   const serving = current.filter((replica) => replica.standing === 'serving').length;
   const added = lowestFree(Math.max(0, desired.replicas - current.length), new Set(all.map((replica) => replica.index)));
+  // Where there is no GPU for a new one beside the old ones, an old one makes room; the next one only once that has led to one that serves.
+  const settled = all.length === observed.length && current.every(({ standing, lacksGpus }) => standing === 'serving' || lacksGpus);
+  const crowded = settled && current.some(({ lacksGpus }) => lacksGpus) ? 1 : 0;
   const going = [
     ...leastWorth(current, current.length - desired.replicas),
     // A changed model is replaced one by one: an old replica goes as soon as a new one serves, so that the model never stops.
-    ...leastWorth(outdated, outdated.length - Math.max(0, desired.replicas - serving)),
+    ...leastWorth(outdated, outdated.length - Math.max(0, desired.replicas - serving - crowded)),
   ];
   return [
     ...added.map((index): Step => ({ kind: 'add', model: desired.name, index })),

@@ -1,7 +1,9 @@
-import { request } from 'undici';
+import { getCACertificates } from 'node:tls';
+import { Agent, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Engine, Probe } from '../plugins/engine-plugin.ts';
+import type { ReplicaHandle } from './providers/provider.ts';
 
 export interface HttpReply {
   readonly status: number;
@@ -9,29 +11,41 @@ export interface HttpReply {
   readonly body: string;
 }
 
-/** One GET on a connection of its own. Rejects when there is no answer, or with `signal.reason`. */
-export type HttpGet = (url: string, apiKey: string, signal: AbortSignal) => Promise<HttpReply>;
+/**
+ * One GET on a connection of its own. Rejects when there is no answer, or with `signal.reason`.
+ * @param apiKey empty: none is sent.
+ * @param ca PEM, to verify https by besides the system's.
+ */
+export type HttpGet = (url: string, apiKey: string, signal: AbortSignal, ca?: string) => Promise<HttpReply>;
 
 const bodyLimit = 1_000_000;
 
 /** Never on a pooled connection: an answer must come from who listens now. */
-export const undiciGet: HttpGet = async (url, apiKey, signal) => {
-  const { statusCode, body } = await request(url, { headers: { authorization: `Bearer ${apiKey}` }, reset: true, signal });
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > bodyLimit) throw new Error(`the reply is larger than ${bodyLimit} bytes`);
-    chunks.push(chunk);
+export const undiciGet: HttpGet = async (url, apiKey, signal, ca) => {
+  const agent = ca === undefined ? undefined : new Agent({ connect: { ca: [...getCACertificates('default'), ca] } });
+  try {
+    const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
+    const { statusCode, body } = await request(url, {
+      headers,
+      reset: true,
+      signal,
+      ...(agent === undefined ? {} : { dispatcher: agent }),
+    });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > bodyLimit) throw new Error(`the reply is larger than ${bodyLimit} bytes`);
+      chunks.push(chunk);
+    }
+    return { status: statusCode, body: Buffer.concat(chunks).toString('utf8') };
+  } finally {
+    await agent?.destroy();
   }
-  return { status: statusCode, body: Buffer.concat(chunks).toString('utf8') };
 };
 
 /** Where an engine is reached, and by what. */
-export interface ProbeTarget {
-  readonly upstream: string;
-  readonly apiKey: string;
-}
+export type ProbeTarget = Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'ca' | 'listener'>;
 
 export type ProbeAnswer =
   | { readonly kind: 'ok' }
@@ -55,7 +69,7 @@ async function ask(
   const timeout = new AbortController();
   const cancel = deps.clock.after(timeoutMs, () => timeout.abort(new Error(`no answer within ${timeoutMs} ms`)));
   try {
-    return await deps.get(target.upstream + probe.path, target.apiKey, AbortSignal.any([signal, timeout.signal]));
+    return await deps.get(target.upstream + probe.path, target.apiKey, AbortSignal.any([signal, timeout.signal]), target.ca);
   } catch (thrown) {
     // The replica's own end is not an answer of its engine.
     signal.throwIfAborted();
@@ -87,6 +101,28 @@ function servedModels(engine: Engine, body: string): readonly string[] | undefin
   }
 }
 
+/**
+ * Whether what serves our model is the process we started. Who says yes to any key has not shown that it knows ours: then, its sockets
+ * must be those of our process group. A listener that is seen to be another's is refused in any case.
+ */
+async function proveOurs(deps: ProbeDeps, target: ProbeTarget, probe: Probe, signal: AbortSignal): Promise<ProbeAnswer> {
+  const listener = await target.listener();
+  switch (listener) {
+    case 'external':
+    case 'ours':
+      return { kind: 'ok' };
+    case 'foreign':
+      return { kind: 'mismatch', detail: `another process listens on ${target.upstream}, not the engine that was started there` };
+    case 'unknown': {
+      const reply = await ask(deps, { ...target, apiKey: `not-${target.apiKey.slice(4)}` }, probe, probe.timeoutMs, signal);
+      if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+      if (reply.status === 401 || reply.status === 403) return { kind: 'ok' };
+      const detail = `what answers on ${target.upstream} accepts any key (GET ${probe.path}: ${reply.status}), and is not seen to be the engine that was started there`;
+      return { kind: 'mismatch', detail };
+    }
+  }
+}
+
 /** Whether what answers is the process we started, serving the model we asked for. Rejects only with `signal.reason`. */
 export async function probeIdentity(
   deps: ProbeDeps,
@@ -107,7 +143,7 @@ export async function probeIdentity(
   if (reply.status !== 200) return { kind: 'miss', seen: `GET ${probe.path}: ${reply.status}` };
   const models = servedModels(engine, reply.body);
   if (models === undefined) return { kind: 'miss', seen: `GET ${probe.path}: 200, but not a list of models` };
-  if (models.includes(servedName)) return { kind: 'ok' };
+  if (models.includes(servedName)) return await proveOurs(deps, target, probe, signal);
   const names = models.slice(0, 10).join(', ') || 'none';
   return { kind: 'mismatch', detail: `what answers on ${target.upstream} serves ${names}; expected ${servedName}` };
 }

@@ -50,6 +50,8 @@ export type ReplicaEvent =
   | { readonly kind: 'drain'; readonly deadline: number }
   /** Every worker has applied a table without it, and nothing is in flight. */
   | { readonly kind: 'drained' }
+  /** To be left running for the next gateway, where there is a process worth it. */
+  | { readonly kind: 'leave' }
   /** `now`: without waiting for requests, nor for the engine's own goodbye. */
   | { readonly kind: 'stop'; readonly now: boolean };
 
@@ -60,6 +62,8 @@ export type Effect =
   | { readonly kind: 'watch' }
   /** End the run's processes; `polite` gives the engine its grace, else they are killed. Repeated, it only hurries. */
   | { readonly kind: 'terminate'; readonly polite: boolean }
+  /** Let go of the run's processes; they run on. */
+  | { readonly kind: 'release' }
   /** Send a `tick` at `time`, unless the state's kind has changed by then. */
   | { readonly kind: 'tick-at'; readonly time: number };
 
@@ -80,6 +84,9 @@ const stay = (state: ReplicaState): Transition => [state, []];
 function end(next: AfterStop, polite: boolean): Transition {
   return [{ kind: 'stopping', next }, [{ kind: 'terminate', polite }]];
 }
+
+/** Also of an engine that loads: the next gateway lets it go on. */
+const leave: Transition = [{ kind: 'stopping', next: stopped }, [{ kind: 'release' }]];
 
 function ended(
   failure: Failure,
@@ -114,6 +121,7 @@ function whileAbsent(
       if (now < state.until) return [state, [{ kind: 'tick-at', time: state.until }]];
       return [{ kind: 'pending', record: state.record }, [{ kind: 'await-turn' }]];
     case 'drain':
+    case 'leave':
     case 'stop':
       return stay({ kind: 'stopped' });
     case 'ready':
@@ -147,6 +155,8 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'stop':
       // A loading engine has nothing to lose, and some ignore SIGTERM while they load.
       return end(stopped, false);
+    case 'leave':
+      return leave;
     case 'granted':
     case 'probe-ok':
     case 'probe-missed':
@@ -181,6 +191,8 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
       return end({ kind: 'restart', reason: event.reason, readyForMs: now - state.since, record: state.record }, false);
     case 'drain':
       return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+    case 'leave':
+      return leave;
     case 'stop':
       return end(stopped, !event.now);
     case 'granted':
@@ -205,6 +217,9 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
       // A later wish can only shorten the wait: the first one may have been promised to somebody.
       if (event.deadline >= state.deadline) return stay(state);
       return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+    case 'leave':
+      // It is on its way out: the next gateway would not want it either.
+      return end(stopped, true);
     case 'stop':
       return end(stopped, !event.now);
     case 'granted':
@@ -225,6 +240,7 @@ function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: Replic
         ? [{ kind: 'pending', record: state.next.record }, [{ kind: 'await-turn' }]]
         : ended(event.failure, event.jitter, state.next, now, limits);
     case 'drain':
+    case 'leave':
     case 'stop': {
       const hurry = event.kind === 'stop' && event.now;
       const after: ReplicaState = state.next.kind === 'stopped' ? state : { kind: 'stopping', next: stopped };
@@ -258,7 +274,7 @@ export function transition(state: ReplicaState, event: ReplicaEvent, now: number
     case 'stopping':
       return whileStopping(state, event, now, limits);
     case 'failed':
-      return event.kind === 'drain' || event.kind === 'stop' ? stay({ kind: 'stopped' }) : stay(state);
+      return event.kind === 'drain' || event.kind === 'leave' || event.kind === 'stop' ? stay({ kind: 'stopped' }) : stay(state);
     case 'stopped':
       return stay(state);
   }

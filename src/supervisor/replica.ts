@@ -5,13 +5,14 @@ import type { Clock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView } from '../core/table.ts';
-import type { ModelConfig } from '../config/config.ts';
+import type { ModelConfig, StaticUpstream } from '../config/config.ts';
 import type { Engine } from '../plugins/engine-plugin.ts';
 import { explain } from './failure.ts';
 import type { Evidence, Failure } from './failure.ts';
+import type { GpuGrant, GpuWait } from './gpus/ledger.ts';
 import { probeHealth, untilReady } from './probe.ts';
 import type { HttpGet } from './probe.ts';
-import type { ReplicaHandle, ReplicaProvider } from './providers/provider.ts';
+import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import { transition } from './replica-state.ts';
 import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import type { RestartLimits } from './restart.ts';
@@ -29,6 +30,15 @@ export interface ReplicaPlan {
   readonly engine: Engine;
   readonly command: readonly [string, ...string[]];
   readonly fingerprint: string;
+  /** Set when somebody else runs it. */
+  readonly upstream?: StaticUpstream;
+}
+
+/** A run that a former gateway began. */
+export interface FormerRun {
+  readonly id: ReplicaId;
+  /** Undefined if it has ended meanwhile; then nothing of it is left. */
+  adopt(watch: LogWatch): Promise<ReplicaHandle | undefined>;
 }
 
 export interface ReplicaDeps {
@@ -40,6 +50,8 @@ export interface ReplicaDeps {
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
   readonly restart: RestartLimits;
+  /** Waits for the GPUs of its next run; `waits` is told why it must, each time that changes. */
+  gpus(waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant>;
   /** Waits for the right to start a process. */
   turn(signal: AbortSignal): Promise<Turn>;
   /** A run is over; its slot may be given to another once it is quiet. */
@@ -52,6 +64,7 @@ export interface ReplicaDeps {
 interface Run {
   readonly id: ReplicaId;
   readonly turn: Turn;
+  readonly gpus: GpuGrant;
   readonly log: RunLog;
   /** Settles when the launch has; never rejects. */
   launched: Promise<void>;
@@ -62,6 +75,8 @@ interface Run {
   graceMs: number | undefined;
 }
 
+/** An adopted engine that has used its startup timeout up gets this long to show that it serves. */
+const adoptedWaitMs = 10_000;
 const missesAllowed = 3;
 const hungAfterMs = 60_000;
 
@@ -83,14 +98,20 @@ export class Replica {
   #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined } | undefined;
   #lastFailure: Failure | undefined;
   #launches = 0;
+  #former: FormerRun | undefined;
+  #wait: GpuWait | undefined;
   #handling = false;
 
-  /** @param index unique among the replicas of the model that there are at a time. */
-  constructor(index: number, plan: ReplicaPlan, deps: ReplicaDeps) {
+  /**
+   * @param index unique among the replicas of the model that there are at a time.
+   * @param former what its first start takes over instead of launching.
+   */
+  constructor(index: number, plan: ReplicaPlan, deps: ReplicaDeps, former?: FormerRun) {
     this.index = index;
     this.#name = replicaName(plan.model.name, index);
     this.#plan = plan;
     this.#deps = deps;
+    this.#former = former;
     this.#since = deps.clock.now();
   }
 
@@ -109,7 +130,7 @@ export class Replica {
 
   /** Takes over settings that need no new process. `plan.fingerprint` must be its own. */
   update(plan: ReplicaPlan): void {
-    this.#plan = plan;
+    this.#plan = this.#plan.upstream === undefined ? plan : { ...plan, upstream: this.#plan.upstream };
   }
 
   /** Events sent while one is handled wait for its end, so that no transition ever sees another half done. */
@@ -169,6 +190,9 @@ export class Replica {
       case 'terminate':
         this.#terminate(effect.polite);
         return;
+      case 'release':
+        this.#own(this.#release());
+        return;
       case 'tick-at': {
         const cancel = this.#deps.clock.after(Math.max(0, effect.time - this.#deps.clock.now()), () => this.send({ kind: 'tick' }));
         signal.addEventListener('abort', cancel, { once: true });
@@ -185,17 +209,23 @@ export class Replica {
   }
 
   async #awaitTurn(signal: AbortSignal): Promise<void> {
-    const turn = await this.#deps.turn(signal);
+    const gpus = await this.#deps.gpus((wait) => this.#waitFor(wait), signal);
+    const turn = await this.#deps.turn(signal).catch((thrown: unknown) => {
+      gpus.release();
+      throw thrown;
+    });
     if (signal.aborted) {
+      gpus.release();
       turn.started();
       this.#deps.retire(turn);
       return;
     }
     const log = new RunLog(this.#plan.engine);
-    const id = runId(this.#name, this.#deps.random());
+    const id = this.#former?.id ?? runId(this.#name, this.#deps.random());
     this.#run = {
       id,
       turn,
+      gpus,
       log,
       launched: Promise.resolve(),
       handle: undefined,
@@ -210,16 +240,43 @@ export class Replica {
     const run = this.#run;
     if (run === undefined) throw new Error('launch without a turn');
     this.#launches += 1;
-    const launching = this.#deps.provider.launch({ ...this.#plan, id: run.id }, (line) => this.#read(run, line), signal);
-    run.launched = launching.then(
+    run.launched = this.#begin(run, signal).then(
       (handle) => this.#exists(run, handle),
       (thrown: unknown) => this.#neverWas(run, thrown, signal),
     );
     await run.launched;
     if (run.handle === undefined || signal.aborted) return;
+    this.#limitWait(run, run.handle, signal);
     const { engine, model } = this.#plan;
     const answer = await untilReady(this.#deps, run.handle, engine, model.name, (seen) => (run.lastProbe = seen), signal);
     this.send(answer.kind === 'ok' ? { kind: 'ready' } : answer);
+  }
+
+  async #begin(run: Run, signal: AbortSignal): Promise<ReplicaHandle> {
+    const watch: LogWatch = (line) => this.#read(run, line);
+    const former = this.#former;
+    this.#former = undefined;
+    const adopted = await former?.adopt(watch);
+    if (adopted !== undefined) {
+      this.#deps.log.info({ replica: this.#name, run: run.id, pid: adopted.pid }, 'adopted the engine of a former gateway');
+      return adopted;
+    }
+    // What was held for it is not enough to start another: which GPUs those are was never looked up.
+    if (former !== undefined && run.gpus.ids.length > 0)
+      throw new GatewayError('start_failed', 'the engine that a former gateway left has ended meanwhile');
+    const spec: ReplicaSpec = { ...this.#plan, id: run.id, index: this.index, gpus: run.gpus };
+    return await this.#deps.provider.launch(spec, watch, signal);
+  }
+
+  /** What an adopted engine may still wait for is what is left of its own startup timeout: one that was ready long ago answers now, or hangs. */
+  #limitWait(run: Run, { adoptedAgeMs }: ReplicaHandle, signal: AbortSignal): void {
+    if (adoptedAgeMs === undefined) return;
+    const leftMs = Math.max(adoptedWaitMs, this.#plan.model.startupTimeoutMs - adoptedAgeMs);
+    const cancel = this.#deps.clock.after(leftMs, () => {
+      const seen = run.lastProbe === undefined ? '' : ` (${run.lastProbe})`;
+      this.send({ kind: 'mismatch', detail: `a former gateway left it running, but it was not ready within ${leftMs / 1000} s${seen}` });
+    });
+    signal.addEventListener('abort', cancel, { once: true });
   }
 
   #exists(run: Run, handle: ReplicaHandle): void {
@@ -275,6 +332,17 @@ export class Replica {
     else if (run.handle !== undefined) this.#own(run.handle.stop(0).then(() => undefined));
   }
 
+  async #release(): Promise<void> {
+    const run = this.#run;
+    if (run === undefined) throw new Error('release without a run');
+    await run.launched;
+    // Hurried meanwhile: its end is under way.
+    if (run.graceMs !== undefined) return;
+    run.handle?.release();
+    this.#over(run);
+    this.send({ kind: 'gone', failure: undefined, jitter: 0 });
+  }
+
   async #seeThrough(run: Run): Promise<void> {
     await run.launched;
     await run.handle?.stop(run.graceMs ?? 0);
@@ -286,7 +354,8 @@ export class Replica {
 
   #evidence(run: Run): Evidence {
     return {
-      program: basename(this.#plan.command[0]),
+      program: this.#plan.upstream?.url ?? basename(this.#plan.command[0]),
+      external: this.#plan.upstream !== undefined,
       wasReady: run.wasReady,
       cause: run.log.cause,
       tail: run.handle?.tail() ?? [],
@@ -300,7 +369,18 @@ export class Replica {
     this.#lastRun = { id: run.id, logFile: run.handle?.logFile };
     this.#run = undefined;
     run.turn.started();
+    run.gpus.release();
     this.#deps.retire(run.turn);
+  }
+
+  #waitFor(wait: GpuWait | undefined): void {
+    this.#wait = wait;
+    this.#deps.changed();
+  }
+
+  /** Waits for GPUs that others hold. */
+  get lacksGpus(): boolean {
+    return this.#state.kind === 'pending' && this.#wait?.possible === true;
   }
 
   /** The slot it is counted on; undefined while no run exists. */
@@ -309,15 +389,21 @@ export class Replica {
   }
 
   fact(): ReplicaFact {
-    return { state: this.#state, phase: this.#run?.log.phase ?? 'starting', view: this.#view(), lastFailure: this.#lastFailure };
+    return {
+      state: this.#state,
+      phase: this.#run?.log.phase ?? 'starting',
+      view: this.#view(),
+      lastFailure: this.#lastFailure,
+      waitsFor: this.#wait?.reason,
+    };
   }
 
   #view(): ReplicaView | undefined {
     const run = this.#run;
     if (run?.handle === undefined) return undefined;
-    const { upstream, apiKey } = run.handle;
+    const { upstream, apiKey, ca } = run.handle;
     const maxInFlight = this.#plan.model.maxOngoing ?? this.#plan.engine.concurrency;
-    return { id: run.id, slot: run.turn.slot, index: this.index, upstream, apiKey, maxInFlight };
+    return { id: run.id, slot: run.turn.slot, index: this.index, upstream, apiKey, maxInFlight, ...(ca === undefined ? {} : { ca }) };
   }
 
   report(): ReplicaReport {
@@ -331,6 +417,7 @@ export class Replica {
       readySince: this.#state.kind === 'ready' ? this.#state.since : undefined,
       nextStartAt: 'until' in this.#state ? this.#state.until : undefined,
       pid: run?.handle?.pid,
+      gpus: run?.gpus.labels ?? [],
       upstream: run?.handle?.upstream,
       inFlight: run === undefined ? 0 : this.#deps.board.read(run.turn.slot),
       restarts: Math.max(0, this.#launches - 1),

@@ -18,6 +18,8 @@ export interface ReplicaReport {
   /** When its next start is due, while it backs off. */
   readonly nextStartAt: number | undefined;
   readonly pid: number | undefined;
+  /** Those of its present run, as the driver numbers them (MIG instances by id); none while it has no run. */
+  readonly gpus: readonly string[];
   readonly upstream: string | undefined;
   readonly inFlight: number;
   /** Starts after the first. */

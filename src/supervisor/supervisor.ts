@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
@@ -7,13 +8,22 @@ import { emptyTable } from '../core/table.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { Config, ModelConfig } from '../config/config.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import { chooseAdoptions } from './adoption.ts';
+import { noGpus } from './gpus/devices.ts';
+import { GpuLedger } from './gpus/ledger.ts';
+import type { GpuGrant, GpuReport } from './gpus/ledger.ts';
+import type { GpuRequest } from './gpus/place.ts';
+import { maskNames } from './gpus/visible.ts';
 import { plan, standingOf } from './plan.ts';
-import type { Step } from './plan.ts';
+import type { DesiredModel, Step } from './plan.ts';
 import { undiciGet } from './probe.ts';
 import type { HttpGet } from './probe.ts';
-import type { ReplicaProvider } from './providers/provider.ts';
+import type { Lease } from './providers/lease.ts';
+import type { Recovery, ReplicaProvider } from './providers/provider.ts';
+import { staticProvider } from './providers/static.ts';
 import { Replica } from './replica.ts';
-import type { ReplicaPlan } from './replica.ts';
+import type { FormerRun, ReplicaPlan } from './replica.ts';
+import { replicaName } from './replica-id.ts';
 import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
@@ -38,11 +48,13 @@ export interface SupervisorDeps {
   wallClockSeconds(): number;
   readonly get?: HttpGet;
   readonly restart?: RestartLimits;
+  /** Its own, and closed by `stop()`; without one there are no GPUs. */
+  readonly gpus?: GpuLedger;
 }
 
 export type { ModelReport, ReplicaReport } from './report.ts';
 
-type Desired = Pick<Config, 'models' | 'apps' | 'engineCommands'>;
+type Desired = Pick<Config, 'models' | 'apps' | 'engineCommands'> & Partial<Pick<Config, 'gpus' | 'acceleratorMatch'>>;
 
 interface Model {
   readonly plan: ReplicaPlan;
@@ -55,6 +67,8 @@ interface Model {
 
 /** Engines that may start at once, and how long a slow start counts among them. */
 const startLimits = { parallel: 8, longestMs: 60_000 } as const;
+/** For replicas that others run: to look again costs nothing, and nobody should wait minutes for one that is back. */
+const externalRestart = { longestDelayMs: 5_000, startsPerWindow: Number.POSITIVE_INFINITY } as const;
 /** How often the second fact of a drain (nothing in flight) is looked for. */
 const drainPollMs = 50;
 /** How long a hurried stop waits for processes that even SIGKILL has not ended yet. */
@@ -68,6 +82,7 @@ export class Supervisor {
   readonly #deps: SupervisorDeps;
   readonly #slots: Slots;
   readonly #starts: StartQueue;
+  readonly #gpus: GpuLedger;
   readonly #models = new Map<ModelName, Model>();
   readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica }>();
   readonly #listeners = new Set<() => void>();
@@ -81,12 +96,16 @@ export class Supervisor {
   #nextKey = 0;
   #dirty = false;
   #cancelPoll: (() => void) | undefined;
+  /** Settles when nothing is left of what a former gateway ran and this one does not want. */
+  #reaped: Promise<void> = Promise.resolve();
   #stopping: { readonly deadline: number; readonly done: () => void } | undefined;
 
   constructor(deps: SupervisorDeps) {
     this.#deps = deps;
     this.#slots = new Slots(deps.board.slots);
     this.#starts = new StartQueue(deps.clock, this.#slots, startLimits);
+    this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
+    this.#gpus.listen(() => this.#changed());
   }
 
   /**
@@ -114,7 +133,25 @@ export class Supervisor {
     }
     for (const plan of plans) this.#setModel(plan, slots);
     this.#apps = config.apps;
+    this.#gpus.configure({ gpus: config.gpus, acceleratorMatch: config.acceleratorMatch ?? 'warn' });
     this.#changed();
+  }
+
+  /**
+   * As `apply()`, for the start: engines that a former gateway left running and that `config` would start just so are taken over, with
+   * their process; all others are ended, and nothing is launched before they are gone. To be called once, before any `apply()`.
+   * @throws GatewayError as `apply()`, and `state_unusable`.
+   */
+  async recover(config: Desired, recovery: Recovery): Promise<void> {
+    const { adoptable, remains } = await recovery.recover();
+    const desired = config.models.map((model) => desiredOf(this.#planFor(model, config.engineCommands)));
+    const { adopt, reap } = chooseAdoptions(desired, adoptable);
+    this.apply(config);
+    const unwanted = [...remains, ...reap.map(({ id, process }) => ({ id, pgid: process?.pid }))];
+    const held = reap.map(({ id, gpus }) => ({ id, grant: this.#gpus.keep(id, gpus, 1) }));
+    const giveBack = (id: string): void => held.find((hold) => hold.id === id)?.grant.release();
+    this.#reaped = Promise.all(unwanted.map((left) => recovery.reap(left).then(() => giveBack(left.id)))).then(() => undefined);
+    for (const lease of adopt) this.#adopt(lease, recovery);
   }
 
   /** To be called whenever `appliedVersion()` may have grown. */
@@ -131,13 +168,18 @@ export class Supervisor {
       return {
         name,
         engine: plan.model.engine,
-        desired: plan.model.replicas,
+        desired: desiredOf(plan).replicas,
         status: modelStatus(facts, now),
         waiting: this.#deps.board.read(waiting),
         restarts: reports.reduce((sum, report) => sum + report.restarts, formerRestarts),
         replicas: reports,
       };
     });
+  }
+
+  /** The GPUs of this machine, once a replica has asked for one. */
+  gpus(): readonly GpuReport[] {
+    return this.#gpus.status();
   }
 
   /** Calls `listener` after anything in `status()` but the counters changed; returns how to end that. */
@@ -149,14 +191,16 @@ export class Supervisor {
   /**
    * Drains every replica, for at most `drainMs`, then ends its processes; resolves when none is left. Once `hurry` is aborted it
    * kills instead, and waits at most 5 s more. The models stay in the table, without replicas. To be called once.
+   * With `keepEngines` the engines that serve or load are let go instead, running, for the next gateway to take over; nothing waits for
+   * their requests, which must have ended before.
    */
-  async stop(drainMs: number, hurry: AbortSignal): Promise<void> {
+  async stop(drainMs: number, hurry: AbortSignal, { keepEngines = false }: { readonly keepEngines?: boolean } = {}): Promise<void> {
     const deadline = this.#deps.clock.now() + drainMs;
     const stopped = new Promise<void>((done) => {
       this.#stopping = { deadline, done };
     });
     // Those that drain already may have been given longer.
-    for (const { replica } of this.#replicas.values()) replica.send({ kind: 'drain', deadline });
+    for (const { replica } of this.#replicas.values()) replica.send(keepEngines ? { kind: 'leave' } : { kind: 'drain', deadline });
     const givenUp = new AbortController();
     const hurried = new Promise<void>((resolve) => {
       const kill = (): void => {
@@ -168,9 +212,10 @@ export class Supervisor {
       else hurry.addEventListener('abort', kill, { once: true, signal: givenUp.signal });
     });
     this.#changed();
-    await Promise.race([stopped, hurried]);
+    await Promise.race([Promise.all([stopped, this.#reaped]), hurried]);
     givenUp.abort();
     this.#cancelPoll?.();
+    this.#gpus.close();
     const left = [...this.#replicas.values()].map(({ replica }) => replica.report().pid).filter((pid) => pid !== undefined);
     if (left.length > 0) this.#deps.log.error({ pids: left }, 'engine processes did not end after SIGKILL');
   }
@@ -183,9 +228,16 @@ export class Supervisor {
         `${model.name}: no engine "${model.engine}"; there are ${[...this.#deps.engines.keys()].join(', ')}`,
       );
     }
-    const engine = plugin.configure(model.engineOptions);
-    const command = commands.get(model.engine) ?? [engine.executable];
-    const fingerprint = JSON.stringify([model.engine, model.source, sorted(model.engineOptions), sorted(model.env), command]);
+    const mask = maskNames.find((name) => name in model.env);
+    if (mask !== undefined) {
+      throw new GatewayError(
+        'config_invalid',
+        `${model.name}: runtime_env.env_vars.${mask} cannot be set: the gateway gives each replica its GPUs; use gateway.gpus`,
+      );
+    }
+    const engine = plugin.configure(model.engineOptions, model.traits);
+    const command = model.command ?? commands.get(model.engine) ?? [engine.executable];
+    const fingerprint = fingerprintOf(model, command);
     return { model, engine, command, fingerprint };
   }
 
@@ -231,9 +283,8 @@ export class Supervisor {
 
   #plan(): readonly Step[] {
     const desired = [...this.#models.values()].map(({ plan }) => ({
-      name: plan.model.name,
-      replicas: this.#stopping === undefined ? plan.model.replicas : 0,
-      fingerprint: plan.fingerprint,
+      ...desiredOf(plan),
+      ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
     const observed = [...this.#replicas].map(([key, { model, replica }]) => ({
       key,
@@ -241,6 +292,7 @@ export class Supervisor {
       index: replica.index,
       fingerprint: replica.plan.fingerprint,
       standing: standingOf(replica.state),
+      lacksGpus: replica.lacksGpus && !this.#gpus.unsettled,
     }));
     return plan(desired, observed);
   }
@@ -261,24 +313,62 @@ export class Supervisor {
   #add(name: ModelName, index: number): void {
     const model = this.#models.get(name);
     if (model === undefined) throw new Error(`planned a replica of ${name}, which is not configured`);
+    const upstream = this.#unusedUpstream(model.plan);
+    this.#create(index, upstream === undefined ? model.plan : { ...model.plan, upstream });
+  }
+
+  #adopt(lease: Lease, recovery: Recovery): void {
+    const model = this.#models.get(lease.model);
+    if (model === undefined) throw new Error(`chose an engine of ${lease.model} to adopt, which is not configured`);
+    const holder = replicaName(lease.model, lease.index);
+    const kept = this.#gpus.keep(holder, lease.gpus, model.plan.engine.needs.memoryShare);
+    this.#create(lease.index, model.plan, { id: lease.id, adopt: (watch) => recovery.adopt(lease, watch) }, kept);
+  }
+
+  /** One that no replica of the present config leads to; undefined where the model's replicas are our own. */
+  #unusedUpstream({ model, fingerprint }: ReplicaPlan): ReplicaPlan['upstream'] {
+    const current = this.#replicasOf(model.name).filter(
+      (replica) => replica.plan.fingerprint === fingerprint && standingOf(replica.state) !== 'leaving',
+    );
+    const used = new Set(current.map((replica) => replica.plan.upstream?.url));
+    return model.upstreams.find(({ url }) => !used.has(url)) ?? model.upstreams[0];
+  }
+
+  /** @param kept GPUs that the former run holds. */
+  #create(index: number, plan: ReplicaPlan, former?: FormerRun, kept?: GpuGrant): void {
     const key = this.#nextKey;
     this.#nextKey += 1;
-    const replica = new Replica(index, model.plan, {
-      clock: this.#deps.clock,
-      provider: this.#deps.provider,
-      get: this.#deps.get ?? undiciGet,
-      board: this.#deps.board,
-      log: this.#deps.log,
-      random: this.#deps.random,
-      restart: this.#deps.restart ?? defaultRestartLimits,
-      turn: (signal) => this.#starts.take(signal),
-      retire: (turn) => {
-        this.#slots.retire(turn.slot);
-        this.#changed();
+    const restart = this.#deps.restart ?? defaultRestartLimits;
+    // What is adopted is there already. All others wait until what a former gateway left has given its memory and ports back.
+    const clear = former === undefined ? this.#reaped : undefined;
+    let held = kept;
+    const replica = new Replica(
+      index,
+      plan,
+      {
+        clock: this.#deps.clock,
+        provider: plan.upstream === undefined ? this.#deps.provider : staticProvider,
+        get: this.#deps.get ?? undiciGet,
+        board: this.#deps.board,
+        log: this.#deps.log,
+        random: this.#deps.random,
+        restart: plan.upstream === undefined ? restart : { ...restart, ...externalRestart },
+        gpus: async (waits, signal) => {
+          await clear;
+          const grant = held ?? (await this.#gpus.acquire(gpuRequest(index, replica.plan), waits, signal));
+          held = undefined;
+          return grant;
+        },
+        turn: (signal) => this.#starts.take(signal),
+        retire: (turn) => {
+          this.#slots.retire(turn.slot);
+          this.#changed();
+        },
+        changed: () => this.#changed(),
       },
-      changed: () => this.#changed(),
-    });
-    this.#replicas.set(key, { model: name, replica });
+      former,
+    );
+    this.#replicas.set(key, { model: plan.model.name, replica });
     replica.start();
     this.#changed();
   }
@@ -327,6 +417,29 @@ export class Supervisor {
 
 function slotsOf(table: RoutingTable): ReadonlySet<Slot> {
   return new Set([...table.models.values()].flatMap((entry) => [entry.waiting, ...entry.replicas.map((view) => view.slot)]));
+}
+
+function gpuRequest(index: number, { model, engine, upstream }: ReplicaPlan): GpuRequest {
+  const { gpus, memoryShare: share, optional = false } = engine.needs;
+  return {
+    holder: replicaName(model.name, index),
+    gpus: upstream === undefined ? (model.gpus ?? gpus) : 0,
+    share,
+    optional: optional && model.gpus === undefined,
+    priority: model.priority,
+    acceleratorType: model.acceleratorType,
+  };
+}
+
+function desiredOf({ model, fingerprint }: ReplicaPlan): DesiredModel {
+  return { name: model.name, replicas: model.upstreams.length === 0 ? model.replicas : model.upstreams.length, fingerprint };
+}
+
+/** A digest, because it is written to disk, and the environment may hold secrets. */
+function fingerprintOf(model: ModelConfig, command: readonly string[]): string {
+  const { engine, source, engineOptions, env, gpus, traits, upstreams } = model;
+  const facts = [engine, source, sorted(engineOptions), sorted(env), command, gpus, traits, upstreams];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 
 /** Keys in order, so that a config written in another order is the same config. */

@@ -1,4 +1,4 @@
-import type { ModelName, Slot } from '../core/ids.ts';
+import type { Slot } from '../core/ids.ts';
 import type { ModelEntry, ModelStatus, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { ModelConfig } from '../config/config.ts';
 import type { Failure } from './failure.ts';
@@ -13,6 +13,8 @@ export interface ReplicaFact {
   readonly view: ReplicaView | undefined;
   /** Why its last run failed; undefined once it is ready again. */
   readonly lastFailure: Failure | undefined;
+  /** What a pending one waits for, besides its turn. */
+  readonly waitsFor?: string | undefined;
 }
 
 export interface ModelFact {
@@ -24,12 +26,12 @@ export interface ModelFact {
 }
 
 /** What a user reads for each state. */
-export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase'>): string {
+export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>): string {
   switch (fact.state.kind) {
     case 'starting':
       return fact.phase;
     case 'pending':
-      return 'waiting to start';
+      return fact.waitsFor ?? 'waiting to start';
     case 'backing-off':
       return 'backing off';
     case 'crash-loop':
@@ -93,12 +95,7 @@ export function routable(replicas: readonly ReplicaFact[]): readonly ReplicaView
 }
 
 /** The snapshot that the workers route by. */
-export function buildTable(
-  version: number,
-  models: readonly ModelFact[],
-  apps: ReadonlyMap<string, readonly ModelName[]>,
-  now: number,
-): RoutingTable {
+export function buildTable(version: number, models: readonly ModelFact[], apps: RoutingTable['apps'], now: number): RoutingTable {
   const entry = (fact: ModelFact): ModelEntry => ({
     engine: fact.config.engine,
     waiting: fact.waiting,
@@ -111,7 +108,7 @@ export function buildTable(
   return {
     version,
     models: new Map(models.map((fact) => [fact.config.name, entry(fact)])),
-    apps: new Map([...apps].map(([prefix, names]) => [prefix, new Map(names.map((name) => [name as string, name]))])),
+    apps,
   };
 }
 

@@ -5,6 +5,7 @@ import type { Evidence, FailureReason } from '../../src/supervisor/failure.ts';
 
 const evidence: Evidence = {
   program: 'engine',
+  external: false,
   wasReady: false,
   cause: undefined,
   tail: ['one', 'two', '', 'three', 'four', 'five', 'six'],

@@ -7,13 +7,14 @@ import type { DesiredModel, ObservedReplica, Standing, Step } from '../../src/su
 
 const want = (name: string, replicas: number, fingerprint = 'new'): DesiredModel => ({ name: modelName(name), replicas, fingerprint });
 
-/** `a0+` serves, `a0?` is coming, `a0-` is leaving; a trailing `!` marks an outdated fingerprint. */
+/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint. */
 function see(text: string): ObservedReplica[] {
   return text.split(' ').flatMap((word, key) => {
-    const match = /^(\w)(\d)([+?-])(!?)$/.exec(word);
+    const match = /^(\w)(\d)([+?~-])(!?)$/.exec(word);
     if (match === null) return [];
-    const standing: Standing = match[3] === '+' ? 'serving' : match[3] === '?' ? 'coming' : 'leaving';
-    return [{ key, model: modelName(match[1] ?? ''), index: Number(match[2]), fingerprint: match[4] === '!' ? 'old' : 'new', standing }];
+    const standing: Standing = match[3] === '+' ? 'serving' : match[3] === '-' ? 'leaving' : 'coming';
+    const fingerprint = match[4] === '!' ? 'old' : 'new';
+    return [{ key, model: modelName(match[1] ?? ''), index: Number(match[2]), fingerprint, standing, lacksGpus: match[3] === '~' }];
   });
 }
 
@@ -37,6 +38,10 @@ const cases: readonly [what: string, desired: readonly DesiredModel[], observed:
   ['one less: who does not serve goes first', [want('a', 1)], 'a0? a1+', '-a0'],
   ['none wanted', [want('a', 0)], 'a0+ a1?', '-a0 -a1'],
   ['a model that is gone from the config', [want('b', 1)], 'a0+ b0+', '-a0'],
+  ['no GPU beside the old ones: one of them makes room', [want('a', 2)], 'a0+! a1+! a2~ a3~', '-a1'],
+  ['not the next one while it leaves', [want('a', 2)], 'a0+! a1-! a2~ a3~', ''],
+  ['nor while its successor starts', [want('a', 2)], 'a0+! a2? a3~', ''],
+  ['the next one once the successor serves', [want('a', 2)], 'a0+! a2+ a3~', '-a0'],
   ['who leaves already is left alone', [], 'a0- a1-', ''],
   ['a changed model: new ones start beside the old', [want('a', 2)], 'a0+! a1+!', '+a2 +a3'],
   ['a changed model: the old stay until a new one serves', [want('a', 2)], 'a0+! a1+! a2? a3?', ''],

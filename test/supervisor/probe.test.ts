@@ -9,13 +9,15 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { Engine } from '../../src/plugins/engine-plugin.ts';
 import { fake } from '../../src/plugins/fake/index.ts';
 import { probeHealth, probeIdentity, undiciGet, untilReady } from '../../src/supervisor/probe.ts';
+import type { Listener } from '../../src/supervisor/providers/provider.ts';
+import type { ProbeTarget } from '../../src/supervisor/probe.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const engine: Engine = fake.configure({});
 const never = new AbortController().signal;
 const deps = { clock: systemClock, get: undiciGet };
 
-async function serve(t: TestContext, listener: RequestListener): Promise<{ upstream: string; apiKey: string }> {
+async function serve(t: TestContext, listener: RequestListener): Promise<ProbeTarget> {
   const server = createServer(listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -23,7 +25,11 @@ async function serve(t: TestContext, listener: RequestListener): Promise<{ upstr
     server.closeAllConnections();
     server.close();
   });
-  return { upstream: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, apiKey: 'secret' };
+  return {
+    upstream: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    apiKey: 'secret',
+    listener: () => Promise.resolve('ours'),
+  };
 }
 
 const identities: readonly [what: string, status: number, body: string, expected: RegExp | 'ok'][] = [
@@ -38,6 +44,25 @@ for (const [what, status, body, expected] of identities) {
   test(`identity: ${what}`, async (t) => {
     const target = await serve(t, (_, response) => response.writeHead(status).end(body));
     const answer = await probeIdentity(deps, target, engine, 'demo', never);
+    const words = answer.kind === 'ok' ? 'ok' : `${answer.kind}: ${answer.kind === 'miss' ? answer.seen : answer.detail}`;
+    if (expected === 'ok') assert.equal(words, 'ok');
+    else assert.match(words, expected);
+  });
+}
+
+const owners: readonly [what: string, listener: Listener, otherKey: number, expected: RegExp | 'ok'][] = [
+  ['its sockets are our group’s', 'ours', 200, 'ok'],
+  ['its sockets are another’s', 'foreign', 401, /^mismatch: another process listens on /],
+  ['nothing is seen, and it refuses a wrong key', 'unknown', 401, 'ok'],
+  ['nothing is seen, and it accepts any key', 'unknown', 200, /^mismatch: .* accepts any key \(GET \/v1\/models: 200\)/],
+  ['others run it', 'external', 200, 'ok'],
+];
+for (const [what, listener, otherKey, expected] of owners) {
+  test(`whose it is: ${what}`, async (t) => {
+    const target = await serve(t, ({ headers }, response) =>
+      response.writeHead(headers.authorization === 'Bearer secret' ? 200 : otherKey).end('{"data":[{"id":"demo"}]}'),
+    );
+    const answer = await probeIdentity(deps, { ...target, listener: () => Promise.resolve(listener) }, engine, 'demo', never);
     const words = answer.kind === 'ok' ? 'ok' : `${answer.kind}: ${answer.kind === 'miss' ? answer.seen : answer.detail}`;
     if (expected === 'ok') assert.equal(words, 'ok');
     else assert.match(words, expected);
@@ -83,7 +108,13 @@ test('a probe that gets no answer in time is a miss, and lets go of the connecti
 });
 
 test('a refused connection is a miss', async () => {
-  const answer = await probeHealth(deps, { upstream: 'http://127.0.0.1:1', apiKey: '' }, { path: '/health', timeoutMs: 1 }, 5000, never);
+  const answer = await probeHealth(
+    deps,
+    { upstream: 'http://127.0.0.1:1', apiKey: '', listener: () => Promise.resolve('unknown') },
+    { path: '/health', timeoutMs: 1 },
+    5000,
+    never,
+  );
   assert.match(answer.kind === 'miss' ? answer.seen : '', /GET \/health: .*ECONNREFUSED/);
 });
 
@@ -106,7 +137,14 @@ test('untilReady goes on through refusals, 503 and an identity that is not there
     if (typeof next !== 'number') throw next ?? new Error('asked too often');
     return { status: next, body: '{"data":[{"id":"demo"}]}' };
   };
-  const ready = untilReady({ clock, get }, { upstream: '', apiKey: '' }, engine, 'demo', (seen) => missed.push(seen), never);
+  const ready = untilReady(
+    { clock, get },
+    { upstream: '', apiKey: '', listener: () => Promise.resolve('ours') },
+    engine,
+    'demo',
+    (seen) => missed.push(seen),
+    never,
+  );
   await clock.advance(10_000);
   assert.deepEqual(await ready, { kind: 'ok' });
   assert.deepEqual(missed, ['GET /health: connect ECONNREFUSED', 'GET /health: 503', 'GET /v1/models: 503']);

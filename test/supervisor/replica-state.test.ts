@@ -45,6 +45,7 @@ const events = {
   tick: { kind: 'tick' },
   drain: { kind: 'drain', deadline: 4000 },
   drained: { kind: 'drained' },
+  leave: { kind: 'leave' },
   stop: { kind: 'stop', now: false },
   'stop now': { kind: 'stop', now: true },
 } as const satisfies Record<string, ReplicaEvent>;
@@ -54,7 +55,13 @@ type EventName = keyof typeof events;
 
 /** `.`: nothing changes. Every state × event that is not named here must be that. */
 const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
-  pending: { granted: 'starting until 61000: launch, tick-at 61000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  pending: {
+    granted: 'starting until 61000: launch, tick-at 61000',
+    drain: 'stopped',
+    leave: 'stopped',
+    stop: 'stopped',
+    'stop now': 'stopped',
+  },
   starting: {
     ready: 'ready: watch',
     mismatch: 'stopping to restart (mismatch): kill',
@@ -63,6 +70,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'gone, for ever': 'failed',
     tick: 'starting until 5000: tick-at 5000',
     drain: 'stopping: kill',
+    leave: 'stopping: release',
     stop: 'stopping: kill',
     'stop now': 'stopping: kill',
   },
@@ -74,6 +82,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'gone, for ever': 'failed',
     tick: 'stopping to restart (start-timeout): kill',
     drain: 'stopping: kill',
+    leave: 'stopping: release',
     stop: 'stopping: kill',
     'stop now': 'stopping: kill',
   },
@@ -81,6 +90,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'probe-missed': 'ready, 1 missed',
     exited: 'stopping to restart (exited): kill',
     drain: 'draining until 4000: tick-at 4000',
+    leave: 'stopping: release',
     stop: 'stopping: terminate',
     'stop now': 'stopping: kill',
   },
@@ -89,6 +99,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'probe-missed': 'stopping to restart (unresponsive): kill',
     exited: 'stopping to restart (exited): kill',
     drain: 'draining until 4000: tick-at 4000',
+    leave: 'stopping: release',
     stop: 'stopping: terminate',
     'stop now': 'stopping: kill',
   },
@@ -97,6 +108,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     tick: 'draining until 5000: tick-at 5000',
     drain: 'draining until 4000: tick-at 4000',
     drained: 'stopping: terminate',
+    leave: 'stopping: terminate',
     stop: 'stopping: terminate',
     'stop now': 'stopping: kill',
   },
@@ -104,6 +116,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     exited: 'stopping: kill',
     tick: 'stopping: terminate',
     drained: 'stopping: terminate',
+    leave: 'stopping: terminate',
     stop: 'stopping: terminate',
     'stop now': 'stopping: kill',
   },
@@ -118,6 +131,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'gone, for ever': 'failed',
     'gone, asked': 'pending: await-turn',
     drain: 'stopping',
+    leave: 'stopping',
     stop: 'stopping',
     'stop now': 'stopping: kill',
   },
@@ -126,15 +140,22 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'gone, for ever': 'failed',
     'gone, asked': 'pending: await-turn',
     drain: 'stopping',
+    leave: 'stopping',
     stop: 'stopping',
     'stop now': 'stopping: kill',
   },
   stopped: {},
-  'backing-off': { tick: 'backing-off until 5000: tick-at 5000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
-  'backing-off, due': { tick: 'pending: await-turn', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
-  'crash-loop': { tick: 'crash-loop until 5000: tick-at 5000', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
-  'crash-loop, due': { tick: 'pending: await-turn', drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
-  failed: { drain: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'backing-off': {
+    tick: 'backing-off until 5000: tick-at 5000',
+    drain: 'stopped',
+    leave: 'stopped',
+    stop: 'stopped',
+    'stop now': 'stopped',
+  },
+  'backing-off, due': { tick: 'pending: await-turn', drain: 'stopped', leave: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'crash-loop': { tick: 'crash-loop until 5000: tick-at 5000', drain: 'stopped', leave: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  'crash-loop, due': { tick: 'pending: await-turn', drain: 'stopped', leave: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
+  failed: { drain: 'stopped', leave: 'stopped', stop: 'stopped', 'stop now': 'stopped' },
 };
 
 function stateInWords(state: ReplicaState): string {
@@ -194,7 +215,7 @@ test('property: no sequence of events throws, leaves "stopped", or gets a replic
         const before: ReplicaState = state;
         [state] = transition(state, event, time, limits);
         if (before.kind === 'stopped') assert.equal(state, before);
-        leaving ||= event.kind === 'drain' || event.kind === 'stop';
+        leaving ||= event.kind === 'drain' || event.kind === 'leave' || event.kind === 'stop';
         if (leaving) assert.ok(['draining', 'stopping', 'stopped'].includes(state.kind), `${state.kind} after it was told to go`);
       }
     }),
@@ -220,7 +241,7 @@ test('property: a process is launched only where none is, and every one that was
             assert.equal(running, false, 'launched twice');
             running = true;
           }
-          if (effect.kind === 'terminate') assert.equal(running, true, 'ended what is not there');
+          if (effect.kind === 'terminate' || effect.kind === 'release') assert.equal(running, true, 'ended what is not there');
         }
         assert.equal(running, ['starting', 'ready', 'draining', 'stopping'].includes(after.kind), `${after.kind}, running: ${running}`);
         state = after;

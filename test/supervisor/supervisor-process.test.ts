@@ -176,6 +176,41 @@ test('an impostor on the engine’s port is not taken for it', async (t) => {
   assert.ok(tables.every((table) => (table.models.get(modelName('demo'))?.replicas.length ?? 0) === 0));
 });
 
+test('an impostor that says yes to any key and to our model is not taken for the engine either', async (t) => {
+  const impostor = createServer((_, response) => response.end(JSON.stringify({ data: [{ id: 'demo' }] })));
+  t.after(() => {
+    impostor.closeAllConnections();
+    impostor.close();
+  });
+  const stolen: EnginePlugin = {
+    ...fake,
+    configure: (options): Engine => {
+      const engine = fake.configure({ ...options, listen_after_s: 3600 });
+      return {
+        ...engine,
+        command: (launch) => {
+          if (!impostor.listening) impostor.listen(launch.port, '127.0.0.1');
+          return engine.command(launch);
+        },
+      };
+    },
+  };
+  const { apply, until, replica, tables } = await real(t, { engines: new Map([['fake', stolen]]) });
+  apply(model());
+  await until(() => replica()?.state === 'backing-off');
+  assert.equal(replica()?.lastError?.code, 'model_mismatch');
+  assert.match(replica()?.lastError?.message ?? '', /another process listens on http:/);
+  assert.ok(tables.every((table) => (table.models.get(modelName('demo'))?.replicas.length ?? 0) === 0));
+});
+
+test('the command of a model wins over that of its engine', async (t) => {
+  const commands = new Map<string, readonly [string, ...string[]]>([['fake', ['no-such-engine']]]);
+  const { apply, until, replica } = await real(t, { commands });
+  apply(model({ command: [process.execPath, '--no-warnings'] }));
+  const { pid } = await until(() => replica()?.state === 'ready' && replica());
+  assert.ok((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('\0--no-warnings\0'));
+});
+
 test('a frozen engine is killed and replaced', async (t) => {
   const impatient: EnginePlugin = {
     ...fake,

@@ -51,7 +51,7 @@ test('only ready replicas stand in the table, whatever else has a process', () =
   const table = buildTable(
     3,
     [{ config: model(), waiting: slot(0), created: 12, replicas: facts }],
-    new Map([['', [modelName('demo')]]]),
+    new Map([['', new Map([['demo', modelName('demo')]])]]),
     0,
   );
   assert.equal(table.version, 3);

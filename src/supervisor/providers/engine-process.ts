@@ -1,18 +1,20 @@
 import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import type { LogTail } from './log-tail.ts';
-import { livingMembers, signalGroup, signalProcess } from './processes.ts';
+import { killFamily } from './kill-family.ts';
+import { listenerOf } from './listener.ts';
+import { livingMembers, signalProcess } from './processes.ts';
 import type { Family } from './processes.ts';
-import type { Exit, ReplicaHandle } from './provider.ts';
+import type { Exit, Listener, ReplicaHandle } from './provider.ts';
 
 /** What the rest of a group may use of the grace once its first process has ended. */
 const orphanGraceMs = 2_000;
-/** Between two looks at whether a killed group is gone. */
-const lookMs = { first: 5, longest: 500, factor: 1.5 } as const;
-/** A process that SIGKILL does not end hangs in the kernel; the log says so after this long. */
-const warnAfterMs = 10_000;
+/** Between two looks at whether they have ended. */
+const lookMs = 20;
 
-export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'pid' | 'logFile'> {
+export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'adoptedAgeMs'> {
+  readonly pid: number;
+  readonly logFile: string;
   readonly family: Family;
   readonly exited: Promise<Exit>;
   readonly tail: LogTail;
@@ -20,6 +22,8 @@ export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' 
   readonly log: pino.Logger;
   /** Called once, when no process is left. */
   readonly onGone: () => void;
+  /** Stops waiting for its exit. */
+  readonly onRelease: () => void;
 }
 
 /** A running engine: its first process, and all that came of it. */
@@ -28,6 +32,7 @@ export class EngineProcess implements ReplicaHandle {
   readonly apiKey: string;
   readonly pid: number;
   readonly logFile: string;
+  readonly adoptedAgeMs?: number;
   readonly exited: Promise<Exit>;
   readonly #facts: ProcessFacts;
   #alive = true;
@@ -42,6 +47,7 @@ export class EngineProcess implements ReplicaHandle {
     this.apiKey = facts.apiKey;
     this.pid = facts.pid;
     this.logFile = facts.logFile;
+    if (facts.adoptedAgeMs !== undefined) this.adoptedAgeMs = facts.adoptedAgeMs;
     this.exited = facts.exited.then((exit) => {
       this.#alive = false;
       this.#wake.abort();
@@ -51,6 +57,16 @@ export class EngineProcess implements ReplicaHandle {
 
   tail(): readonly string[] {
     return this.#facts.tail.lines();
+  }
+
+  async listener(): Promise<Listener> {
+    return listenerOf(Number(new URL(this.upstream).port), await livingMembers(this.#facts.family));
+  }
+
+  release(): void {
+    this.#facts.onRelease();
+    // It never rejects, and nobody needs to wait for the last lines to be read.
+    void this.#facts.tail.close();
   }
 
   stop(graceMs: number): Promise<Exit> {
@@ -64,13 +80,14 @@ export class EngineProcess implements ReplicaHandle {
   }
 
   async #end(polite: boolean): Promise<Exit> {
+    const { family, clock, log } = this.#facts;
     if (polite && this.#alive) {
       // To the first process alone: engines end their own children in an order that a signal to all would upset.
       signalProcess(this.pid, 'SIGTERM');
       await this.#waitUntil(() => !this.#alive);
       if (!this.#alive) await this.#dismissOrphans();
     }
-    await this.#killAll();
+    await killFamily(family, () => this.#alive, clock, log);
     const exit = await this.exited;
     await this.#facts.tail.close();
     this.#facts.onGone();
@@ -95,28 +112,8 @@ export class EngineProcess implements ReplicaHandle {
     let members = await livingMembers(family);
     for (const pid of members) signalProcess(pid, 'SIGTERM');
     while (members.length > 0 && clock.now() < this.#killAt) {
-      await clock.sleep(lookMs.first * 4);
+      await clock.sleep(lookMs);
       members = await livingMembers(family);
-    }
-  }
-
-  async #killAll(): Promise<void> {
-    const { family, clock, log } = this.#facts;
-    const begun = clock.now();
-    let warned = false;
-    let wait: number = lookMs.first;
-    // Again until nobody is found: a process may have forked while the others were killed.
-    for (;;) {
-      if (this.#alive || wait > lookMs.first) signalGroup(family.pgid, 'SIGKILL');
-      const members = await livingMembers(family);
-      if (members.length === 0) return;
-      for (const pid of members) signalProcess(pid, 'SIGKILL');
-      if (!warned && clock.now() - begun > warnAfterMs) {
-        warned = true;
-        log.warn({ replica: family.replica, pids: members }, 'processes of a replica survive SIGKILL: they hang in the kernel');
-      }
-      await clock.sleep(wait);
-      wait = Math.min(lookMs.longest, wait * lookMs.factor);
     }
   }
 }

@@ -29,11 +29,6 @@ const passed: ReadonlySet<string> = new Set([
   'https_proxy',
   'no_proxy',
   'all_proxy',
-  // Which devices the gateway itself was given: an engine must not see more.
-  'CUDA_VISIBLE_DEVICES',
-  'CUDA_DEVICE_ORDER',
-  'HIP_VISIBLE_DEVICES',
-  'ROCR_VISIBLE_DEVICES',
 ]);
 
 function isPassed(name: string): boolean {

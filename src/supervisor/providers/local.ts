@@ -7,15 +7,21 @@ import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError, messageOf } from '../../core/errors.ts';
 import type { ReplicaId } from '../../core/ids.ts';
+import { gpuEnvironment } from '../gpus/visible.ts';
 import { isLogOfSameReplica } from '../replica-id.ts';
 import { EngineProcess } from './engine-process.ts';
+import { findFormer } from './former.ts';
+import { reapFamily } from './kill-family.ts';
+import { Leases, newLease } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { ageMs, identify, ProcessHold } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
 import { findExecutable } from './executable.ts';
-import { LogTail } from './log-tail.ts';
+import { defaultTailLimits, LogTail } from './log-tail.ts';
 import { Ports } from './ports.ts';
-import { killMembersNow } from './processes.ts';
+import { killMembersNow, signalGroup } from './processes.ts';
 import type { Family } from './processes.ts';
-import type { Exit, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './provider.ts';
+import type { Exit, LogWatch, Recovered, Recovery, Remains, ReplicaProvider, ReplicaSpec } from './provider.ts';
 
 export interface LocalProviderDeps {
   readonly clock: Clock;
@@ -28,6 +34,8 @@ export interface LocalProviderDeps {
   readonly enginePorts: { readonly first: number; readonly count: number };
 }
 
+/** Between two looks at whether an engine that is not our child lives. */
+const exitPollMs = 50;
 /** Logs of former runs that are kept, for each replica. */
 const logsKept = 5;
 
@@ -40,18 +48,20 @@ interface Prepared {
   readonly logFile: string;
 }
 
-/** Runs replicas as process groups on this machine, each on a loopback port and with a key of its own. */
-export class LocalProvider implements ReplicaProvider {
+/** Runs replicas as process groups on this machine, each on a loopback port, with a key of its own, and a lease on disk. */
+export class LocalProvider implements ReplicaProvider, Recovery {
   readonly #deps: LocalProviderDeps;
   readonly #ports: Ports;
+  readonly #leases: Leases;
   readonly #families = new Set<Family>();
 
   constructor(deps: LocalProviderDeps) {
     this.#deps = deps;
     this.#ports = new Ports(deps.enginePorts, deps.random);
+    this.#leases = new Leases(deps.stateDir);
   }
 
-  async launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<ReplicaHandle> {
+  async launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
     const [command, ...leading] = spec.command;
     const path = spec.model.env['PATH'] ?? this.#deps.env['PATH'] ?? '';
     const file = await findExecutable(command, path, spec.engine.install);
@@ -68,7 +78,7 @@ export class LocalProvider implements ReplicaProvider {
         apiKey,
         stopGraceS: Math.floor(spec.engine.stopping.graceMs / 1000),
       });
-      const environment = engineEnvironment(this.#deps.env, spec.model.env, env, spec.id);
+      const environment = engineEnvironment(this.#deps.env, spec.model.env, { ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) }, spec.id);
       return await this.#spawn(spec, { file, args: [...leading, ...args], env: environment, port, apiKey, logFile }, watch, signal);
     } catch (thrown) {
       this.#ports.release(port);
@@ -81,32 +91,118 @@ export class LocalProvider implements ReplicaProvider {
     killMembersNow([...this.#families]);
   }
 
-  async #spawn(spec: ReplicaSpec, prepared: Prepared, watch: LogWatch, signal: AbortSignal): Promise<ReplicaHandle> {
-    const { file, args, env, logFile } = prepared;
+  async #spawn(spec: ReplicaSpec, prepared: Prepared, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
+    const { file, logFile } = prepared;
     // Opened before the process exists, so that no line is missed.
     const output = openSync(logFile, 'a', 0o600);
     let tail: LogTail | undefined;
     try {
       tail = await LogTail.open(logFile, this.#deps.clock, watch);
       signal.throwIfAborted();
-      const { pid, exited, failed } = start(file, args, env, output);
+      const { pid, exited, failed, letGo } = this.#startLeased(spec, prepared, output);
       if (pid === undefined)
         throw new GatewayError('engine_missing', `${file}: cannot be run: ${messageOf(await failed)}. ${spec.engine.install}`);
-      const family: Family = { pgid: pid, replica: spec.id };
-      this.#families.add(family);
-      const onGone = (): void => {
-        this.#families.delete(family);
-        this.#ports.release(prepared.port);
-      };
-      const upstream = `http://127.0.0.1:${prepared.port}`;
-      const { clock, log } = this.#deps;
-      return new EngineProcess({ upstream, apiKey: prepared.apiKey, pid, logFile, family, exited, tail, clock, log, onGone });
+      return this.#own({ id: spec.id, pid, port: prepared.port, apiKey: prepared.apiKey, logFile, tail, exited, letGo });
     } catch (thrown) {
       await tail?.close();
       throw thrown;
     } finally {
       closeSync(output);
     }
+  }
+
+  /**
+   * Between the start of the process and its lease there is no turn of the event loop, and before it there is a lease without a pid: at
+   * whatever moment the gateway is killed, its next start finds the process.
+   */
+  #startLeased(spec: ReplicaSpec, prepared: Prepared, output: number): Started {
+    const { file, args, env, port, apiKey, logFile } = prepared;
+    const { id, index, fingerprint, model } = spec;
+    const lease = newLease({
+      id,
+      model: model.name,
+      index,
+      engine: model.engine,
+      fingerprint,
+      port,
+      apiKey,
+      logFile,
+      gpus: [...(spec.gpus?.ids ?? [])],
+    });
+    this.#leases.write(lease);
+    const started = start(file, args, env, output);
+    try {
+      if (started.pid === undefined) this.#leases.remove(id);
+      else this.#leases.write({ ...lease, process: identify(started.pid) });
+    } catch (thrown) {
+      signalGroup(started.pid, 'SIGKILL');
+      throw thrown;
+    }
+    return started;
+  }
+
+  #own(run: Owned): EngineProcess {
+    const family: Family = { pgid: run.pid, replica: run.id };
+    this.#families.add(family);
+    const { clock, log } = this.#deps;
+    const onGone = (): void => {
+      this.#families.delete(family);
+      this.#ports.release(run.port);
+      this.#forget(run.id);
+    };
+    const onRelease = (): void => {
+      this.#families.delete(family);
+      run.letGo();
+    };
+    const { pid, apiKey, logFile, exited, tail, adoptedAgeMs } = run;
+    const upstream = `http://127.0.0.1:${run.port}`;
+    const age = adoptedAgeMs === undefined ? {} : { adoptedAgeMs };
+    return new EngineProcess({ upstream, apiKey, pid, logFile, family, exited, tail, clock, log, onGone, onRelease, ...age });
+  }
+
+  /** A lease too many costs the next start a look at /proc; it must not fail the end of a replica. */
+  #forget(id: string): void {
+    try {
+      this.#leases.remove(id);
+    } catch (thrown) {
+      this.#deps.log.warn({ err: thrown, replica: id }, 'the lease of a replica that is gone cannot be removed');
+    }
+  }
+
+  async recover(): Promise<Recovered> {
+    const { gone, unreadable, ...recovered } = await findFormer(this.#leases.read());
+    for (const { id, reason } of unreadable) this.#deps.log.warn({ replica: id, reason }, 'a lease cannot be read; its replica is ended');
+    for (const id of gone) this.#forget(id);
+    return recovered;
+  }
+
+  async adopt(lease: Lease, watch: LogWatch): Promise<EngineProcess | undefined> {
+    const { process: first, id, port, apiKey, logFile } = lease;
+    const hold = first === undefined ? undefined : ProcessHold.take(first);
+    if (first === undefined || hold === undefined) {
+      await this.reap({ id, pgid: undefined });
+      return undefined;
+    }
+    const { clock, log } = this.#deps;
+    let tail: LogTail;
+    try {
+      tail = await LogTail.open(logFile, clock, watch, defaultTailLimits, 'recent');
+    } catch (thrown) {
+      log.warn({ err: thrown, replica: id }, 'the log of a running engine cannot be read; the engine is replaced');
+      hold.close();
+      await this.reap({ id, pgid: first.pid });
+      return undefined;
+    }
+    this.#ports.reserve(port);
+    const exited = untilEnded(hold, clock);
+    return this.#own({ id, pid: first.pid, port, apiKey, logFile, tail, exited, adoptedAgeMs: ageMs(first), letGo: () => hold.close() });
+  }
+
+  async reap({ id, pgid }: Remains): Promise<void> {
+    const { clock, log } = this.#deps;
+    log.info({ replica: id }, 'ending what a former gateway left');
+    await reapFamily({ pgid, replica: id }, clock, log);
+    this.#forget(id);
   }
 
   async #logFile(id: ReplicaId): Promise<string> {
@@ -132,12 +228,38 @@ export class LocalProvider implements ReplicaProvider {
   }
 }
 
+/** A run from the moment its process exists. */
+interface Owned extends Pick<Lease, 'id' | 'port' | 'apiKey' | 'logFile'> {
+  readonly pid: number;
+  readonly tail: LogTail;
+  readonly exited: Promise<Exit>;
+  readonly adoptedAgeMs?: number;
+  /** Stops waiting for its exit. */
+  readonly letGo: () => void;
+}
+
+/** Resolves when a process that is not our child has ended, or was let go. */
+function untilEnded(hold: ProcessHold, clock: Clock): Promise<Exit> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (hold.alive()) {
+        clock.after(exitPollMs, look);
+        return;
+      }
+      hold.close();
+      resolve({ code: null, signal: null });
+    };
+    look();
+  });
+}
+
 interface Started {
   /** Undefined when there is no process. */
   readonly pid: number | undefined;
   readonly exited: Promise<Exit>;
   /** Resolves with the reason when there is none. */
   readonly failed: Promise<Error>;
+  readonly letGo: () => void;
 }
 
 /**
@@ -149,5 +271,5 @@ function start(file: string, args: readonly string[], env: Record<string, string
   const child = spawn(file, args, { stdio: ['ignore', output, output], detached: true, env });
   const failed = new Promise<Error>((resolve) => child.once('error', resolve));
   const exited = new Promise<Exit>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
-  return { pid: child.pid, exited, failed };
+  return { pid: child.pid, exited, failed, letGo: () => child.unref() };
 }

@@ -21,6 +21,8 @@ const keptLines = 200;
 const keptChars = 262_144;
 /** Between two reads while the file grows: bounds the work of a flood to 5 MB/s. */
 const pauseMs = 50;
+/** What is read again of the log of an engine that a former gateway started. */
+const recentBytes = 65_536;
 /** Where the system gives no notice of changes. */
 const pollMs = 1_000;
 
@@ -53,11 +55,26 @@ export class LogTail {
     this.#limits = limits;
   }
 
-  /** Begins at the start of `file`, which must exist. */
-  static async open(file: string, clock: Clock, onLine: (line: string) => void, limits: TailLimits = defaultTailLimits): Promise<LogTail> {
+  /**
+   * `file` must exist. Begins at its start; with `recent` at its last 64 KB, which have then been passed on before this resolves.
+   */
+  static async open(
+    file: string,
+    clock: Clock,
+    onLine: (line: string) => void,
+    limits: TailLimits = defaultTailLimits,
+    from: 'start' | 'recent' = 'start',
+  ): Promise<LogTail> {
     const tail = new LogTail(file, await open(file, 'r'), clock, onLine, limits);
+    if (from === 'recent') await tail.#readRecent();
     tail.#watch();
     return tail;
+  }
+
+  async #readRecent(): Promise<void> {
+    const { size } = await this.#handle.stat();
+    if (size > recentBytes) this.#jump(size - recentBytes);
+    await this.#readChunk();
   }
 
   /** The last lines, oldest first: at most 200, and 256 K characters of them. */

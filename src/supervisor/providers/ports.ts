@@ -40,6 +40,11 @@ export class Ports {
     throw new GatewayError('start_failed', `no free port for an engine between ${this.#first} and ${last} (gateway.engine_ports)`);
   }
 
+  /** Keeps a port from being given away: an engine that was adopted has it. */
+  reserve(port: number): void {
+    this.#ours.add(port);
+  }
+
   release(port: number): void {
     this.#ours.delete(port);
   }

@@ -4,23 +4,40 @@ import { markerName } from './environment.ts';
 
 /** How the processes of a replica are told from all others. */
 export interface Family {
-  /** Process group and session; the first process's id. */
-  readonly pgid: number;
+  /** Process group and session, the first process's id; undefined where that group may by now be somebody else's. */
+  readonly pgid: number | undefined;
   /** Value of the environment marker. */
   readonly replica: string;
 }
 
-/** A process's state and process group, from the text of Linux's `/proc/<pid>/stat`; undefined where it is none. */
-export function readStat(text: string): { readonly zombie: boolean; readonly pgid: number } | undefined {
-  // The command's name, in parentheses, may itself hold spaces and parentheses.
-  const [state, , pgid] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const group = Number(pgid);
-  return state === undefined || !Number.isInteger(group) ? undefined : { zombie: state === 'Z' || state === 'X', pgid: group };
+/** What `/proc/<pid>/stat` tells. */
+export interface ProcessStat {
+  readonly zombie: boolean;
+  readonly pgid: number;
+  /** Clock ticks (10 ms) from the machine's boot to the process's start: with the pid, it means one process and no other of this boot. */
+  readonly startTime: number;
+}
+
+/** Reads the text of Linux's `/proc/<pid>/stat`; undefined where it is none. */
+export function readStat(text: string): ProcessStat | undefined {
+  // The command's name, in parentheses, may itself hold spaces and parentheses. Fields 3, 5 and 22 of proc_pid_stat(5).
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, pgid, startTime] = [fields[0], Number(fields[2]), Number(fields[19])];
+  if (state === undefined || !Number.isInteger(pgid) || !Number.isInteger(startTime)) return undefined;
+  return { zombie: state === 'Z' || state === 'X', pgid, startTime };
+}
+
+function markerOf(environ: string): string | undefined {
+  const prefix = `${markerName}=`;
+  return environ
+    .split('\0')
+    .find((variable) => variable.startsWith(prefix))
+    ?.slice(prefix.length);
 }
 
 /** Whether the text of `/proc/<pid>/environ` carries the marker of `replica`. */
 export function hasMarker(environ: string, replica: string): boolean {
-  return environ.split('\0').includes(`${markerName}=${replica}`);
+  return markerOf(environ) === replica;
 }
 
 function belongs(family: Family, stat: string, environ: () => string): boolean {
@@ -32,7 +49,8 @@ function belongs(family: Family, stat: string, environ: () => string): boolean {
 const isPid = (name: string): boolean => /^\d+$/.test(name) && Number(name) !== process.pid;
 
 /** Signals the whole group; false when there is none. */
-export function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
+export function signalGroup(pgid: number | undefined, signal: NodeJS.Signals | 0): boolean {
+  if (pgid === undefined) return false;
   try {
     process.kill(-pgid, signal);
     return true;
@@ -61,7 +79,7 @@ async function text(file: string): Promise<string> {
  */
 export async function livingMembers(family: Family): Promise<number[]> {
   const names = await readdir('/proc').catch(() => undefined);
-  if (names === undefined) return signalGroup(family.pgid, 0) ? [family.pgid] : [];
+  if (names === undefined) return family.pgid !== undefined && signalGroup(family.pgid, 0) ? [family.pgid] : [];
   const found = await Promise.all(
     names.filter(isPid).map(async (name) => {
       const stat = await text(`/proc/${name}/stat`);
@@ -70,6 +88,20 @@ export async function livingMembers(family: Family): Promise<number[]> {
     }),
   );
   return found.flat();
+}
+
+/** Living processes that carry any replica's marker, by its value. Empty where there is no /proc. */
+export async function markedProcesses(): Promise<ReadonlyMap<string, readonly { readonly pid: number; readonly pgid: number }[]>> {
+  const names = await readdir('/proc').catch(() => []);
+  const found = await Promise.all(
+    names.filter(isPid).map(async (name) => {
+      const replica = markerOf(await text(`/proc/${name}/environ`));
+      if (replica === undefined) return [];
+      const stat = readStat(await text(`/proc/${name}/stat`));
+      return stat === undefined || stat.zombie ? [] : [{ replica, pid: Number(name), pgid: stat.pgid }];
+    }),
+  );
+  return Map.groupBy(found.flat(), ({ replica }) => replica);
 }
 
 function textNow(file: string): string {

@@ -24,7 +24,6 @@ test('only what is on the allow-list comes from the gateway’s own environment'
     LC_ALL: 'C.UTF-8',
     XDG_CACHE_HOME: '/cache',
     https_proxy: 'http://proxy',
-    CUDA_VISIBLE_DEVICES: '1',
     SPT_NOENV: '1',
     ROUNDHOUSE_REPLICA: 'demo-0-1',
   });

@@ -21,7 +21,7 @@ let runs = 0;
 
 interface Launched {
   readonly provider: LocalProvider;
-  readonly handle: ReplicaHandle;
+  readonly handle: Awaited<ReturnType<LocalProvider['launch']>>;
   readonly stateDir: string;
   readonly id: string;
   readonly lines: string[];
@@ -52,7 +52,14 @@ async function launch(t: TestContext, script: string, over: { place?: Place; env
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const engine = { ...fake.configure({}), command: () => ({ args: ['-e', script], env: { ENGINE_KEY: 'key' } }) };
-  const spec = { id: replicaId(id), model: model({ env: over.env ?? {} }), engine, command: [process.execPath] as const };
+  const spec = {
+    id: replicaId(id),
+    model: model({ env: over.env ?? {} }),
+    engine,
+    command: [process.execPath] as const,
+    index: 0,
+    fingerprint: 'same',
+  };
   const onLine = (line: string): void => {
     lines.push(line);
     for (const look of waiting) look();
@@ -97,7 +104,10 @@ test('an engine gets its own environment, a session of its own, and no stdin', a
   const env = JSON.parse((await line(/^env (.*)$/))[1] ?? '') as Record<string, string>;
   assert.deepEqual(env, {
     PATH: process.env['PATH'],
-    CUDA_VISIBLE_DEVICES: '0',
+    // Without GPUs of its own it sees none.
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    CUDA_VISIBLE_DEVICES: '',
+    HIP_VISIBLE_DEVICES: '',
     MINE: 'yes',
     ENGINE_KEY: 'key',
     SPT_NOENV: '1',
@@ -237,7 +247,11 @@ async function rejected(
   const { provider, stateDir } = await place(t);
   const engine = fake.configure({});
   return {
-    promise: provider.launch({ id: replicaId('local-0-00000000'), model: model(), engine, command }, () => undefined, signal),
+    promise: provider.launch(
+      { id: replicaId('local-0-00000000'), model: model(), engine, command, index: 0, fingerprint: 'same' },
+      () => undefined,
+      signal,
+    ),
     stateDir,
   };
 }
@@ -274,7 +288,14 @@ test('a state directory that cannot be used is named', async (t) => {
     stateDir: file,
     enginePorts: testPorts,
   });
-  const spec = { id: replicaId('local-0-00000000'), model: model(), engine: fake.configure({}), command: [process.execPath] as const };
+  const spec = {
+    id: replicaId('local-0-00000000'),
+    model: model(),
+    engine: fake.configure({}),
+    command: [process.execPath] as const,
+    index: 0,
+    fingerprint: 'same',
+  };
   await assert.rejects(
     provider.launch(spec, () => undefined, never),
     { code: 'state_unusable', message: new RegExp(`^${file}/logs: `) },
@@ -292,7 +313,14 @@ test('the engine is told its port, key, model and grace', async (t) => {
       return { args: ['-e', ''], env: {} };
     },
   };
-  const spec = { id: replicaId('local-0-00000000'), model: model(), engine, command: [process.execPath] as const };
+  const spec = {
+    id: replicaId('local-0-00000000'),
+    model: model(),
+    engine,
+    command: [process.execPath] as const,
+    index: 0,
+    fingerprint: 'same',
+  };
   const handle = await provider.launch(spec, () => undefined, never);
   t.after(() => handle.stop(0));
   const port = Number(new URL(handle.upstream).port);

@@ -5,7 +5,7 @@ import type { ReplicaView, RoutingTable } from '../../../src/core/table.ts';
 import type { ModelConfig } from '../../../src/config/config.ts';
 import { fake } from '../../../src/plugins/fake/index.ts';
 import type { HttpGet } from '../../../src/supervisor/probe.ts';
-import type { Exit, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from '../../../src/supervisor/providers/provider.ts';
+import type { Exit, Listener, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from '../../../src/supervisor/providers/provider.ts';
 import { Supervisor } from '../../../src/supervisor/supervisor.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -36,6 +36,17 @@ export class MemoryProcess implements ReplicaHandle {
     this.serves = spec.model.name;
     this.upstream = `memory:${pid}`;
     this.exited = this.#exit.promise;
+  }
+
+  listener(): Promise<Listener> {
+    return Promise.resolve('ours');
+  }
+
+  /** Whether it was let go. */
+  released = false;
+
+  release(): void {
+    this.released = true;
   }
 
   tail(): readonly string[] {
@@ -128,7 +139,8 @@ export function simulate(slots = 64): Simulation {
     board,
     tables,
     applied: undefined,
-    apply: (...models) => supervisor.apply({ models, apps: new Map([['', models.map(({ name }) => name)]]), engineCommands: new Map() }),
+    apply: (...models) =>
+      supervisor.apply({ models, apps: new Map([['', new Map(models.map(({ name }) => [name, name]))]]), engineCommands: new Map() }),
     views: (name = 'demo') => tables.at(-1)?.models.get(modelName(name))?.replicas ?? [],
     states: (name = 'demo') =>
       supervisor

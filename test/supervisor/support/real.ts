@@ -13,6 +13,7 @@ import type { RoutingTable } from '../../../src/core/table.ts';
 import type { ModelConfig } from '../../../src/config/config.ts';
 import type { EnginePlugin } from '../../../src/plugins/engine-plugin.ts';
 import { fake } from '../../../src/plugins/fake/index.ts';
+import type { GpuLedger } from '../../../src/supervisor/gpus/ledger.ts';
 import { LocalProvider } from '../../../src/supervisor/providers/local.ts';
 import { readStat } from '../../../src/supervisor/providers/processes.ts';
 import type { RestartLimits } from '../../../src/supervisor/restart.ts';
@@ -61,14 +62,17 @@ export function isAlive(pid: number): boolean {
 
 interface Options {
   readonly restart?: RestartLimits;
+  readonly gpus?: GpuLedger;
   readonly engines?: ReadonlyMap<string, EnginePlugin>;
   readonly commands?: ReadonlyMap<string, readonly [string, ...string[]]>;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** One that a former gateway has used. */
+  readonly stateDir?: string;
 }
 
 /** A supervisor over real processes and real time; everything it started is gone when the test ends, which is asserted. */
 export async function real(t: TestContext, options: Options = {}): Promise<Real> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'roundhouse-supervisor-'));
+  const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'roundhouse-supervisor-')));
   const log = pino({ level: 'silent' });
   const board = LoadBoard.create(1, 64);
   const tables: RoutingTable[] = [];
@@ -94,6 +98,7 @@ export async function real(t: TestContext, options: Options = {}): Promise<Real>
     random: Math.random,
     wallClockSeconds: () => 1_700_000_000,
     ...(options.restart === undefined ? {} : { restart: options.restart }),
+    ...(options.gpus === undefined ? {} : { gpus: options.gpus }),
   });
   const replicaPids = new Set<number>();
   supervisor.subscribe(() => {
@@ -108,7 +113,11 @@ export async function real(t: TestContext, options: Options = {}): Promise<Real>
     applied: undefined,
     table: () => tables.at(-1) ?? emptyTable,
     apply: (...models) =>
-      supervisor.apply({ models, apps: new Map([['', models.map(({ name }) => name)]]), engineCommands: options.commands ?? new Map() }),
+      supervisor.apply({
+        models,
+        apps: new Map([['', new Map(models.map(({ name }) => [name, name]))]]),
+        engineCommands: options.commands ?? new Map(),
+      }),
     report: (name = 'demo') => supervisor.status().find((entry) => entry.name === modelName(name)),
     replica: (index = 0, name = 'demo') => harness.report(name)?.replicas.find((entry) => entry.index === index),
     until: (found) => until(supervisor, found),

@@ -1,0 +1,317 @@
+import type pino from 'pino';
+import type { Clock } from '../../core/clock.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Config } from '../../config/config.ts';
+import { isAccelerator } from './accelerator.ts';
+import { gpuLabel } from './devices.ts';
+import type { GpuDevice, GpuList, GpuProbe } from './devices.ts';
+import { place } from './place.ts';
+import type { GpuHold, GpuPool, GpuRequest } from './place.ts';
+import { gpuEnvironment, inheritedDevices } from './visible.ts';
+
+export interface GpuLedgerDeps {
+  readonly clock: Clock;
+  readonly log: pino.Logger;
+  readonly probe: GpuProbe;
+  /** The gateway's own environment: its masks bound what it may give. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** GPUs that are a run's own until it releases them. */
+export interface GpuGrant {
+  /** Ids, as `GpuDevice.id`; none for an engine without GPUs. */
+  readonly ids: readonly string[];
+  /** As `nvidia-smi` numbers them, or the id of a MIG instance. */
+  readonly labels: readonly string[];
+  /** To be set in the engine's environment, over everything else. */
+  readonly env: Readonly<Record<string, string>>;
+  /** To be called when no process of the run is left; each GPU is given on once its memory is free too. Twice is once. */
+  release(): void;
+}
+
+/** Why a request has not been granted yet. */
+export interface GpuWait {
+  readonly reason: string;
+  /** Whether enough could come free. */
+  readonly possible: boolean;
+}
+
+/** What `status` says of one GPU. */
+export interface GpuReport {
+  readonly id: string;
+  readonly index: number;
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly usedBytes: number | undefined;
+  /** Replicas on it, those included that have ended and whose memory is not free yet. */
+  readonly holders: readonly string[];
+  /** Why it is given to nobody. */
+  readonly quarantined: string | undefined;
+}
+
+interface Hold extends GpuHold {
+  /** Its run is over, its memory may not be. */
+  leaving: boolean;
+}
+
+interface Waiting {
+  readonly request: GpuRequest;
+  readonly grant: (devices: readonly GpuDevice[]) => void;
+  readonly waits: (wait: GpuWait | undefined) => void;
+  said: string;
+}
+
+/** How long a GPU is kept back for memory that does not come free: somebody else may be using it. */
+const freeWithinMs = 30_000;
+const lookMs = 250;
+/** After an answer of the driver's tool that was of no use, while replicas wait for GPUs. */
+const retryMs = 5_000;
+/** What an idle card's reading may differ by from one time to the next; less than any process with a context on it takes. */
+const toleranceBytes = 268_435_456;
+
+/**
+ * Who holds which GPU: the only place where GPUs are given out and taken back. Requests of one turn are decided together. A card that
+ * the driver has lost is given to nobody until the gateway starts anew.
+ */
+export class GpuLedger {
+  readonly #deps: GpuLedgerDeps;
+  readonly #holds = new Set<Hold>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #known = new Map<string, GpuDevice>();
+  readonly #quarantined = new Map<string, string>();
+  /** Memory others used when the card was given to its first holder, in bytes. */
+  readonly #baseline = new Map<string, number>();
+  readonly #closed = new AbortController();
+  #settings: Pick<Config, 'gpus' | 'acceleratorMatch'> = { gpus: undefined, acceleratorMatch: 'warn' };
+  #settling = false;
+  #again = false;
+  #cancelRetry: (() => void) | undefined;
+  #listener: () => void = () => undefined;
+
+  constructor(deps: GpuLedgerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Which GPUs may be given from now on; those that are held stay with their holders. */
+  configure(settings: Pick<Config, 'gpus' | 'acceleratorMatch'>): void {
+    this.#settings = settings;
+    if (this.#waiting.size > 0) this.#settle();
+  }
+
+  /**
+   * Resolves when the GPUs are the holder's; rejects with `signal.reason` if aborted first. `waits` is told, each time it changes, why it
+   * has to wait; undefined: no longer. Nothing is probed for a request of 0 GPUs.
+   */
+  acquire(request: GpuRequest, waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant> {
+    if (request.gpus === 0) return Promise.resolve(this.#grant([], []));
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const onAbort = (): void => {
+        this.#waiting.delete(waiting);
+        reject(signal.reason as Error);
+      };
+      const grant = (devices: readonly GpuDevice[]): void => {
+        signal.removeEventListener('abort', onAbort);
+        waits(undefined);
+        resolve(this.#give(request, devices));
+      };
+      const waiting: Waiting = { request, grant, waits, said: '' };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.add(waiting);
+      this.#settle();
+    });
+  }
+
+  /** Notes that a run which goes on from before holds these GPUs. To be called before anything is acquired. */
+  keep(holder: string, ids: readonly string[], share: number): GpuGrant {
+    const holds = ids.map((device): Hold => ({ holder, device, share, leaving: false }));
+    for (const hold of holds) this.#holds.add(hold);
+    return this.#grant(holds, ids);
+  }
+
+  /** Known GPUs in the order of their index; none before the first replica has asked for one. */
+  status(): readonly GpuReport[] {
+    const byDevice = Map.groupBy(this.#holds, ({ device }) => device);
+    return [...this.#known.values()]
+      .sort((a, b) => a.index - b.index)
+      .map(({ id, index, name, memoryBytes, usedBytes }) => ({
+        id,
+        index,
+        name,
+        memoryBytes,
+        usedBytes,
+        holders: (byDevice.get(id) ?? []).map(({ holder }) => holder),
+        quarantined: this.#quarantined.get(id),
+      }));
+  }
+
+  /** Calls `listener` whenever all requests have been decided. */
+  listen(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  /** Whether GPUs are about to come free, or requests have yet to be decided. */
+  get unsettled(): boolean {
+    return this.#settling || [...this.#holds].some(({ leaving }) => leaving);
+  }
+
+  /** Ends all waiting for memory. */
+  close(): void {
+    this.#cancelRetry?.();
+    this.#closed.abort(new Error('the gateway stops'));
+  }
+
+  #settle(): void {
+    this.#again = true;
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#settleAll().catch((thrown: unknown) => this.#defect(thrown));
+  }
+
+  #defect(thrown: unknown): void {
+    if (!this.#closed.signal.aborted) this.#deps.log.error({ err: thrown }, 'defect in the GPU ledger');
+  }
+
+  async #settleAll(): Promise<void> {
+    try {
+      while (this.#again && !this.#closed.signal.aborted) {
+        // Whoever asks while the driver answers is decided with the others.
+        const unread = await this.#refresh();
+        this.#again = false;
+        this.#placeAll(unread);
+      }
+    } finally {
+      this.#settling = false;
+      if (!this.#closed.signal.aborted) this.#listener();
+    }
+  }
+
+  /** Reads the devices anew; undefined, or why that was not possible: then what was known stands. */
+  async #refresh(): Promise<string | undefined> {
+    try {
+      this.#learn(await this.#deps.probe.list(this.#closed.signal));
+      return undefined;
+    } catch (thrown) {
+      this.#closed.signal.throwIfAborted();
+      this.#deps.log.warn({ err: thrown }, 'the GPUs of this machine could not be read');
+      return messageOf(thrown);
+    }
+  }
+
+  #learn({ devices, lost }: GpuList): void {
+    const listed = new Set(devices.map(({ id }) => id));
+    for (const device of devices) this.#known.set(device.id, device);
+    for (const { key, reason } of lost) {
+      const device = [...this.#known.values()].find(({ id, busId }) => id === key || busId === key);
+      if (device !== undefined) this.#quarantine(device, reason);
+    }
+    for (const device of this.#known.values())
+      // When a card is lost, some versions of the tool list none at all: the others are as good as they were.
+      if (!listed.has(device.id) && (lost.length === 0 || listed.size > 0)) this.#quarantine(device, 'the driver lists it no more');
+  }
+
+  #quarantine(device: GpuDevice, reason: string): void {
+    if (this.#quarantined.has(device.id)) return;
+    this.#quarantined.set(device.id, reason);
+    this.#deps.log.error({ gpu: device.id, index: device.index, reason }, `${gpuLabel(device)} is out of use: ${reason}`);
+  }
+
+  #pool(): GpuPool {
+    const inherited = inheritedDevices([...this.#known.values()], this.#deps.env);
+    const { gpus, acceleratorMatch } = this.#settings;
+    const devices = gpus === undefined ? inherited : inherited.filter(({ index }) => gpus.includes(index));
+    return { devices, quarantined: this.#quarantined, acceleratorMatch };
+  }
+
+  #placeAll(unread: string | undefined): void {
+    this.#cancelRetry?.();
+    const byRequest = new Map([...this.#waiting].map((waiting) => [waiting.request, waiting]));
+    // Without an answer nothing is given: a card that is gone could be among those known.
+    const placements = unread === undefined ? place([...byRequest.keys()], this.#pool(), [...this.#holds]) : [];
+    for (const placement of placements) {
+      const waiting = byRequest.get(placement.request);
+      if (waiting === undefined) continue;
+      if (placement.kind === 'placed') {
+        this.#waiting.delete(waiting);
+        waiting.grant(placement.devices);
+      } else this.#say(waiting, placement);
+    }
+    if (unread === undefined) return;
+    for (const waiting of this.#waiting) this.#say(waiting, { reason: `waiting for a GPU: ${unread}`, possible: false });
+    if (this.#waiting.size > 0) this.#cancelRetry = this.#deps.clock.after(retryMs, () => this.#settle());
+  }
+
+  #say(waiting: Waiting, { reason, possible }: GpuWait): void {
+    if (waiting.said === reason) return;
+    waiting.said = reason;
+    const fields = { replica: waiting.request.holder, gpus: waiting.request.gpus };
+    if (possible) this.#deps.log.info(fields, reason);
+    else this.#deps.log.warn(fields, `${waiting.request.holder} cannot start: ${reason}`);
+    waiting.waits({ reason, possible });
+  }
+
+  #give(request: GpuRequest, devices: readonly GpuDevice[]): GpuGrant {
+    const type = request.acceleratorType;
+    const strange = type === undefined ? undefined : devices.find((device) => !isAccelerator(device, type));
+    if (strange !== undefined)
+      this.#deps.log.warn({ replica: request.holder }, `configured for ${type}, runs on ${gpuLabel(strange)}, ${strange.name}`);
+    const held = new Set([...this.#holds].map(({ device }) => device));
+    for (const { id, usedBytes } of devices) if (!held.has(id)) this.#baseline.set(id, usedBytes ?? 0);
+    const holds = devices.map(({ id }): Hold => ({ holder: request.holder, device: id, share: request.share, leaving: false }));
+    for (const hold of holds) this.#holds.add(hold);
+    return this.#grant(
+      holds,
+      devices.map(({ id }) => id),
+      devices,
+    );
+  }
+
+  #grant(holds: readonly Hold[], ids: readonly string[], devices: readonly GpuDevice[] = []): GpuGrant {
+    const label = (id: string): string => {
+      const device = this.#known.get(id);
+      return device === undefined || device.partition ? id : String(device.index);
+    };
+    return {
+      ids,
+      get labels() {
+        return ids.map(label);
+      },
+      env: gpuEnvironment(devices),
+      release: () => {
+        for (const hold of holds) {
+          if (hold.leaving) continue;
+          hold.leaving = true;
+          this.#takeBack(hold).catch((thrown: unknown) => this.#defect(thrown));
+        }
+      },
+    };
+  }
+
+  async #takeBack(hold: Hold): Promise<void> {
+    const deadline = this.#deps.clock.now() + freeWithinMs;
+    while (!(await this.#isFree(hold))) {
+      if (this.#deps.clock.now() >= deadline) {
+        const device = this.#known.get(hold.device);
+        const message = `memory of ${device === undefined ? hold.device : gpuLabel(device)} is still in use ${freeWithinMs / 1000} s after ${hold.holder} ended; the GPU is given on`;
+        this.#deps.log.warn({ gpu: hold.device, usedBytes: device?.usedBytes }, message);
+        break;
+      }
+      await this.#deps.clock.sleep(lookMs, this.#closed.signal);
+    }
+    this.#holds.delete(hold);
+    if (this.#waiting.size > 0) this.#settle();
+  }
+
+  /** Whether what is in use on the card is no more than others may use: strangers as before, and other holders their shares. */
+  async #isFree(hold: Hold): Promise<boolean> {
+    if ((await this.#refresh()) !== undefined) return false;
+    const device = this.#known.get(hold.device);
+    if (device?.usedBytes === undefined || this.#quarantined.has(hold.device)) return true;
+    const others = [...this.#holds].filter((other) => other.device === hold.device && other !== hold && !other.leaving);
+    const allowed = others.reduce((sum, { share }) => sum + share * device.memoryBytes, this.#baseline.get(device.id) ?? 0);
+    return device.usedBytes <= allowed + toleranceBytes;
+  }
+}

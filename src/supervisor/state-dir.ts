@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+import { GatewayError, messageOf } from '../core/errors.ts';
+import { identify, lives } from './providers/process-identity.ts';
+
+/** The right to use a state directory, held until it is given back or the process ends. */
+export interface Claim {
+  readonly dir: string;
+  release(): void;
+}
+
+const lockName = 'owner.lock';
+const ownerName = 'owner.json';
+/** SQLITE_BUSY: somebody else holds the lock. */
+const busy = 5;
+
+const owner = z.object({ pid: z.int(), startTime: z.int().optional(), bootId: z.string().optional() });
+
+/** The process that holds the lock, by its own word; undefined while it has not said, or where the word is a former owner's. */
+function readOwner(dir: string): number | undefined {
+  try {
+    const { pid, startTime, bootId } = owner.parse(JSON.parse(readFileSync(join(dir, ownerName), 'utf8')));
+    if (startTime === undefined || bootId === undefined) return pid;
+    return lives({ pid, startTime, bootId }) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unusable(dir: string, thrown: unknown): GatewayError {
+  return new GatewayError('state_unusable', `Cannot use the state directory ${dir}: ${messageOf(thrown)} (gateway.state_dir).`, {
+    cause: thrown,
+  });
+}
+
+function alreadyRunning(dir: string): GatewayError {
+  const pid = readOwner(dir);
+  const who = pid === undefined ? 'Another gateway' : `The gateway with pid ${pid}`;
+  return new GatewayError(
+    'already_running',
+    `${who} runs on the state directory ${dir}. Stop it first, or give this one a gateway.state_dir of its own.`,
+  );
+}
+
+/**
+ * Makes this process the only owner of a state directory, which is created (0700) where it is not there. The lock is the kernel's, on a
+ * file in the directory, and ends with the process however that ends: it can be neither stale nor raced for, and holds across
+ * containers that share the directory. Node offers no flock; SQLite, which is part of it, takes such a lock (fcntl) on any system.
+ * @throws GatewayError `already_running`, naming the owner's pid; `state_unusable`.
+ */
+export function claimStateDir(dir: string): Claim {
+  let lock: DatabaseSync;
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    lock = new DatabaseSync(join(dir, lockName), { timeout: 0 });
+  } catch (thrown) {
+    throw unusable(dir, thrown);
+  }
+  try {
+    // Never ended, and nothing is ever written: the file stays empty.
+    lock.exec('BEGIN EXCLUSIVE');
+    const file = join(dir, ownerName);
+    writeFileSync(`${file}.new`, JSON.stringify({ pid: process.pid, ...identify(process.pid) }), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (thrown) {
+    lock.close();
+    throw (thrown as { errcode?: unknown }).errcode === busy ? alreadyRunning(dir) : unusable(dir, thrown);
+  }
+  const release = (): void => {
+    if (lock.isOpen) lock.close();
+  };
+  return { dir, release };
+}
