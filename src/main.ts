@@ -3,7 +3,10 @@ import { createRequire } from 'node:module';
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
+import { addAdminVerbs, addValidate } from './cli/admin-verbs.ts';
 import { exitCode, type ExitCode } from './cli/exit-code.ts';
+import { addImport } from './cli/import.ts';
+import { addInit } from './cli/init.ts';
 import { type Session, start } from './cli/start.ts';
 import { GatewayError } from './core/errors.ts';
 
@@ -59,6 +62,10 @@ function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): C
         return exitCode.ok;
       }),
     );
+  addAdminVerbs(program, run);
+  addValidate(program, run);
+  addInit(program, run);
+  addImport(program, run);
   return program;
 }
 
@@ -78,6 +85,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(
       invalid ? `gateway: the config is not valid; nothing was started.\n${error.message}\n` : `gateway: ${error.message}\n`,
     );
+    if (error.code === 'already_running') return exitCode.alreadyRunning;
     return invalid ? exitCode.configInvalid : exitCode.failure;
   }
 }

@@ -12,7 +12,8 @@ const layers: readonly (readonly string[])[] = [
   ['config'],
   ['gateway', 'supervisor', 'autoscale'],
   ['admin'],
-  ['cli'],
+  ['app'],
+  ['cli', 'builder'],
   ['main.ts', 'index.ts'],
 ];
 
@@ -77,7 +78,7 @@ describe('the source', () => {
 
   it('names engines only in src/plugins and src/config', () => {
     const naming = sources.filter(
-      ({ file, text }) => !/^(?:plugins|config)\//.test(file) && /vllm|sglang|llama/i.test(withoutComments(text)),
+      ({ file, text }) => !/^(?:plugins|config)\//.test(file) && /vllm|sglang|llama(?![-_ ]?swap)/i.test(withoutComments(text)),
     );
     assert.deepEqual(
       naming.map(({ file }) => file),

@@ -1,32 +1,141 @@
-import fastify, { type FastifyInstance } from 'fastify';
+import { chmodSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
-import { GatewayError, messageOf } from '../core/errors.ts';
-import type { ModelReport } from '../supervisor/report.ts';
+import type { z } from 'zod';
+import { errorTable, GatewayError, messageOf } from '../core/errors.ts';
+import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, scaleBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
+import { type Origin, refusal } from './guard.ts';
+import { logSources, streamLogs } from './log-stream.ts';
 
 export interface AdminDeps {
   readonly host: string;
   readonly port: number;
+  /** Where the owner's socket is made. */
+  readonly stateDir: string;
   /** prom-client's JSON of each worker. */
   scrape(): Promise<readonly unknown[]>;
-  status(): readonly ModelReport[];
+  readonly control: Control;
 }
 
-/** The admin plane's HTTP server; never on the data port. */
-export function buildAdmin({ scrape, status }: Pick<AdminDeps, 'scrape' | 'status'>): FastifyInstance {
+export interface Admin {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Path of the socket on which the owner of a state directory reaches the gateway that runs on it. */
+export function socketPath(stateDir: string): string {
+  return join(stateDir, 'admin.sock');
+}
+
+/** Longest path of a Unix socket on any system: `sun_path` less its end. */
+const longestSocketPath = 103;
+
+/** Checks a body or query. @throws GatewayError `request_invalid` */
+function read<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
+  throw new GatewayError('request_invalid', issues.join('; '));
+}
+
+function sendError(error: unknown, reply: FastifyReply): FastifyReply {
+  const invalid = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500;
+  const code = error instanceof GatewayError ? error.code : invalid ? 'request_invalid' : 'internal_error';
+  const { status, type } = errorTable[code];
+  // Errors that no client of the data plane sees have no status of their own: what was asked for cannot be done with this config.
+  return reply.code(status === 0 ? 422 : status).send({ error: { message: messageOf(error), type, param: null, code } });
+}
+
+/** The admin plane's HTTP server; never on the data port. Over TCP it changes nothing for pages in a browser, and reads no files. */
+export function buildAdmin({ scrape, control }: Pick<AdminDeps, 'scrape' | 'control'>, origin: Origin): FastifyInstance {
   const app = fastify({ forceCloseConnections: true });
+  app.setErrorHandler((error, _request, reply) => sendError(error, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),
+  );
+  if (origin === 'tcp') app.addHook('onRequest', async (request) => guard(request));
+  const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
-    return metricsPage(await scrape(), status());
+    return metricsPage(await scrape(), models());
   });
-  app.get('/api/status', (_request, reply) => reply.send({ models: status() }));
+  app.get('/api/status', async () => control.status());
+  app.get('/api/plan', async ({ query }) => {
+    const { config } = read(planQuery, query);
+    if (origin === 'tcp' && config !== undefined)
+      throw new GatewayError('request_invalid', 'config: another file can be planned only over the socket in the state directory');
+    return control.plan(config);
+  });
+  app.post('/api/reload', async ({ body }) => {
+    read(emptyBody, body);
+    return control.reload();
+  });
+  app.post('/api/scale', async ({ body }) => {
+    const { model, replicas } = read(scaleBody, body);
+    return control.scale(model, replicas);
+  });
+  app.post('/api/stop', async ({ body }) => {
+    read(emptyBody, body);
+    return control.stop();
+  });
+  // Engines print prompts at some log levels: only for the owner.
+  if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, models));
   return app;
 }
 
-/** @throws GatewayError `port_in_use` */
-export async function startAdmin(deps: AdminDeps): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const app = buildAdmin(deps);
-  const { host, port } = deps;
+async function guard({ method, headers }: FastifyRequest): Promise<void> {
+  const reason = refusal({
+    mutating: method !== 'GET' && method !== 'HEAD',
+    host: headers.host,
+    origin: headers.origin,
+    contentType: headers['content-type'],
+  });
+  if (reason !== undefined) throw new GatewayError('admin_refused', reason);
+}
+
+async function sendLogs(request: FastifyRequest, reply: FastifyReply, models: () => StatusReply['models']): Promise<FastifyReply> {
+  const wanted = read(logsQuery, request.query);
+  // Before the first byte, so that a wrong name is a status and not the end of a stream.
+  logSources(models(), wanted.target);
+  const left = new AbortController();
+  reply.raw.once('close', () => left.abort());
+  async function* text(): AsyncGenerator<string> {
+    for await (const line of streamLogs(models, { ...wanted, target: wanted.target }, left.signal)) yield `${JSON.stringify(line)}\n`;
+  }
+  return reply.type('application/x-ndjson').send(Readable.from(text()));
+}
+
+async function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** @throws GatewayError `already_running`, `state_unusable` */
+async function listenOnSocket(app: FastifyInstance, stateDir: string): Promise<void> {
+  const path = socketPath(stateDir);
+  if (Buffer.byteLength(path) > longestSocketPath)
+    throw new GatewayError(
+      'state_unusable',
+      `${path} is too long for a socket (at most ${longestSocketPath} bytes); set a shorter gateway.state_dir.`,
+    );
+  if (await answers(path)) throw new GatewayError('already_running', `Another gateway runs on the state directory ${stateDir}.`);
+  try {
+    rmSync(path, { force: true });
+    await app.listen({ path });
+    chmodSync(path, 0o600);
+  } catch (error) {
+    throw new GatewayError('state_unusable', `Cannot listen on ${path}: ${messageOf(error)} (gateway.state_dir).`, { cause: error });
+  }
+}
+
+async function listenOnPort(app: FastifyInstance, host: string, port: number): Promise<number> {
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -37,5 +146,24 @@ export async function startAdmin(deps: AdminDeps): Promise<{ readonly port: numb
     throw new GatewayError('port_in_use', message, { cause: error });
   }
   const address = app.server.address();
-  return { port: typeof address === 'object' && address !== null ? address.port : port, close: () => app.close() };
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+/**
+ * Listens on TCP and on the socket in the state directory, which must exist and be its owner's alone.
+ * @throws GatewayError `port_in_use`, `already_running`, `state_unusable`
+ */
+export async function startAdmin(deps: AdminDeps): Promise<Admin> {
+  const apps = [buildAdmin(deps, 'tcp'), buildAdmin(deps, 'socket')] as const;
+  const close = async (): Promise<void> => {
+    await Promise.all(apps.map((app) => app.close()));
+  };
+  try {
+    const port = await listenOnPort(apps[0], deps.host, deps.port);
+    await listenOnSocket(apps[1], deps.stateDir);
+    return { port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -1,25 +1,19 @@
-import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
-import { startAdmin } from '../admin/server.ts';
+import { closePlanes, openPlanes, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
-import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
-import { GatewayError, messageOf } from '../core/errors.ts';
-import { canSharePort, DataPlane } from '../gateway/data-plane.ts';
+import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
-import { LocalProvider } from '../supervisor/providers/local.ts';
-import { Supervisor } from '../supervisor/supervisor.ts';
+import { claimStateDir } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { serving, settled } from './progress.ts';
 import { localUrl, readyBlock } from './ready-block.ts';
 import { Terminal } from './terminal.ts';
 
-/** Columns of the load board: one for each model and each replica there can be at a time. */
-const boardSlots = 4096;
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm: within this time it is one. */
 const oneSignalMs = 250;
 const refreshMs = 1000;
@@ -35,75 +29,10 @@ export interface Session {
   onDisaster(listener: (error: unknown) => void): () => void;
 }
 
-interface Planes {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly board: LoadBoard;
-  readonly data: DataPlane;
-  readonly admin: { readonly port: number; close(): Promise<void> };
-  readonly supervisor: Supervisor;
-  readonly provider: LocalProvider;
-}
-
 function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: string | undefined } {
   // A person at a terminal reads the lines of `Terminal`; a service's log collector reads stderr.
   const file = out.isTTY ? join(config.stateDir, 'gateway.log') : undefined;
   return { log: pino({ level: config.logLevel, base: null }, pino.destination({ dest: file ?? 2, sync: true, mkdir: true })), file };
-}
-
-function makeStateDir(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new GatewayError('state_unusable', `Cannot create the state directory ${path}: ${messageOf(error)} (gateway.state_dir).`, {
-      cause: error,
-    });
-  }
-}
-
-/** Listens first, so that a taken port is known before any engine starts; then launches the engines. */
-async function compose(config: Config, out: NodeJS.WriteStream): Promise<Planes> {
-  makeStateDir(config.stateDir);
-  const { log, file } = openLog(config, out);
-  const workers = canSharePort ? config.workers : 1;
-  const board = LoadBoard.create(workers, boardSlots);
-  const current: { supervisor?: Supervisor } = {};
-  const data = await DataPlane.start({
-    ...config.listen,
-    workers,
-    settings: config.settings,
-    board,
-    log,
-    workerLog: { level: config.logLevel, file },
-    onApplied: () => current.supervisor?.applied(),
-  });
-  try {
-    const admin = await startAdmin({ ...config.admin, scrape: () => data.scrape(), status: () => current.supervisor?.status() ?? [] });
-    const provider = new LocalProvider({
-      stateDir: config.stateDir,
-      enginePorts: config.enginePorts,
-      env: process.env,
-      clock: systemClock,
-      log,
-      random: Math.random,
-    });
-    const supervisor = new Supervisor({
-      clock: systemClock,
-      provider,
-      engines,
-      board,
-      log,
-      publish: (table) => data.publish(table),
-      appliedVersion: () => data.appliedVersion(),
-      random: Math.random,
-      wallClockSeconds: () => Math.floor(Date.now() / 1000),
-    });
-    current.supervisor = supervisor;
-    return { config, log, board, data, admin, supervisor, provider };
-  } catch (error) {
-    await data.terminate();
-    throw error;
-  }
 }
 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
@@ -111,21 +40,24 @@ export async function start(file: string, session: Session): Promise<ExitCode> {
   const terminal = new Terminal(session.out);
   const { config, warnings } = loadConfig(file, { env: session.env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
   for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
-  const planes = await compose(config, session.out);
+  const claim = claimStateDir(config.stateDir);
+  const { log, file: logFile } = openLog(config, session.out);
+  const asked = Promise.withResolvers<NodeJS.Signals>();
+  const planes = await openPlanes(config, { log, logFile, env: process.env, onStop: () => asked.resolve('SIGTERM') });
   const stopDisaster = session.onDisaster((error) => {
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();
   });
   try {
-    return await serve(planes, terminal, session);
+    return await serve(planes, terminal, session, asked);
   } finally {
     stopDisaster();
+    claim.release();
   }
 }
 
-async function serve(planes: Planes, terminal: Terminal, session: Session): Promise<ExitCode> {
+async function serve(planes: Planes, terminal: Terminal, session: Session, first: PromiseWithResolvers<NodeJS.Signals>): Promise<ExitCode> {
   const { supervisor, config } = planes;
-  const first = Promise.withResolvers<NodeJS.Signals>();
   const second = new AbortController();
   let firstAt: number | undefined;
   const stopSignals = session.onSignal((signal) => {
@@ -139,7 +71,7 @@ async function serve(planes: Planes, terminal: Terminal, session: Session): Prom
   const unsubscribe = supervisor.subscribe(show);
   const ticker = setInterval(() => terminal.refresh(supervisor.status(), systemClock.now()), refreshMs);
   try {
-    supervisor.apply(config);
+    await supervisor.recover(config, planes.provider);
     show();
     const signal = await first.promise;
     unsubscribe();
@@ -167,12 +99,8 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */
-async function shutDown(
-  { config, data, admin, supervisor }: Planes,
-  terminal: Terminal,
-  signal: NodeJS.Signals,
-  hurry: AbortSignal,
-): Promise<ExitCode> {
+async function shutDown(planes: Planes, terminal: Terminal, signal: NodeJS.Signals, hurry: AbortSignal): Promise<ExitCode> {
+  const { config, supervisor } = planes;
   const inFlight = (): number =>
     supervisor
       .status()
@@ -187,12 +115,8 @@ async function shutDown(
   terminal.line(`${signal}: stopping.`);
   report();
   const reporter = setInterval(report, drainReportMs);
-  const hurried = new Promise<void>((resolve) => hurry.addEventListener('abort', () => resolve(), { once: true }));
   try {
-    await Promise.race([data.drain(config.drainTimeoutMs), hurried]);
-    if (hurry.aborted) await data.terminate();
-    await supervisor.stop(0, hurry);
-    await admin.close();
+    await closePlanes(planes, hurry);
   } finally {
     clearInterval(reporter);
   }

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { ModelReport } from '../supervisor/report.ts';
+import type { ConfigChange } from './changes.ts';
+
+/** What `GET /api/status` says. */
+export interface StatusReply {
+  readonly pid: number;
+  /** Absolute path of the config file. */
+  readonly config: string;
+  /** Of the data plane, once it is known. */
+  readonly dataPort: number;
+  /** On the clock that the times of replicas are on, in milliseconds. */
+  readonly now: number;
+  readonly models: readonly ModelReport[];
+}
+
+/** What a reload did, or - as the reply to `GET /api/plan` - would do. */
+export interface ChangeReply extends ConfigChange {
+  /** `file:line:column: …` of what was accepted and has no effect. */
+  readonly warnings: readonly string[];
+}
+
+export interface ScaleReply {
+  readonly model: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface StopReply {
+  readonly pid: number;
+}
+
+/** One line of `GET /api/logs`, which is newline-delimited JSON. */
+export interface LogLine {
+  /** E.g. `smollm2-135m #0`. */
+  readonly replica: string;
+  readonly line: string;
+}
+
+/** Replicas a model can be scaled to; the load board has room for no more. */
+const mostReplicas = 1024;
+
+export const emptyBody = z.strictObject({});
+export const scaleBody = z.strictObject({ model: z.string(), replicas: z.int().min(0).max(mostReplicas) });
+export const planQuery = z.strictObject({ config: z.string().startsWith('/').optional() });
+export const logsQuery = z.strictObject({
+  /** A model, or a replica as `model #0` or by its id; all when left out. */
+  target: z.string().optional(),
+  lines: z.coerce.number().int().min(0).max(100_000).default(100),
+  follow: z.stringbool().default(false),
+});
+
+/** What the admin API can make a running gateway do. All throw GatewayError: `config_invalid`, `model_not_found`, `request_invalid`. */
+export interface Control {
+  status(): StatusReply;
+  /** @param config absolute path of another file than the gateway's own */
+  plan(config: string | undefined): ChangeReply;
+  reload(): ChangeReply;
+  scale(model: string, replicas: number): ScaleReply;
+  /** Begins to stop; does not wait for the end. */
+  stop(): StopReply;
+}

@@ -1,0 +1,96 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, ModelConfig } from '../config/config.ts';
+
+/** What becomes of a model: `keep` leaves its processes alone, whatever of its other settings (`keys`) changes. */
+export interface ModelChange {
+  readonly model: string;
+  readonly action: 'keep' | 'restart' | 'add' | 'remove';
+  /** Keys of the config that changed: the cause of a restart, or what applies without one. */
+  readonly keys: readonly string[];
+}
+
+export interface ConfigChange {
+  readonly models: readonly ModelChange[];
+  /** Keys of the gateway itself that changed and take effect only when the gateway is started anew. */
+  readonly needsRestart: readonly string[];
+}
+
+type Facts = Readonly<Record<string, unknown>>;
+
+const below = (prefix: string, record: Facts): Facts =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [`${prefix}.${key}`, value]));
+
+/** What makes a model's process what it is, by the key of the config it comes from. */
+function processFacts(model: ModelConfig, config: Config): Facts {
+  return {
+    'model_loading_config.model_source': model.source,
+    'model_loading_config.tokenizer_source': model.traits.tokenizerSource,
+    llm_engine: model.engine,
+    lora_config: model.traits.lora,
+    'gateway.gpus': model.gpus,
+    'gateway.command': model.command ?? config.engineCommands.get(model.engine),
+    'gateway.upstreams': model.upstreams,
+    ...below('engine_kwargs', model.engineOptions),
+    ...below('runtime_env.env_vars', model.env),
+  };
+}
+
+/** What of a model changes without a new process. */
+function liveFacts(model: ModelConfig): Facts {
+  return {
+    'deployment_config.num_replicas': model.replicas,
+    'deployment_config.max_ongoing_requests': model.maxOngoing,
+    'deployment_config.max_queued_requests': model.limits.maxWaiting,
+    'deployment_config.health_check_period_s': model.health.periodMs,
+    'deployment_config.health_check_timeout_s': model.health.timeoutMs,
+    'deployment_config.graceful_shutdown_timeout_s': model.drainTimeoutMs,
+    'gateway.aliases': model.aliases,
+    'gateway.priority': model.priority,
+    'gateway.timeouts.queue_timeout_s': model.limits.queueTimeoutMs,
+    'gateway.timeouts.first_byte_timeout_s': model.limits.firstByteTimeoutMs,
+    'gateway.timeouts.idle_timeout_s': model.limits.idleTimeoutMs,
+    'gateway.timeouts.startup_timeout_s': model.startupTimeoutMs,
+    accelerator_type: model.acceleratorType,
+  };
+}
+
+function gatewayFacts(config: Config): Facts {
+  return {
+    'gateway.listen': config.listen,
+    'gateway.admin': config.admin,
+    'gateway.workers': config.workers,
+    'gateway.state_dir': config.stateDir,
+    'gateway.engine_ports': config.enginePorts,
+    'gateway.gpus': config.gpus,
+    'gateway.accelerator_match': config.acceleratorMatch,
+    'gateway.log.level': config.logLevel,
+    'gateway.limits': config.settings,
+    'gateway.timeouts.drain_s': config.drainTimeoutMs,
+  };
+}
+
+function differing(before: Facts, after: Facts): string[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key]));
+}
+
+function changeOf(model: ModelConfig, next: Config, running: Config): ModelChange {
+  const before = running.models.find(({ name }) => name === model.name);
+  if (before === undefined) return { model: model.name, action: 'add', keys: [] };
+  const causes = differing(processFacts(before, running), processFacts(model, next));
+  if (causes.length > 0) return { model: model.name, action: 'restart', keys: causes };
+  return { model: model.name, action: 'keep', keys: differing(liveFacts(before), liveFacts(model)) };
+}
+
+/** From the config a gateway runs to another one: what happens to each model, in the order of the new one, removed ones last. */
+export function changesBetween(running: Config, next: Config): ConfigChange {
+  const wanted = new Set(next.models.map(({ name }) => name));
+  const removed = running.models.filter(({ name }) => !wanted.has(name));
+  return {
+    models: [
+      ...next.models.map((model) => changeOf(model, next, running)),
+      ...removed.map(({ name }): ModelChange => ({ model: name, action: 'remove', keys: [] })),
+    ],
+    needsRestart: differing(gatewayFacts(running), gatewayFacts(next)),
+  };
+}

@@ -1,0 +1,75 @@
+import { homedir } from 'node:os';
+import type { ChangeReply, Control, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
+import { changesBetween } from '../admin/changes.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problems.ts';
+import { GatewayError } from '../core/errors.ts';
+import { engines } from '../plugins/registry.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+
+export interface RunningControlDeps {
+  readonly env: NodeJS.ProcessEnv;
+  supervisor(): Supervisor;
+  status(): StatusReply;
+  /** Undefined: the gateway is part of a program, which alone stops it. */
+  readonly onStop: (() => void) | undefined;
+}
+
+/** What the admin API does to a running gateway: each change becomes a new desired config for the supervisor. */
+export class RunningControl implements Control {
+  readonly #deps: RunningControlDeps;
+  #config: Config;
+
+  constructor(config: Config, deps: RunningControlDeps) {
+    this.#config = config;
+    this.#deps = deps;
+  }
+
+  status(): StatusReply {
+    return this.#deps.status();
+  }
+
+  plan(file: string | undefined): ChangeReply {
+    return this.#read(file ?? this.#config.file).reply;
+  }
+
+  /** The file's own numbers of replicas hold again, whatever `scale` has set. */
+  reload(): ChangeReply {
+    const { config, reply } = this.#read(this.#config.file);
+    this.#deps.supervisor().apply(config);
+    // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
+    this.#config = { ...this.#config, models: config.models, apps: config.apps, engineCommands: config.engineCommands };
+    return reply;
+  }
+
+  scale(model: string, replicas: number): ScaleReply {
+    const before = this.#config.models.find(({ name }) => name === model);
+    if (before === undefined) throw this.#unknown(model);
+    if (before.upstreams.length > 0)
+      throw new GatewayError('request_invalid', `${model}: its replicas are run by others (gateway.upstreams); there is nothing to scale.`);
+    const models = this.#config.models.map((entry) => (entry === before ? { ...entry, replicas } : entry));
+    const config = { ...this.#config, models };
+    this.#deps.supervisor().apply(config);
+    this.#config = config;
+    return { model, from: before.replicas, to: replicas };
+  }
+
+  stop(): StopReply {
+    if (this.#deps.onStop === undefined)
+      throw new GatewayError('request_invalid', 'this gateway is part of a program, which alone can stop it');
+    this.#deps.onStop();
+    return { pid: process.pid };
+  }
+
+  #read(file: string): { config: Config; reply: ChangeReply } {
+    const { env } = this.#deps;
+    const { config, warnings } = loadConfig(file, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+    return { config, reply: { ...changesBetween(this.#config, config), warnings: warnings.map(formatProblem) } };
+  }
+
+  #unknown(model: string): GatewayError {
+    const known = this.#config.models.map(({ name }) => name).join(', ');
+    return new GatewayError('model_not_found', `There is no model "${model}". The models are: ${known}.`);
+  }
+}

@@ -1,0 +1,121 @@
+import { mkdirSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { startAdmin } from '../admin/server.ts';
+import { RunningControl } from './control.ts';
+import type { Config } from '../config/config.ts';
+import { LoadBoard } from '../core/board.ts';
+import { systemClock } from '../core/clock.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
+import { canSharePort, DataPlane } from '../gateway/data-plane.ts';
+import { engines } from '../plugins/registry.ts';
+import { GpuLedger } from '../supervisor/gpus/ledger.ts';
+import { machineGpus } from '../supervisor/gpus/machine.ts';
+import { LocalProvider } from '../supervisor/providers/local.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+
+/** Columns of the load board: one for each model and each replica there can be at a time. */
+const boardSlots = 4096;
+
+/** Both planes of a running gateway, composed. */
+export interface Planes {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly board: LoadBoard;
+  readonly data: DataPlane;
+  readonly admin: { readonly port: number; close(): Promise<void> };
+  readonly supervisor: Supervisor;
+  readonly provider: LocalProvider;
+}
+
+export interface PlanesDeps {
+  readonly log: Logger;
+  /** Where the workers' logs go; undefined: stderr. */
+  readonly logFile: string | undefined;
+  /** What engines inherit of (by the provider's allow-list). */
+  readonly env: NodeJS.ProcessEnv;
+  /** Called when the admin API asks the gateway to stop; left out, it refuses to. */
+  readonly onStop?: () => void;
+}
+
+/** @throws GatewayError `state_unusable` */
+export function makeStateDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new GatewayError('state_unusable', `Cannot create the state directory ${path}: ${messageOf(error)} (gateway.state_dir).`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Listens, so that a taken port is known before any engine starts, and composes the control plane. No engine is launched before
+ * `supervisor.apply(config)`. The state directory must exist.
+ * @throws GatewayError `port_in_use`
+ */
+export async function openPlanes(config: Config, { log, logFile, env, onStop }: PlanesDeps): Promise<Planes> {
+  const workers = canSharePort ? config.workers : 1;
+  const board = LoadBoard.create(workers, boardSlots);
+  const current: { supervisor?: Supervisor } = {};
+  const data = await DataPlane.start({
+    ...config.listen,
+    workers,
+    settings: config.settings,
+    board,
+    log,
+    workerLog: { level: config.logLevel, file: logFile },
+    onApplied: () => current.supervisor?.applied(),
+  });
+  try {
+    const provider = new LocalProvider({
+      stateDir: config.stateDir,
+      enginePorts: config.enginePorts,
+      env,
+      clock: systemClock,
+      log,
+      random: Math.random,
+    });
+    const supervisor = new Supervisor({
+      clock: systemClock,
+      provider,
+      engines,
+      board,
+      log,
+      gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
+      publish: (table) => data.publish(table),
+      appliedVersion: () => data.appliedVersion(),
+      random: Math.random,
+      wallClockSeconds: () => Math.floor(Date.now() / 1000),
+    });
+    current.supervisor = supervisor;
+    const control = new RunningControl(config, {
+      env,
+      supervisor: () => supervisor,
+      status: () => ({ pid: process.pid, config: config.file, dataPort: data.port, now: systemClock.now(), models: supervisor.status() }),
+      onStop,
+    });
+    const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape: () => data.scrape(), control });
+    return { config, log, board, data, admin, supervisor, provider };
+  } catch (error) {
+    await data.terminate();
+    throw error;
+  }
+}
+
+/**
+ * Takes nothing new, lets requests end (at most `drainTimeoutMs` of the config), then stops the engines and the admin listener.
+ * `hurry` aborted: at once. Resolves once nothing is left running.
+ */
+export async function closePlanes({ config, data, admin, supervisor }: Planes, hurry: AbortSignal): Promise<void> {
+  const hurried = Promise.withResolvers<void>();
+  const onHurry = (): void => hurried.resolve();
+  hurry.addEventListener('abort', onHurry, { once: true });
+  try {
+    if (!hurry.aborted) await Promise.race([data.drain(config.drainTimeoutMs), hurried.promise]);
+    if (hurry.aborted) await data.terminate();
+    await supervisor.stop(0, hurry);
+    await admin.close();
+  } finally {
+    hurry.removeEventListener('abort', onHurry);
+  }
+}

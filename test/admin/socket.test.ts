@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { Client } from 'undici';
+import { refusal } from '../../src/admin/guard.ts';
+import { fakeModel, runGateway, startGateway } from '../support/gateway-process.ts';
+
+test('over TCP nothing is changed for a web page, a rebound name or a form', () => {
+  const good = { mutating: true, host: '127.0.0.1:9464', origin: undefined, contentType: 'application/json' };
+  assert.equal(refusal(good), undefined);
+  assert.match(refusal({ ...good, origin: 'http://evil.example' }) ?? '', /evil/);
+  assert.match(refusal({ ...good, host: 'evil.example' }) ?? '', /evil/);
+  assert.match(refusal({ ...good, contentType: 'text/plain' }) ?? '', /text\/plain/);
+});
+
+test('the socket plans, reloads, scales and stops; an invalid file changes nothing', async (t) => {
+  const gateway = await startGateway(t, [fakeModel('kept'), fakeModel('gone')]);
+  const path = join(gateway.stateDir, 'admin.sock');
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  const client = new Client('http://localhost', { socketPath: path });
+  t.after(() => client.destroy());
+  const call = async (method: 'GET' | 'POST', route: string, body?: object): Promise<{ status: number; json: Record<string, unknown> }> => {
+    const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const reply = await client.request({ method, path: route, ...given });
+    return { status: reply.statusCode, json: (await reply.body.json()) as Record<string, unknown> };
+  };
+  const file = join(dirname(gateway.stateDir), 'config.yaml');
+  const pidOf = async (name: string) => (await gateway.status()).find((model) => model.name === name)?.replicas[0]?.pid;
+  const pid = await pidOf('kept');
+  assert.ok(pid !== undefined);
+
+  const second = await runGateway(['start', '-c', file]);
+  assert.equal(second.code, 3);
+  assert.match(second.stderr, new RegExp(`${gateway.pid}`));
+
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, 'llm_configs: nope\n');
+  const refused = await call('POST', '/api/reload', {});
+  assert.equal(refused.status, 422);
+  assert.equal((await gateway.status()).length, 2);
+
+  await writeFile(file, text.replace('"gone"', '"fresh"'));
+  const expected = [
+    { model: 'kept', action: 'keep', keys: [] },
+    { model: 'fresh', action: 'add', keys: [] },
+    { model: 'gone', action: 'remove', keys: [] },
+  ];
+  assert.deepEqual((await call('GET', '/api/plan')).json['models'], expected);
+  assert.deepEqual((await call('POST', '/api/reload', {})).json['models'], expected);
+  assert.equal(await pidOf('kept'), pid);
+  assert.deepEqual((await call('POST', '/api/scale', { model: 'kept', replicas: 2 })).json, { model: 'kept', from: 1, to: 2 });
+  assert.equal((await call('POST', '/api/scale', { model: 'nope', replicas: 2 })).status, 404);
+  assert.equal((await call('GET', '/api/logs?target=nope')).status, 404);
+  assert.deepEqual((await call('POST', '/api/stop', {})).json, { pid: gateway.pid });
+  assert.equal((await gateway.exited).code, 0);
+  assert.deepEqual(await gateway.engines(), []);
+});
