@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { addAdminVerbs, addValidate } from './cli/admin-verbs.ts';
+import { addAdminVerbs, addConfigVerbs } from './cli/admin-verbs.ts';
 import { exitCode, type ExitCode } from './cli/exit-code.ts';
 import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
@@ -63,7 +63,7 @@ function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): C
       }),
     );
   addAdminVerbs(program, run);
-  addValidate(program, run);
+  addConfigVerbs(program, run);
   addInit(program, run);
   addImport(program, run);
   return program;
@@ -82,10 +82,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     if (!(error instanceof GatewayError)) throw error;
     const invalid = error.code === 'config_invalid';
-    process.stderr.write(
-      invalid ? `gateway: the config is not valid; nothing was started.\n${error.message}\n` : `gateway: ${error.message}\n`,
-    );
+    process.stderr.write(invalid ? `gateway: the config is not valid.\n${error.message}\n` : `gateway: ${error.message}\n`);
     if (error.code === 'already_running') return exitCode.alreadyRunning;
+    if (error.code === 'usage_invalid') return exitCode.usage;
     return invalid ? exitCode.configInvalid : exitCode.failure;
   }
 }

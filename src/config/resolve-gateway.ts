@@ -1,3 +1,4 @@
+import type { Environment } from './interpolate.ts';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
@@ -79,6 +80,11 @@ function resolveStateDir(given: string | undefined, { env, homeDir, ...context }
     const directory = context.directoryOf(['gateway', 'state_dir']);
     return localPath(given, directory, homeDir) ?? resolve(directory, given);
   }
+  return defaultStateDir(env, homeDir);
+}
+
+/** Where a gateway keeps its state unless `gateway.state_dir` says otherwise. */
+export function defaultStateDir(env: Environment, homeDir: string): string {
   // The XDG base directory specification: a relative value is invalid and to be ignored.
   const xdg = env['XDG_STATE_HOME'];
   return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.local/state'), 'roundhouse');

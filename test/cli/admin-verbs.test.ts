@@ -1,24 +1,81 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { duration, statusTable } from '../../src/cli/status-table.ts';
 import { fakeModel, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
 
 test('status, scale, reload and stop reach the gateway of a state directory', async (t) => {
   const { stateDir, exited } = await startGateway(t, [fakeModel('m')]);
   const verb = (...args: string[]) => runGateway([...args, '--state-dir', stateDir]);
-  assert.equal((JSON.parse((await verb('status')).stdout) as { models: unknown[] }).models.length, 1);
+  assert.equal((JSON.parse((await verb('status', '--json')).stdout) as { models: unknown[] }).models.length, 1);
+  assert.match(
+    (await verb('status')).stdout,
+    /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +\d+ s +- +\d+ +0 +0 +0\n$/,
+  );
   assert.deepEqual(JSON.parse((await verb('scale', 'm', '2')).stdout), { model: 'm', from: 1, to: 2 });
   const wrong = await verb('scale', 'm', 'many');
-  assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /replicas/);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /whole number/);
+  const unknown = await verb('scale', 'nope', '1');
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /model_not_found/);
   assert.equal((await verb('reload')).code, 0);
   assert.equal((await verb('stop')).code, 0);
   assert.equal((await exited).code, 0);
 });
 
-test('no gateway: exit 1, the socket named', async (t) => {
+test('no gateway: exit 1, the socket named; the state directory comes from a flag or a config', async (t) => {
   const dir = await tempDir(t);
-  const { code, stderr } = await runGateway(['status', '--state-dir', dir]);
-  assert.equal(code, 1);
-  assert.ok(stderr.includes(join(dir, 'admin.sock')));
+  const file = join(dir, 'config.yaml');
+  await writeFile(file, `llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\ngateway: {state_dir: ./here}\n`);
+  for (const [args, socket] of [
+    [['--state-dir', dir], join(dir, 'admin.sock')],
+    [['-c', file], join(dir, 'here', 'admin.sock')],
+  ] as const) {
+    const { code, stderr } = await runGateway(['status', ...args]);
+    assert.equal(code, 1);
+    assert.ok(stderr.includes(socket), stderr);
+  }
+});
+
+test('validate prints warnings with their place, and exits 4 on a bad file', async (t) => {
+  const file = join(await tempDir(t), 'config.yaml');
+  await writeFile(file, 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\n    experimental_configs: {a: 1}\n');
+  const good = await runGateway(['validate', '-c', file]);
+  assert.equal(good.code, 0);
+  assert.match(
+    good.stdout,
+    /^warning: [^\n]*config\.yaml:4:\d+: llm_configs\[0\]\.experimental_configs\.a: accepted, no effect[^\n]*\n[^\n]*config\.yaml is valid\.\n$/,
+  );
+  await writeFile(file, 'llm_configs: []\n');
+  assert.equal((await runGateway(['validate', '-c', file])).code, 4);
+});
+
+test('schema prints a JSON Schema', async () => {
+  const { code, stdout } = await runGateway(['schema']);
+  assert.equal(code, 0);
+  assert.equal((JSON.parse(stdout) as { title: string }).title, 'Roundhouse config');
+});
+
+test('a model without replicas has a row too, and errors stand below the table', () => {
+  const model = { name: 'm', engine: 'fake', desired: 0, status: { phase: 'stopped' }, waiting: 2, restarts: 0, replicas: [] };
+  assert.match(statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [model] } as never), /\nm +- +stopped +- +- +- +0 +2 +0\n$/);
+  const replica = {
+    index: 0,
+    phase: 'failed',
+    since: 0,
+    gpus: ['0', '1'],
+    inFlight: 0,
+    restarts: 0,
+    lastError: { message: 'no such file' },
+  };
+  assert.match(
+    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }] } as never),
+    /#0 +failed +5 s +0,1 +- .*\n\nm #0: no such file\n$/,
+  );
+});
+
+test('durations are told in the unit that fits', () => {
+  assert.deepEqual([0, 119_000, 120_000, 7_200_000, 172_800_000].map(duration), ['0 s', '119 s', '2 min', '2 h', '2 d']);
 });

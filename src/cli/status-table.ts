@@ -1,0 +1,47 @@
+import type { StatusReply } from '../admin/api.ts';
+import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
+
+const heading = ['MODEL', 'REPLICA', 'STATE', 'FOR', 'GPUS', 'PID', 'IN FLIGHT', 'WAITING', 'RESTARTS'];
+
+/** E.g. `41 s`, `12 min`, `3 h`, `2 d`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
+function replicaRow(model: ModelReport, replica: ReplicaReport, now: number): string[] {
+  return [
+    model.name,
+    `#${replica.index}`,
+    replica.phase,
+    duration(now - replica.since),
+    replica.gpus.join(',') || '-',
+    String(replica.pid ?? '-'),
+    String(replica.inFlight),
+    String(model.waiting),
+    String(replica.restarts),
+  ];
+}
+
+function rowsOf(model: ModelReport, now: number): string[][] {
+  if (model.replicas.length === 0) return [[model.name, '-', model.status.phase, '-', '-', '-', '0', String(model.waiting), '0']];
+  return model.replicas.map((replica) => replicaRow(model, replica, now));
+}
+
+/** What a person reads: a row for each replica, then the last error of each that has one. */
+export function statusTable({ pid, config, now, models }: StatusReply): string {
+  const rows = [heading, ...models.flatMap((model) => rowsOf(model, now))];
+  const widths = heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const table = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  const errors = models.flatMap((model) =>
+    model.replicas.flatMap(({ index, lastError }) => (lastError === undefined ? [] : [`${model.name} #${index}: ${lastError.message}`])),
+  );
+  return [`gateway ${pid}, ${config}`, '', ...table, ...(errors.length === 0 ? [] : ['', ...errors]), ''].join('\n');
+}
