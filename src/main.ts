@@ -13,7 +13,7 @@ import { GatewayError } from './core/errors.ts';
 /** SIGHUP: the terminal was closed; engines must not outlive it unseen. */
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-const processSession: Session = {
+const processSession: Omit<Session, 'keepEngines'> = {
   out: process.stdout,
   env: process.env,
   onSignal(listener) {
@@ -52,7 +52,10 @@ function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): C
       'after',
       '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 4 config invalid.',
     )
-    .action(({ config }: { config: string }) => run(() => start(config, processSession)));
+    .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
+    .action(({ config, keepEngines = false }: { config: string; keepEngines?: boolean }) =>
+      run(() => start(config, { ...processSession, keepEngines })),
+    );
   program
     .command('version')
     .description('print the version')

@@ -106,14 +106,14 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
  * Takes nothing new, lets requests end (at most `drainTimeoutMs` of the config), then stops the engines and the admin listener.
  * `hurry` aborted: at once. Resolves once nothing is left running.
  */
-export async function closePlanes({ config, data, admin, supervisor }: Planes, hurry: AbortSignal): Promise<void> {
+export async function closePlanes({ config, data, admin, supervisor }: Planes, hurry: AbortSignal, keepEngines = false): Promise<void> {
   const hurried = Promise.withResolvers<void>();
   const onHurry = (): void => hurried.resolve();
   hurry.addEventListener('abort', onHurry, { once: true });
   try {
     if (!hurry.aborted) await Promise.race([data.drain(config.drainTimeoutMs), hurried.promise]);
     if (hurry.aborted) await data.terminate();
-    await supervisor.stop(0, hurry);
+    await supervisor.stop(0, hurry, { keepEngines });
     await admin.close();
   } finally {
     hurry.removeEventListener('abort', onHurry);

@@ -21,6 +21,8 @@ const drainReportMs = 2000;
 
 /** Where a run prints, and how it is told to stop. */
 export interface Session {
+  /** Whether engines are left running at the end, for the next gateway on the same state directory. */
+  readonly keepEngines: boolean;
   readonly out: NodeJS.WriteStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `listener` at each signal that asks to stop. Returns what removes it. */
@@ -41,6 +43,15 @@ export async function start(file: string, session: Session): Promise<ExitCode> {
   const { config, warnings } = loadConfig(file, { env: session.env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
   for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
   const claim = claimStateDir(config.stateDir);
+  try {
+    return await serveUnder(config, terminal, session);
+  } finally {
+    claim.release();
+  }
+}
+
+/** Opens the planes on a state directory that is ours, and serves until told to stop. */
+async function serveUnder(config: Config, terminal: Terminal, session: Session): Promise<ExitCode> {
   const { log, file: logFile } = openLog(config, session.out);
   const asked = Promise.withResolvers<NodeJS.Signals>();
   const planes = await openPlanes(config, { log, logFile, env: process.env, onStop: () => asked.resolve('SIGTERM') });
@@ -52,7 +63,6 @@ export async function start(file: string, session: Session): Promise<ExitCode> {
     return await serve(planes, terminal, session, asked);
   } finally {
     stopDisaster();
-    claim.release();
   }
 }
 
@@ -75,7 +85,7 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, first
     show();
     const signal = await first.promise;
     unsubscribe();
-    return await shutDown(planes, terminal, signal, second.signal);
+    return await shutDown(planes, terminal, signal, second.signal, session.keepEngines);
   } finally {
     clearInterval(ticker);
     unsubscribe();
@@ -99,7 +109,13 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */
-async function shutDown(planes: Planes, terminal: Terminal, signal: NodeJS.Signals, hurry: AbortSignal): Promise<ExitCode> {
+async function shutDown(
+  planes: Planes,
+  terminal: Terminal,
+  signal: NodeJS.Signals,
+  hurry: AbortSignal,
+  keepEngines: boolean,
+): Promise<ExitCode> {
   const { config, supervisor } = planes;
   const inFlight = (): number =>
     supervisor
@@ -116,11 +132,11 @@ async function shutDown(planes: Planes, terminal: Terminal, signal: NodeJS.Signa
   report();
   const reporter = setInterval(report, drainReportMs);
   try {
-    await closePlanes(planes, hurry);
+    await closePlanes(planes, hurry, keepEngines);
   } finally {
     clearInterval(reporter);
   }
-  terminal.line('Stopped; no engine is left running.');
+  terminal.line(keepEngines ? 'Stopped; the engines run on, and the next start takes them over.' : 'Stopped; no engine is left running.');
   if (!hurry.aborted) return exitCode.ok;
   return signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated;
 }

@@ -93,7 +93,7 @@ async function enginesOf(stateDir: string): Promise<number[]> {
 export async function startGateway(
   t: TestContext,
   models: readonly object[],
-  options: { more?: Readonly<Record<string, unknown>>; until?: RegExp; stateDir?: string } = {},
+  options: { more?: Readonly<Record<string, unknown>>; until?: RegExp; stateDir?: string; flags?: readonly string[] } = {},
 ): Promise<GatewayProcess> {
   const dir = await tempDir(t);
   const stateDir = options.stateDir ?? join(dir, 'state');
@@ -101,7 +101,7 @@ export async function startGateway(
   // The marker by which this test finds its engines and no others.
   const marked = models.map((model) => ({ runtime_env: { env_vars: { TEST_STATE_DIR: stateDir } }, ...model }));
   await writeFile(file, configText(stateDir, marked, options.more));
-  const child = spawn(process.execPath, [main, 'start', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, 'start', '-c', file, ...(options.flags ?? [])], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { pid } = child;
   assert.ok(pid !== undefined);
   let output = '';
