@@ -1,4 +1,5 @@
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
+import { waitingToStart } from '../supervisor/table.ts';
 
 const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
 
@@ -10,9 +11,15 @@ export function newsOf(models: readonly ModelReport[], phases: boolean): Readonl
   return new Map(lines.flatMap(([key, name, news]) => (news === undefined ? [] : [[key, `${name}: ${news}`] as const])));
 }
 
+/** Whether it cannot start for want of something, such as a GPU; its phase says of what. */
+function lacks({ state, phase }: Pick<ReplicaReport, 'state' | 'phase'>): boolean {
+  return state === 'pending' && phase !== waitingToStart;
+}
+
 function newsOfReplica({ state, phase, lastError, logFile }: ReplicaReport, phases: boolean): string | undefined {
   if (state === 'ready') return phase;
   if (state === 'starting') return phases ? phase : undefined;
+  if (lacks({ state, phase })) return phase;
   if (lastError === undefined) return undefined;
   const error = lastError.message.replaceAll('\n', '\n    ');
   return `${phase}\n    ${error}${logFile === undefined ? '' : `\n    log: ${logFile}`}`;
@@ -28,11 +35,12 @@ export function loadingLine(models: readonly ModelReport[], now: number): string
   return loading.length === 0 ? undefined : loading.join('   ');
 }
 
-/** True when nothing is about to change by itself: every replica is ready, or has failed at least once. */
+/** True when nothing is about to change by itself: every replica is ready, has failed at least once, or lacks something. */
 export function settled(models: readonly ModelReport[]): boolean {
   return models.every(
     ({ replicas, desired }) =>
-      replicas.length >= desired && replicas.every(({ state, lastError }) => state === 'ready' || lastError !== undefined),
+      replicas.length >= desired &&
+      replicas.every((replica) => replica.state === 'ready' || replica.lastError !== undefined || lacks(replica)),
   );
 }
 

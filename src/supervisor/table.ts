@@ -25,13 +25,16 @@ export interface ModelFact {
   readonly replicas: readonly ReplicaFact[];
 }
 
+/** Phase of a replica whose turn to start has not come; a pending one with another phase lacks something. */
+export const waitingToStart = 'waiting to start';
+
 /** What a user reads for each state. */
 export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>): string {
   switch (fact.state.kind) {
     case 'starting':
       return fact.phase;
     case 'pending':
-      return fact.waitsFor ?? 'waiting to start';
+      return fact.waitsFor ?? waitingToStart;
     case 'backing-off':
       return 'backing off';
     case 'crash-loop':

@@ -27,6 +27,8 @@ const namePattern = /^[a-z0-9][a-z0-9_-]*$/u;
 export interface LlamaOptions {
   /** Slots: requests worked on at once. */
   readonly parallel: number;
+  /** 1 where layers are asked onto a GPU, else 0. llama-server would use every card it sees, so it is shown just what it was given. */
+  readonly gpus: 0 | 1;
   /** Arguments for all other options, in the order of the config. */
   readonly args: readonly string[];
 }
@@ -44,9 +46,15 @@ export const options = z.record(z.string(), z.unknown()).transform((raw, context
   if (context.issues.length > 0) return z.NEVER;
   const { parallel, ...others } = Object.fromEntries(given);
   const args = Object.entries(others).flatMap(([name, value]) => toArgs(name, value));
-  if (typeof parallel === 'number') return { parallel, args };
-  return { parallel: defaultSlots.parallel, args: given.has('kv_unified') ? args : [...defaultSlots.args, ...args] };
+  const gpus = wantsGpu(given.get('n_gpu_layers')) ? 1 : 0;
+  if (typeof parallel === 'number') return { parallel, gpus, args };
+  return { parallel: defaultSlots.parallel, gpus, args: given.has('kv_unified') ? args : [...defaultSlots.args, ...args] };
 });
+
+/** `auto`, llama-server's default, asks for none: it takes what is there, and a gateway gives only what is asked for. */
+function wantsGpu(layers: unknown): boolean {
+  return layers === 'all' || (typeof layers === 'number' && layers !== 0);
+}
 
 function problemOf(written: string, name: string, value: unknown): string | undefined {
   if (!namePattern.test(written)) return `${JSON.stringify(written)} is no option name, expected letters, digits, _ and -`;

@@ -57,6 +57,19 @@ for (const [options, expected] of written) {
   });
 }
 
+for (const [layers, gpus] of [
+  [undefined, 0],
+  [0, 0],
+  ['auto', 0],
+  [99, 1],
+  [-1, 1],
+  ['all', 1],
+] as const) {
+  test(`n_gpu_layers ${layers} needs ${gpus} GPUs`, () => {
+    assert.deepEqual(llamacpp.configure(layers === undefined ? {} : { n_gpu_layers: layers }).needs, { gpus, memoryShare: 1 });
+  });
+}
+
 test('with parallel or kv_unified given, the context is divided as the config says', () => {
   assert.ok(!args({ np: 3 }).includes('--kv-unified'));
   assert.equal(llamacpp.configure({ np: 3 }).concurrency, 3);

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadingLine, newsOf, serving, settled } from '../../src/cli/progress.ts';
+import type { ModelReport, ReplicaReport } from '../../src/supervisor/report.ts';
+
+const replica = (index: number, state: string, phase: string, lastError?: string): ReplicaReport =>
+  ({
+    index,
+    state,
+    phase,
+    since: 0,
+    lastError: lastError === undefined ? undefined : { message: lastError },
+    logFile: '/logs/m.log',
+  }) as never;
+const model = (...replicas: ReplicaReport[]): ModelReport => ({ name: 'm', desired: Math.max(1, replicas.length), replicas }) as never;
+
+describe('what a start says', () => {
+  const cases: readonly [name: string, replica: ReplicaReport, news: string | undefined, isSettled: boolean][] = [
+    ['its turn has not come', replica(0, 'pending', 'waiting to start'), undefined, false],
+    ['it lacks a GPU', replica(0, 'pending', 'needs 1 GPU, there is none to use'), 'm: needs 1 GPU, there is none to use', true],
+    ['it starts', replica(0, 'starting', 'loading model'), undefined, false],
+    ['it serves', replica(0, 'ready', 'ready'), 'm: ready', true],
+    ['it failed', replica(0, 'failed', 'failed', 'no such\nfile'), 'm: failed\n    no such\n    file\n    log: /logs/m.log', true],
+    ['it is asked to go', replica(0, 'draining', 'draining'), undefined, false],
+  ];
+  for (const [name, one, news, isSettled] of cases) {
+    test(name, () => {
+      assert.deepEqual([...newsOf([model(one)], false).values()], news === undefined ? [] : [news]);
+      assert.equal(settled([model(one)]), isSettled);
+      assert.equal(serving([model(one)]), one.state === 'ready');
+    });
+  }
+
+  test('where no line can be rewritten, phases are news', () => {
+    assert.deepEqual([...newsOf([model(replica(0, 'starting', 'loading model'))], true).values()], ['m: loading model']);
+  });
+
+  test('several replicas are told apart, and what loads is shown with its seconds', () => {
+    const two = model(replica(0, 'ready', 'ready'), replica(1, 'starting', 'loading model'));
+    assert.equal(loadingLine([two], 2400), 'm #1: loading model 2 s');
+    assert.equal(loadingLine([model(replica(0, 'ready', 'ready'))], 0), undefined);
+    assert.deepEqual([...newsOf([two], false).values()], ['m #0: ready']);
+  });
+
+  test('a model with fewer replicas than it should have is not settled', () => {
+    assert.equal(settled([{ ...model(replica(0, 'ready', 'ready')), desired: 2 }]), false);
+  });
+});
