@@ -46,10 +46,11 @@ function liveFacts(model: ModelConfig): Facts {
     'deployment_config.graceful_shutdown_timeout_s': model.drainTimeoutMs,
     'gateway.aliases': model.aliases,
     'gateway.priority': model.priority,
-    'gateway.timeouts.queue_timeout_s': model.limits.queueTimeoutMs,
-    'gateway.timeouts.first_byte_timeout_s': model.limits.firstByteTimeoutMs,
-    'gateway.timeouts.idle_timeout_s': model.limits.idleTimeoutMs,
-    'gateway.timeouts.startup_timeout_s': model.startupTimeoutMs,
+    'gateway.routing': model.routing,
+    'gateway.timeouts.queue_s': model.limits.queueTimeoutMs,
+    'gateway.timeouts.first_byte_s': model.limits.firstByteTimeoutMs,
+    'gateway.timeouts.idle_s': model.limits.idleTimeoutMs,
+    'gateway.timeouts.startup_s': model.startupTimeoutMs,
     accelerator_type: model.acceleratorType,
   };
 }

@@ -101,7 +101,7 @@ export const errorTable = {
     status: 503,
     type: 'server_error',
     retryable: true,
-    meaning: 'No replica could take the request before its waiting time (`queue_timeout_s`) ended.',
+    meaning: 'No replica could take the request before its waiting time (`gateway.timeouts.queue_s`) ended.',
   },
   start_failed: {
     status: 503,
@@ -114,7 +114,7 @@ export const errorTable = {
     status: 504,
     type: 'server_error',
     retryable: true,
-    meaning: 'The engine sent no byte within `first_byte_timeout_s` or `idle_timeout_s`.',
+    meaning: 'The engine sent no byte within `gateway.timeouts.first_byte_s` or `gateway.timeouts.idle_s`.',
   },
   config_invalid: {
     status: 0,
@@ -154,7 +154,12 @@ export const errorTable = {
     meaning: 'A file that was asked for cannot be written; the message names it.',
   },
   engine_missing: { status: 0, type: 'engine', retryable: false, meaning: "The engine's executable was not found or cannot be run." },
-  start_timeout: { status: 0, type: 'engine', retryable: true, meaning: 'The engine did not become ready within `startup_timeout_s`.' },
+  start_timeout: {
+    status: 0,
+    type: 'engine',
+    retryable: true,
+    meaning: 'The engine did not become ready within `gateway.timeouts.startup_s`.',
+  },
   engine_exited: { status: 0, type: 'engine', retryable: true, meaning: 'The engine process ended without being asked to.' },
   model_mismatch: {
     status: 0,

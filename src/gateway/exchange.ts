@@ -401,7 +401,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const silentMs = now - this.#lastByteAt;
     const allowedMs = this.#relayed ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
     if (silentMs < allowedMs) return false;
-    const limit = this.#relayed ? 'idle_timeout_s' : 'first_byte_timeout_s';
+    const limit = this.#relayed ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
     const message = `The engine of '${this.model}' sent nothing for ${Math.round(silentMs / 1000)} s (${limit}).`;
     this.fail(new GatewayError('upstream_timeout', message));
     return true;

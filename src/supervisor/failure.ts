@@ -81,7 +81,7 @@ export function explain(reason: FailureReason, evidence: Evidence): Failure {
     case 'start-timeout': {
       const probe = evidence.lastProbe === undefined ? '' : `; last probe: ${evidence.lastProbe}`;
       const message =
-        `${evidence.program} was not ready after ${evidence.startupTimeoutMs / 1000} s (startup_timeout_s), in phase "${evidence.phase}"${probe}` +
+        `${evidence.program} was not ready after ${evidence.startupTimeoutMs / 1000} s (gateway.timeouts.startup_s), in phase "${evidence.phase}"${probe}` +
         (evidence.tail.length === 0 ? '' : `; its last lines:${quote(evidence.tail)}`);
       return { code: 'start_timeout', message, permanent: false };
     }

@@ -343,7 +343,7 @@ describe('silence', () => {
     check();
     const response = await reply;
     assert.equal(response.status, 504);
-    assert.match(((await response.json()) as ErrorBody).error.message, /nothing for 10 s \(first_byte_timeout_s\)/);
+    assert.match(((await response.json()) as ErrorBody).error.message, /nothing for 10 s \(gateway\.timeouts\.first_byte_s\)/);
     await engine.aborted(0);
   });
 

@@ -54,7 +54,7 @@ test('a start timeout names the time, the phase, the last probe and the last lin
   assert.equal(code, 'start_timeout');
   assert.match(
     message,
-    /not ready after 90 s \(startup_timeout_s\), in phase "loading model"; last probe: GET \/health: 503; its last lines:\n {2}two/,
+    /not ready after 90 s \(gateway\.timeouts\.startup_s\), in phase "loading model"; last probe: GET \/health: 503; its last lines:\n {2}two/,
   );
 });
 
