@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 import type { ConfigChange } from './changes.ts';
 
@@ -12,6 +13,8 @@ export interface StatusReply {
   /** On the clock that the times of replicas are on, in milliseconds. */
   readonly now: number;
   readonly models: readonly ModelReport[];
+  /** Those the gateway knows of: they are looked for when a replica first needs one. */
+  readonly gpus: readonly GpuReport[];
 }
 
 /** What a reload did, or - as the reply to `GET /api/plan` - would do. */

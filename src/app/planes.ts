@@ -48,6 +48,36 @@ export function makeStateDir(path: string): void {
   }
 }
 
+/** The supervisor with all that it acts through; it does nothing before its first config. */
+function composeSupervisor(
+  config: Config,
+  board: LoadBoard,
+  data: DataPlane,
+  { log, env }: PlanesDeps,
+): { readonly provider: LocalProvider; readonly supervisor: Supervisor } {
+  const provider = new LocalProvider({
+    stateDir: config.stateDir,
+    enginePorts: config.enginePorts,
+    env,
+    clock: systemClock,
+    log,
+    random: Math.random,
+  });
+  const supervisor = new Supervisor({
+    clock: systemClock,
+    provider,
+    engines,
+    board,
+    log,
+    gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
+    publish: (table) => data.publish(table),
+    appliedVersion: () => data.appliedVersion(),
+    random: Math.random,
+    wallClockSeconds: () => Math.floor(Date.now() / 1000),
+  });
+  return { provider, supervisor };
+}
+
 /**
  * Listens, so that a taken port is known before any engine starts, and composes the control plane. No engine is launched before
  * `supervisor.apply(config)`. The state directory must exist.
@@ -67,31 +97,19 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
     onApplied: () => current.supervisor?.applied(),
   });
   try {
-    const provider = new LocalProvider({
-      stateDir: config.stateDir,
-      enginePorts: config.enginePorts,
-      env,
-      clock: systemClock,
-      log,
-      random: Math.random,
-    });
-    const supervisor = new Supervisor({
-      clock: systemClock,
-      provider,
-      engines,
-      board,
-      log,
-      gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
-      publish: (table) => data.publish(table),
-      appliedVersion: () => data.appliedVersion(),
-      random: Math.random,
-      wallClockSeconds: () => Math.floor(Date.now() / 1000),
-    });
+    const { provider, supervisor } = composeSupervisor(config, board, data, { log, logFile, env });
     current.supervisor = supervisor;
     const control = new RunningControl(config, {
       env,
       supervisor: () => supervisor,
-      status: () => ({ pid: process.pid, config: config.file, dataPort: data.port, now: systemClock.now(), models: supervisor.status() }),
+      status: () => ({
+        pid: process.pid,
+        config: config.file,
+        dataPort: data.port,
+        now: systemClock.now(),
+        models: supervisor.status(),
+        gpus: supervisor.gpus(),
+      }),
       onStop,
     });
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape: () => data.scrape(), control });

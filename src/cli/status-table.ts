@@ -1,4 +1,5 @@
 import type { StatusReply } from '../admin/api.ts';
+import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 
 const heading = ['MODEL', 'REPLICA', 'STATE', 'FOR', 'GPUS', 'PID', 'IN FLIGHT', 'WAITING', 'RESTARTS'];
@@ -30,8 +31,13 @@ function rowsOf(model: ModelReport, now: number): string[][] {
   return model.replicas.map((replica) => replicaRow(model, replica, now));
 }
 
-/** What a person reads: a row for each replica, then the last error of each that has one. */
-export function statusTable({ pid, config, now, models }: StatusReply): string {
+function gpuLine({ index, name, holders, quarantined }: GpuReport): string {
+  const use = quarantined === undefined ? (holders.length === 0 ? 'free' : `held by ${holders.join(', ')}`) : `quarantined: ${quarantined}`;
+  return `GPU ${index}  ${name}  ${use}`;
+}
+
+/** What a person reads: a row for each replica, a line for each GPU, then the last error of each replica that has one. */
+export function statusTable({ pid, config, now, models, gpus }: StatusReply): string {
   const rows = [heading, ...models.flatMap((model) => rowsOf(model, now))];
   const widths = heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   const table = rows.map((row) =>
@@ -43,5 +49,12 @@ export function statusTable({ pid, config, now, models }: StatusReply): string {
   const errors = models.flatMap((model) =>
     model.replicas.flatMap(({ index, lastError }) => (lastError === undefined ? [] : [`${model.name} #${index}: ${lastError.message}`])),
   );
-  return [`gateway ${pid}, ${config}`, '', ...table, ...(errors.length === 0 ? [] : ['', ...errors]), ''].join('\n');
+  return [
+    `gateway ${pid}, ${config}`,
+    '',
+    ...table,
+    ...(gpus.length === 0 ? [] : ['', ...gpus.map(gpuLine)]),
+    ...(errors.length === 0 ? [] : ['', ...errors]),
+    '',
+  ].join('\n');
 }

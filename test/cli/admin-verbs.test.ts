@@ -60,7 +60,10 @@ test('schema prints a JSON Schema', async () => {
 
 test('a model without replicas has a row too, and errors stand below the table', () => {
   const model = { name: 'm', engine: 'fake', desired: 0, status: { phase: 'stopped' }, waiting: 2, restarts: 0, replicas: [] };
-  assert.match(statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [model] } as never), /\nm +- +stopped +- +- +- +0 +2 +0\n$/);
+  assert.match(
+    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [model], gpus: [] } as never),
+    /\nm +- +stopped +- +- +- +0 +2 +0\n$/,
+  );
   const replica = {
     index: 0,
     phase: 'failed',
@@ -71,8 +74,19 @@ test('a model without replicas has a row too, and errors stand below the table',
     lastError: { message: 'no such file' },
   };
   assert.match(
-    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }] } as never),
+    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }], gpus: [] } as never),
     /#0 +failed +5 s +0,1 +- .*\n\nm #0: no such file\n$/,
+  );
+});
+
+const gpu = (index: number, holders: string[], quarantined?: string) => ({ index, name: 'NVIDIA L4', holders, quarantined });
+
+test('each GPU has a line: who holds it, or why nobody may', () => {
+  const gpus = [gpu(0, ['m-0', 'm-1']), gpu(1, []), gpu(2, [], 'GPU is lost')];
+  const shown = statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [], gpus } as never);
+  assert.match(
+    shown,
+    /\n\nGPU 0 {2}NVIDIA L4 {2}held by m-0, m-1\nGPU 1 {2}NVIDIA L4 {2}free\nGPU 2 {2}NVIDIA L4 {2}quarantined: GPU is lost\n$/,
   );
 });
 

@@ -18,7 +18,7 @@ function build(given: LlamaOptions): Engine {
       'Install llama.cpp (apt install llama.cpp on Debian testing or newer, brew install llama.cpp, or a release of ggml-org/llama.cpp), or name the executable in gateway.engines.llamacpp.command.',
     command: (launch) => command(given, launch),
     concurrency: given.parallel,
-    needs: { gpus: given.gpus, memoryShare: 1 },
+    needs: { gpus: given.gpus, memoryShare: 1, optional: true },
     notes: [],
     probes: {
       // 503 `Loading model` until the model is there.
