@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
-import { errorTable, GatewayError, messageOf } from '../core/errors.ts';
+import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, scaleBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
 import { type Origin, refusal } from './guard.ts';
@@ -139,11 +139,7 @@ async function listenOnPort(app: FastifyInstance, host: string, port: number): P
   try {
     await app.listen({ host, port });
   } catch (error) {
-    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    const message = inUse
-      ? `${host}:${port} is in use by another process; stop it or set another port (gateway.admin.port).`
-      : `Cannot listen on ${host}:${port}: ${messageOf(error)}.`;
-    throw new GatewayError('port_in_use', message, { cause: error });
+    throw cannotListen(error, host, port, 'gateway.admin.port');
   }
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : port;

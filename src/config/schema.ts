@@ -256,6 +256,5 @@ export const fileSchema = mapping(
 );
 
 export type ModelEntry = z.infer<typeof modelSchema>;
-export type ApplicationHead = z.infer<typeof applicationHeadSchema>;
 export type GatewayEntry = z.infer<typeof gatewaySchema>;
 export type HttpOptions = z.infer<typeof httpOptionsSchema>;

@@ -197,3 +197,12 @@ export class GatewayError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** `port_in_use`: why nothing can listen there. `key`: of the config, where another port can be set. */
+export function cannotListen(error: unknown, host: string, port: number, key: string): GatewayError {
+  const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  const message = inUse
+    ? `${host}:${port} is in use by another process; stop it or set another port (${key}).`
+    : `Cannot listen on ${host}:${port}: ${messageOf(error)}.`;
+  return new GatewayError('port_in_use', message, { cause: error });
+}

@@ -3,8 +3,6 @@ type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** A model's public id, as configured (`model_loading_config.model_id`). May contain `/` and `:`. */
 export type ModelName = Brand<string, 'ModelName'>;
-/** A LoRA adapter's name: what stands after `base:` in a request's `model`. */
-export type AdapterName = Brand<string, 'AdapterName'>;
 /** One running engine instance; unique over the life of a state directory. */
 export type ReplicaId = Brand<string, 'ReplicaId'>;
 /** A column of the load board. */

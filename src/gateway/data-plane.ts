@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { LoadBoard } from '../core/board.ts';
-import { GatewayError, messageOf } from '../core/errors.ts';
+import { cannotListen, GatewayError } from '../core/errors.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { WorkerStart } from './worker.ts';
@@ -204,11 +204,7 @@ async function proveFree(host: string, port: number): Promise<void> {
     probe.listen({ host, port, exclusive: true });
     await once(probe, 'listening');
   } catch (error) {
-    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    const message = inUse
-      ? `${host}:${port} is in use by another process; stop it or set another port (gateway.listen.port).`
-      : `Cannot listen on ${host}:${port}: ${messageOf(error)}.`;
-    throw new GatewayError('port_in_use', message, { cause: error });
+    throw cannotListen(error, host, port, 'gateway.listen.port');
   }
   const closed = once(probe, 'close');
   probe.close();

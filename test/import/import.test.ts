@@ -25,7 +25,7 @@ function run(t: TestContext, from: 'ray' | 'llama-swap', files: Readonly<Record<
     mkdirSync(join(directory, name, '..'), { recursive: true });
     writeFileSync(join(directory, name), text);
   }
-  const program = join(import.meta.dirname, 'program.ts');
+  const program = join(import.meta.dirname, '../../src/main.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'import', from, 'in.yaml'], {
     cwd: directory,
     encoding: 'utf8',

@@ -114,7 +114,7 @@ describe('GPUs', () => {
 });
 
 function run(cwd: string, ...args: readonly string[]): SpawnSyncReturns<string> {
-  const program = join(import.meta.dirname, 'program.ts');
+  const program = join(import.meta.dirname, '../../src/main.ts');
   return spawnSync(process.execPath, [program, 'init', ...args], { cwd, encoding: 'utf8', env: { PATH: '', HOME: cwd } });
 }
 

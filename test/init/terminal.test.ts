@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, it, type TestContext } from 'node:test';
 
-const program = join(import.meta.dirname, 'program.ts');
+const program = join(import.meta.dirname, '../../src/main.ts');
 const pty = join(import.meta.dirname, 'terminal.py');
 const enter = '\r';
 const down = '\u001B[B';
