@@ -14,6 +14,7 @@ import type { Lease } from '../../src/supervisor/providers/lease.ts';
 import { identify } from '../../src/supervisor/providers/process-identity.ts';
 import { model } from './support/model.ts';
 import { isAlive, marked, real } from './support/real.ts';
+import { killIfThere } from '../support/gateway-process.ts';
 import type { Real } from './support/real.ts';
 
 const script = fileURLToPath(new URL('./support/former-gateway.ts', import.meta.url));
@@ -24,15 +25,6 @@ interface Former {
   readonly pids: readonly number[];
 }
 
-/** Ends a process that may be ending by itself: then there is nothing to do, and the rest of a clean-up must still run. */
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
 /** Engines of a gateway that is gone: killed, unless it is asked to leave. */
 async function former(t: TestContext, models: readonly ModelConfig[], how: NodeJS.Signals = 'SIGKILL', until = 'ready'): Promise<Former> {
   const stateDir = await mkdtemp(join(tmpdir(), 'roundhouse-adoption-'));
@@ -41,7 +33,7 @@ async function former(t: TestContext, models: readonly ModelConfig[], how: NodeJ
   const ids: string[] = [];
   t.after(async () => {
     gateway.kill('SIGKILL');
-    for (const id of ids) for (const pid of await marked(id)) kill(pid);
+    for (const id of ids) for (const pid of await marked(id)) killIfThere(pid);
     await rm(stateDir, { recursive: true, force: true });
   });
   const [printed] = (await once(gateway.stdout, 'data')) as [Buffer];

@@ -89,6 +89,15 @@ async function enginesOf(stateDir: string): Promise<number[]> {
   return marked.flat();
 }
 
+/** A process may have ended by itself since it was found. */
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Starts `gateway start` on `models` and waits for `until` on its output (the ready block, unless told otherwise). */
 export async function startGateway(
   t: TestContext,
@@ -118,7 +127,7 @@ export async function startGateway(
   t.after(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exited;
-    for (const engine of await enginesOf(stateDir)) process.kill(engine, 'SIGKILL');
+    for (const engine of await enginesOf(stateDir)) killIfThere(engine);
   });
   const printed = (pattern: RegExp): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
