@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
+import type { EngineVersion } from './engine-version.ts';
 
 /** What the worker sends to the engine. */
 export interface EngineRequest {
@@ -91,6 +92,8 @@ export interface Engine {
   readonly notes: readonly OptionProblem[];
   /** How to read the installed engine's options; undefined where its help cannot be read. */
   readonly help?: { readonly args: readonly string[]; readonly timeoutMs: number };
+  /** How to ask the executable for its version; undefined where it has none of its own. */
+  readonly version?: EngineVersion;
   /** Options that the installed engine does not know, by its own help text. */
   checkOptions?(help: string): readonly OptionProblem[];
   readonly probes: {

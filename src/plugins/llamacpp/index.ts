@@ -7,6 +7,7 @@ import { readLog } from './log.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
 import type { LlamaOptions } from './options.ts';
+import { version } from './version.ts';
 
 /** llama.cpp's server: GGUF models on CPU or GPU, one process a replica. */
 export const llamacpp: EnginePlugin = defineEngine('llamacpp', dialect, options, build);
@@ -20,6 +21,7 @@ function build(given: LlamaOptions): Engine {
     concurrency: given.parallel,
     needs: { gpus: given.gpus, memoryShare: 1, optional: true },
     notes: [],
+    version,
     probes: {
       // 503 `Loading model` until the model is there.
       readiness: { path: '/health', timeoutMs: 5000 },

@@ -11,6 +11,7 @@ import { planLora } from './lora.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
 import { fromServedName } from './served-name.ts';
+import { version } from './version.ts';
 
 /** SGLang's server: safetensors models on GPUs, a group of processes a replica. */
 export const sglang: EnginePlugin = defineEngine('sglang', dialect, options, build);
@@ -43,6 +44,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     concurrency: requests,
     needs: { gpus: copies * numberOf(values, 'tp_size', 1) * numberOf(values, 'pp_size', 1), memoryShare: Math.min(1, share) },
     notes: [...given.notes, ...lora.notes],
+    version,
     help: { args: ['serve', '--help'], timeoutMs: 120_000 },
     checkOptions: (help) => unknownOptions(help, 'mem_fraction_static', 'SGLang', given),
     probes: {

@@ -10,6 +10,7 @@ import { readLog } from './log.ts';
 import { planLora } from './lora.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
+import { version } from './version.ts';
 
 /** vLLM's OpenAI-compatible server: safetensors models on GPUs (or its CPU build), a group of processes a replica. */
 export const vllm: EnginePlugin = defineEngine('vllm', dialect, options, build);
@@ -46,6 +47,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
       memoryShare: numberOf(values, 'gpu_memory_utilization', 1),
     },
     notes,
+    version,
     help: { args: ['serve', '--help=all'], timeoutMs: 120_000 },
     checkOptions: (help) => unknownOptions(help, 'max_num_seqs', 'vLLM', given),
     probes: {

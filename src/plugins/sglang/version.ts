@@ -1,0 +1,10 @@
+import type { EngineVersion } from '../engine-version.ts';
+
+/** `sglang version` of 0.5.23 prints `sglang version: 0.5.23` and a git revision; it takes 4 to 10 s. */
+export const version: EngineVersion = {
+  args: ['version'],
+  timeoutMs: 120_000,
+  read: (output) => /^sglang version:\s*(\S+)/im.exec(output)?.[1],
+  // Not the first one with the fix, which was merged in April 2026 (sgl-project/sglang#23660): the oldest in which it was seen.
+  floor: { version: '0.5.23', advisory: 'the chat template of a model that is used for reranking can run code in it (CVE-2026-5760)' },
+};
