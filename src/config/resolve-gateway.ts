@@ -43,6 +43,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context
         requestTimeoutMs: milliseconds(limits.request_timeout_s),
         maxConnections: limits.max_connections,
       },
+      debugHeaders: gateway.debug_headers,
     },
     drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),
     engineCommands: resolveCommands(gateway.engines, context),

@@ -236,6 +236,7 @@ export const gatewaySchema = mapping({
   gpus: z.array(whole(0, 1023), { error: 'expected a list of GPU numbers, such as [0, 1]' }).optional(),
   accelerator_match: choice(['warn', 'require']).default('warn'),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
+  debug_headers: z.boolean({ error: 'expected true or false' }).default(false),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
   log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 });

@@ -9,6 +9,8 @@ export interface GatewaySettings {
     readonly requestTimeoutMs: number;
     readonly maxConnections: number;
   };
+  /** Whether replies tell which replica gave them, and why it was picked. */
+  readonly debugHeaders: boolean;
 }
 
 export type ToWorker =

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { ReplicaView } from '../core/table.ts';
+import type { Verdict } from './breaker.ts';
 
 /** Bytes of an engine's error reply that are read; the rest is dropped. */
 const maxErrorBytes = 64 * 1024;
@@ -15,10 +16,16 @@ export interface AttemptListener {
   /** The connection could not be made (`sent` false: the engine never saw the request) or broke. */
   failed(error: Error, sent: boolean): void;
   /** The engine works on the request no longer, however it went. Always comes, once, before the end is told. */
-  released(): void;
+  released(verdict: Verdict): void;
 }
 
 const text = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+function verdictOf(status: number): Verdict {
+  if (status === 429 || status === 503) return 'busy';
+  if (status >= 500) return 'failed';
+  return status >= 400 ? 'unknown' : 'ok';
+}
 
 /** One try of a request on one replica: undici's callbacks, put in order. */
 export class Attempt implements Dispatcher.DispatchHandler {
@@ -27,6 +34,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
   #aborted: Error | undefined;
+  #blamed = false;
   #released = false;
   #status = 0;
   #error: Buffer[] | undefined;
@@ -41,6 +49,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
   abort(reason: Error): void {
     this.#aborted = reason;
     this.#controller?.abort(reason);
+  }
+
+  /** To be called before `abort` where that is the replica's fault. */
+  blame(): void {
+    this.#blamed = true;
   }
 
   pause(): void {
@@ -77,19 +90,19 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#release();
+    this.#release(verdictOf(this.#status));
     if (this.#error === undefined) this.#listener.ended();
     else this.#listener.refused(this.#status, Buffer.concat(this.#error).toString('utf8', 0, maxErrorBytes));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#release();
+    this.#release(this.#aborted === undefined || this.#blamed ? 'failed' : 'unknown');
     this.#listener.failed(error, this.#sent);
   }
 
-  #release(): void {
+  #release(verdict: Verdict): void {
     if (this.#released) return;
     this.#released = true;
-    this.#listener.released();
+    this.#listener.released(verdict);
   }
 }

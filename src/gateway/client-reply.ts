@@ -33,13 +33,12 @@ export class ClientReply {
     return this.#stalledAt;
   }
 
-  /** Sends the head, once, with `timing` as its Server-Timing. After a heartbeat only another part of the same event stream can follow; false when `head` is not that. */
-  begin(head: ReplyHead, timing?: string): boolean {
+  /** Sends the head, once, with `more` header names and values. After a heartbeat only another part of the same event stream can follow; false when `head` is not that. */
+  begin(head: ReplyHead, more: readonly string[] = []): boolean {
     const events = isEventStream(head.contentType);
     if (this.#kind === 'events') return events && head.status === 200;
     this.#kind = events ? 'events' : 'plain';
-    const headers = ['content-type', head.contentType, 'x-request-id', this.#requestId];
-    if (timing !== undefined) headers.push('server-timing', timing);
+    const headers = ['content-type', head.contentType, 'x-request-id', this.#requestId, ...more];
     if (events) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
     else if (head.contentLength !== undefined) headers.push('content-length', head.contentLength);
     this.#raw.writeHead(head.status, headers);

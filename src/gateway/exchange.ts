@@ -3,6 +3,7 @@ import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId, Slot } from '../core/ids.ts';
+import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
@@ -11,7 +12,10 @@ import { ClientReply, isEventStream, type ReplyHead } from './client-reply.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { engineErrorReply } from './openai/error-body.ts';
 import { EventBoundary } from './openai/event-boundary.ts';
-import { type Candidate, route } from './route.ts';
+import type { Verdict } from './breaker.ts';
+import { Receipt } from './receipt.ts';
+import type { ReplicaMemory } from './replica-memory.ts';
+import { route, type RouteReason, type Sight } from './route.ts';
 import type { LiveSet, Seated } from './live-set.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -42,11 +46,8 @@ export interface ExchangeDeps {
   /** Every exchange that has not ended; kept by the exchanges themselves. */
   readonly live: LiveSet<Exchange>;
   readonly retries: RetryBudget;
-}
-
-/** The receipt: milliseconds until a replica took the request, and from then to the first byte of its reply. */
-function serverTiming(queueMs: number, upstreamMs: number): string {
-  return `queue;dur=${queueMs.toFixed(2)}, upstream;dur=${upstreamMs.toFixed(2)}`;
+  readonly memory: ReplicaMemory;
+  readonly settings: GatewaySettings;
 }
 
 /** How a request ended: one word a metric can carry. */
@@ -77,21 +78,26 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #relayed = false;
   #lastByteAt: number;
   #lastSentAt: number;
-  /** When it was given to the replica that is answering it. */
-  #routedAt: number;
+  readonly #receipt: Receipt;
   #cancelPause: (() => void) | undefined;
 
-  constructor(deps: ExchangeDeps, request: NormalizedRequest, raw: ServerResponse, requestId: string, affinity: number | undefined) {
+  /** `acceptedAt`: when the gateway had the whole request, before it looked at it. */
+  constructor(
+    deps: ExchangeDeps,
+    request: NormalizedRequest,
+    raw: ServerResponse,
+    { requestId, affinity, acceptedAt }: { requestId: string; affinity: number | undefined; acceptedAt: number },
+  ) {
     this.#affinity = affinity;
     this.#deps = deps;
     this.request = request;
     this.#raw = raw;
     this.#reply = new ClientReply(raw, requestId);
     this.#requestId = requestId;
-    this.#startedAt = deps.clock.now();
+    this.#startedAt = acceptedAt;
+    this.#receipt = new Receipt(acceptedAt);
     this.#lastByteAt = this.#startedAt;
     this.#lastSentAt = this.#startedAt;
-    this.#routedAt = this.#startedAt;
   }
 
   get model(): NormalizedRequest['model'] {
@@ -121,21 +127,29 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       this.fail(this.#unavailable('start_failed', entry));
       return true;
     }
-    const { board, worker } = this.#deps;
-    const candidates: Candidate[] = entry.replicas.map((replica) => ({ replica, inFlight: board.read(replica.slot) }));
-    const decision = route({ exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#affinity }, candidates);
+    const { board, worker, memory, clock } = this.#deps;
+    const now = clock.now();
+    const sight: Sight = {
+      load: ({ slot }) => board.read(slot),
+      admits: ({ id }) => memory.admits(id, now),
+      share: ({ id }) => memory.share(id, now),
+    };
+    const request = { exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#affinity };
+    const decision = route(request, entry.replicas, sight);
     if (decision.kind === 'wait') return false;
     board.add(worker, decision.replica.slot, 1);
+    memory.begun(decision.replica.id, now);
     this.#leaveRoom();
-    this.#send(decision.replica, entry);
+    this.#send(decision.replica, decision.reason, entry);
     return true;
   }
 
-  #send(replica: ReplicaView, entry: ModelEntry): void {
+  #send(replica: ReplicaView, reason: RouteReason, entry: ModelEntry): void {
     const attempt = new Attempt(replica, this);
     this.#attempt = attempt;
-    this.#routedAt = this.#deps.clock.now();
-    this.#lastByteAt = this.#routedAt;
+    const now = this.#deps.clock.now();
+    this.#receipt.routed(now, replica, reason);
+    this.#lastByteAt = now;
     try {
       const dialect = this.#deps.dialects.get(entry.engine);
       if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${entry.engine}' in this worker.`);
@@ -145,7 +159,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       // Both of undici's timeouts are off: `checkDeadline` knows the first byte from the next ones, and uses the injected clock.
       this.#deps.upstreams.poolOf(replica).dispatch({ method: 'POST', path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, attempt);
     } catch (error) {
-      this.released();
+      this.released('unknown');
       this.fail(
         error instanceof GatewayError
           ? error
@@ -181,6 +195,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#waitingSlot = entry.waiting;
     board.add(worker, entry.waiting, 1);
     room.enter(this, leftMs);
+    this.#receipt.waits(clock.now(), entry.replicas.length === 0, room.waiting(this.model));
     // A place freed by another worker before this one was seen to wait woke nobody: look once more.
     if (room.waiting(this.model) === 1) room.wake(this.model);
   }
@@ -258,7 +273,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   /** Passes the engine's head on; false when what the client already has does not allow it. */
   #beginRelay(head: ReplyHead): boolean {
     const now = this.#deps.clock.now();
-    if (!this.#reply.begin(head, serverTiming(this.#routedAt - this.#startedAt, now - this.#routedAt))) {
+    if (!this.#reply.begin(head, this.#receipt.headers(now, this.#deps.settings.debugHeaders))) {
       this.fail(new GatewayError('upstream_invalid', `The engine answered a stream with status ${head.status} and ${head.contentType}.`));
       return false;
     }
@@ -307,10 +322,12 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#retry(sent);
   }
 
-  released(): void {
+  released(verdict: Verdict): void {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
-    const { board, worker, room } = this.#deps;
+    const { board, worker, room, memory, clock } = this.#deps;
+    const brokeInside = verdict === 'ok' && this.#events?.failed === true;
+    memory.concluded(attempt.replica.id, brokeInside ? 'failed' : verdict, clock.now());
     board.add(worker, attempt.replica.slot, -1);
     const entry = this.#entry();
     if (entry === undefined || board.read(entry.waiting) === 0) return;
@@ -321,6 +338,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #retry(sent: boolean): void {
     const replica = this.#attempt?.replica.id;
     this.#attempt = undefined;
+    this.#receipt.failed(this.#deps.clock.now());
     this.#head = undefined;
     this.#events = undefined;
     if (sent) this.#attempts += 1;
@@ -351,6 +369,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       this.expire();
       return;
     }
+    this.#receipt.waits(clock.now(), false, 0);
     this.#cancelPause = clock.after(retryPauseMs, () => {
       this.#cancelPause = undefined;
       next();
@@ -379,6 +398,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#cancelPause?.();
     this.#leaveRoom();
     this.#deps.live.delete(this);
+    const { overheadMs } = this.#receipt;
+    if (overheadMs !== undefined) this.#deps.metrics.overhead(overheadMs);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }
 
@@ -403,6 +424,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (silentMs < allowedMs) return false;
     const limit = this.#relayed ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
     const message = `The engine of '${this.model}' sent nothing for ${Math.round(silentMs / 1000)} s (${limit}).`;
+    this.#attempt?.blame();
     this.fail(new GatewayError('upstream_timeout', message));
     return true;
   }

@@ -5,6 +5,7 @@ import type { Operation } from '../core/request.ts';
 import type { Outcome } from './exchange.ts';
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const overheadBuckets = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05];
 
 /** What one worker counts. The control plane adds up the workers' answers. */
 export class GatewayMetrics {
@@ -42,6 +43,13 @@ export class GatewayMetrics {
     registers: [this.#registry],
   });
 
+  readonly #overhead = new Histogram({
+    name: 'roundhouse_gateway_overhead_seconds',
+    help: "The gateway's own work on a request before it is sent to a replica: no waiting, no failed tries.",
+    buckets: overheadBuckets,
+    registers: [this.#registry],
+  });
+
   finished(model: ModelName, operation: Operation, status: number, outcome: Outcome, durationMs: number): void {
     this.#requests.inc({ model, operation, status, outcome });
     this.#duration.observe({ model }, durationMs / 1000);
@@ -49,6 +57,10 @@ export class GatewayMetrics {
 
   firstByte(model: ModelName, afterMs: number): void {
     this.#firstByte.observe({ model }, afterMs / 1000);
+  }
+
+  overhead(ms: number): void {
+    this.#overhead.observe(ms / 1000);
   }
 
   retried(model: ModelName): void {

@@ -1,11 +1,6 @@
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView } from '../core/table.ts';
 
-export interface Candidate {
-  readonly replica: ReplicaView;
-  readonly inFlight: number;
-}
-
 export interface RouteRequest {
   /** Replicas that failed this request already: taken again only when there is no other. */
   readonly exclude: ReadonlySet<ReplicaId>;
@@ -15,50 +10,88 @@ export interface RouteRequest {
   readonly affinity: number | undefined;
 }
 
+/** What is known of the replicas at the moment of the pick. */
+export interface Sight {
+  /** Requests in flight on it. */
+  load(replica: ReplicaView): number;
+  /** Whether it is trusted with a request now. */
+  admits(replica: ReplicaView): boolean;
+  /** The share of a full load it should get, 0 < share ≤ 1: less than 1 while it is new. */
+  share(replica: ReplicaView): number;
+}
+
+/** Why a replica was picked, for whoever debugs it. */
+export type RouteReason = 'only-one' | 'least-in-flight' | 'affinity' | 'affinity-spilled' | 'last-resort';
+
 export type RouteDecision =
-  | { readonly kind: 'send'; readonly replica: ReplicaView }
+  | { readonly kind: 'send'; readonly replica: ReplicaView; readonly reason: RouteReason }
   | { readonly kind: 'wait'; readonly reason: 'no-replica' | 'saturated' };
 
 const noReplica: RouteDecision = { kind: 'wait', reason: 'no-replica' };
 const saturated: RouteDecision = { kind: 'wait', reason: 'saturated' };
-const none: ReadonlySet<ReplicaId> = new Set();
 
 /** How far above the mean load a preferred replica may be, before its keys spill over to their next choice. */
 const loadFactor = 1.25;
 /** … and what it may always take: a conversation often has two requests at a time. */
 const leastBound = 2;
+/** From so many replicas on, the better of two drawn ones is taken: nearly as good as the best of all, at a cost that does not grow. */
+const many = 16;
 
-/** Filter → score → pick. Pure; looks at each candidate once and builds no list, for it runs on every request. */
-export function route(request: RouteRequest, candidates: readonly Candidate[]): RouteDecision {
-  if (candidates.length === 0) return noReplica;
-  const fresh = pick(request, candidates, request.exclude);
-  const best = fresh ?? (request.exclude.size > 0 ? pick(request, candidates, none) : undefined);
-  return best === undefined ? saturated : { kind: 'send', replica: best };
+/**
+ * Filter → score → pick. Pure; builds no list, for it runs on every request. One that is distrusted gets requests only where no other
+ * replica is left, one that failed this request only where all others are full.
+ */
+export function route(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight): RouteDecision {
+  const only = replicas[0];
+  if (only === undefined) return noReplica;
+  if (replicas.length === 1) {
+    return sight.load(only) < only.maxInFlight ? { kind: 'send', replica: only, reason: 'only-one' } : saturated;
+  }
+  const picked = pick(request, replicas, sight, 'trusted');
+  if (picked !== undefined) return picked;
+  const trustsAny = replicas.some((replica) => sight.admits(replica) && !request.exclude.has(replica.id));
+  const second = trustsAny ? undefined : pick(request, replicas, sight, 'untried');
+  const last = second ?? (request.exclude.size > 0 ? pick(request, replicas, sight, 'any') : undefined);
+  return last === undefined ? saturated : { ...last, reason: 'last-resort' };
 }
 
-function pick(request: RouteRequest, candidates: readonly Candidate[], exclude: ReadonlySet<ReplicaId>): ReplicaView | undefined {
-  const preferred = request.affinity === undefined ? undefined : highestWeight(request.affinity, candidates, exclude);
-  return preferred ?? leastInFlight(request, candidates, exclude);
+/** Which replicas are looked at: each kind includes those before it. */
+type Circle = 'trusted' | 'untried' | 'any';
+type Pick = (RouteDecision & { kind: 'send' }) | undefined;
+
+function pick(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): Pick {
+  const usable = (replica: ReplicaView, load: number): boolean =>
+    load < replica.maxInFlight && (circle === 'any' || !request.exclude.has(replica.id)) && (circle !== 'trusted' || sight.admits(replica));
+  const preferred = request.affinity === undefined ? undefined : highestWeight(request.affinity, replicas, sight, usable);
+  if (preferred !== undefined) return preferred;
+  const drawn = replicas.length < many ? undefined : betterOfTwo(request.tieBreak, replicas, sight, usable);
+  const replica = drawn ?? leastInFlight(request.tieBreak, replicas, sight, usable);
+  return replica === undefined ? undefined : { kind: 'send', replica, reason: 'least-in-flight' };
 }
+
+type Usable = (replica: ReplicaView, load: number) => boolean;
 
 /**
  * Rendezvous hashing bounded by load: of the replicas below the bound, the one with the highest weight for the key. Every worker
  * and every gateway agrees without talking, and when a replica goes only its own keys move.
  */
-function highestWeight(key: number, candidates: readonly Candidate[], exclude: ReadonlySet<ReplicaId>): ReplicaView | undefined {
+function highestWeight(key: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): Pick {
   let total = 1;
-  for (const { inFlight } of candidates) total += inFlight;
-  const bound = Math.max(leastBound, Math.ceil((loadFactor * total) / candidates.length));
+  for (const replica of replicas) total += sight.load(replica);
+  const bound = Math.max(leastBound, Math.ceil((loadFactor * total) / replicas.length));
   let best: ReplicaView | undefined;
   let bestWeight = -1;
-  for (const { replica, inFlight } of candidates) {
-    if (inFlight >= Math.min(bound, replica.maxInFlight) || exclude.has(replica.id)) continue;
+  let highest = -1;
+  for (const replica of replicas) {
     const weight = weightOf(key, replica.index);
+    if (weight > highest) highest = weight;
     if (weight <= bestWeight) continue;
+    const load = sight.load(replica);
+    if (load >= Math.max(leastBound, bound * sight.share(replica)) || !usable(replica, load)) continue;
     best = replica;
     bestWeight = weight;
   }
-  return best;
+  return best === undefined ? undefined : { kind: 'send', replica: best, reason: bestWeight === highest ? 'affinity' : 'affinity-spilled' };
 }
 
 /** A number from 0 to 2³² − 1 that looks random in both arguments (the finalizer of MurmurHash3). */
@@ -68,14 +101,32 @@ export function weightOf(key: number, index: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-function leastInFlight(request: RouteRequest, candidates: readonly Candidate[], exclude: ReadonlySet<ReplicaId>): ReplicaView | undefined {
-  const count = candidates.length;
-  const first = request.tieBreak % count;
-  let best: Candidate | undefined;
+/** The load one more request would make, as much heavier as the replica should get less. */
+function burden(replica: ReplicaView, load: number, sight: Sight): number {
+  return (load + 1) / sight.share(replica);
+}
+
+function leastInFlight(tieBreak: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): ReplicaView | undefined {
+  const count = replicas.length;
+  const first = tieBreak % count;
+  let best: ReplicaView | undefined;
+  let least = Number.POSITIVE_INFINITY;
   for (let step = 0; step < count; step += 1) {
-    const candidate = candidates[(first + step) % count] as Candidate;
-    if (candidate.inFlight >= candidate.replica.maxInFlight || exclude.has(candidate.replica.id)) continue;
-    if (best === undefined || candidate.inFlight < best.inFlight) best = candidate;
+    const replica = replicas[(first + step) % count] as ReplicaView;
+    const load = sight.load(replica);
+    if (!usable(replica, load)) continue;
+    const heavy = burden(replica, load, sight);
+    if (heavy >= least) continue;
+    best = replica;
+    least = heavy;
   }
-  return best?.replica;
+  return best;
+}
+
+/** Power of two choices; undefined when neither of the two can be used. */
+function betterOfTwo(tieBreak: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): ReplicaView | undefined {
+  const count = replicas.length;
+  const first = weightOf(tieBreak, 0) % count;
+  const second = (first + 1 + (weightOf(tieBreak, 1) % (count - 1))) % count;
+  return leastInFlight(0, [replicas[first] as ReplicaView, replicas[second] as ReplicaView], sight, usable);
 }

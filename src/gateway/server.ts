@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
-import type { GatewaySettings } from '../core/messages.ts';
 import type { Operation } from '../core/request.ts';
 import { affinityKey } from './affinity-key.ts';
 import { collectBody } from './body.ts';
@@ -13,7 +12,6 @@ import { errorReply } from './openai/error-body.ts';
 import { normalize, resolveModel } from './openai/normalize.ts';
 
 export interface ServerDeps extends ExchangeDeps {
-  readonly settings: GatewaySettings;
   readonly log: Logger;
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
@@ -65,6 +63,7 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
 
 function handleGeneration(deps: ServerDeps, operation: Operation) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
+    const acceptedAt = deps.clock.now();
     if (deps.draining()) {
       reply.header('connection', 'close');
       throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterS: 5 });
@@ -77,7 +76,7 @@ function handleGeneration(deps: ServerDeps, operation: Operation) {
     reply.hijack();
     const routing = deps.table().models.get(normalized.model)?.routing;
     const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
-    new Exchange(deps, normalized, reply.raw, request.id, affinity).start();
+    new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt }).start();
   };
 }
 

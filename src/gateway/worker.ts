@@ -9,6 +9,7 @@ import { engines } from '../plugins/registry.ts';
 import type { Exchange } from './exchange.ts';
 import { LiveSet } from './live-set.ts';
 import { GatewayMetrics } from './metrics.ts';
+import { ReplicaMemory } from './replica-memory.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { buildServer } from './server.ts';
 import { Upstreams } from './upstreams.ts';
@@ -43,6 +44,7 @@ const room = new WaitingRoom(clock);
 const upstreams = new Upstreams();
 const metrics = new GatewayMetrics();
 const live = new LiveSet<Exchange>();
+const memory = new ReplicaMemory();
 const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
 const log = pino({ level: start.log.level, base: { worker: start.index } }, pino.destination({ dest: start.log.file ?? 2, sync: true }));
 let table: RoutingTable = emptyTable;
@@ -61,6 +63,7 @@ const app = buildServer({
   nextTieBreak: () => (sequence += 1),
   live,
   retries: new RetryBudget(),
+  memory,
   settings: start.settings,
   log,
   draining: () => draining,
@@ -69,6 +72,7 @@ const app = buildServer({
 function applyTable(next: RoutingTable): void {
   table = next;
   upstreams.retain(next);
+  memory.retain(next, clock.now());
   room.wakeAll();
   send({ kind: 'applied', version: next.version });
 }

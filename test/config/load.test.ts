@@ -40,7 +40,7 @@ describe('a config', () => {
       acceleratorMatch: 'warn',
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
-      settings: { limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 } },
+      settings: { limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 }, debugHeaders: false },
       drainTimeoutMs: 30_000,
       engineCommands: new Map(),
       models: [

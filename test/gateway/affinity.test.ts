@@ -4,7 +4,7 @@ import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import { emptyTable, type RoutingPolicy, type RoutingTable } from '../../src/core/table.ts';
 import { affinityKey, hashText } from '../../src/gateway/affinity-key.ts';
 import { normalize } from '../../src/gateway/openai/normalize.ts';
-import { type Candidate, route } from '../../src/gateway/route.ts';
+import { type Candidate, routeAmong } from '../support/candidates.ts';
 
 const keys = Array.from({ length: 1000 }, (_, key) => hashText(`session ${key}`));
 const replicas = (count: number, inFlight: (index: number) => number = () => 0, without: readonly number[] = []): Candidate[] =>
@@ -15,7 +15,7 @@ const replicas = (count: number, inFlight: (index: number) => number = () => 0, 
       replica: { id: replicaId(`run ${index}`), slot: slot(index), index, upstream: 'http://127.0.0.1:1', apiKey: 'k', maxInFlight: 100 },
     }));
 function pick(key: number, candidates: readonly Candidate[]): number {
-  const decision = route({ exclude: new Set(), tieBreak: 0, affinity: key }, candidates);
+  const decision = routeAmong({ exclude: new Set(), tieBreak: 0, affinity: key }, candidates);
   return decision.kind === 'send' ? decision.replica.index : -1;
 }
 

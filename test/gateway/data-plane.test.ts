@@ -30,7 +30,7 @@ async function start(t: TestContext, workers: number, port = 0) {
     board,
     log,
     workerLog: { level: 'silent', file: undefined },
-    settings: { limits: { maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 } },
+    settings: { limits: { maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 }, debugHeaders: false },
     onApplied: wake,
   });
   t.after(() => plane.terminate());

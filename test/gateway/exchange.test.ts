@@ -35,7 +35,10 @@ describe('relay', () => {
     assert.deepEqual(engine.bodies, [body]);
     assert.equal(authorization, 'Bearer key-0');
     assert.equal(response.headers.get('x-request-id'), 'my-id.1');
-    assert.match(response.headers.get('server-timing') ?? '', /^queue;dur=\d+\.\d\d, upstream;dur=\d+\.\d\d$/);
+    assert.match(
+      response.headers.get('server-timing') ?? '',
+      /^queue;dur=0\.00, route;dur=\d+\.\d\d, cold;dur=0\.00, upstream;dur=\d+\.\d\d$/,
+    );
     await eventually(() => gateway.inFlight(0) === 0, 'the place is free again');
   });
 

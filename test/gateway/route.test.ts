@@ -2,16 +2,26 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { replicaId, slot } from '../../src/core/ids.ts';
-import { type Candidate, route } from '../../src/gateway/route.ts';
+import { type Candidate, routeAmong } from '../support/candidates.ts';
 
-const candidate = (id: string, inFlight: number, maxInFlight = 4): Candidate => ({
+const candidate = (id: string, inFlight: number, maxInFlight = 4, more: Partial<Candidate> = {}): Candidate => ({
   inFlight,
+  ...more,
   replica: { id: replicaId(id), slot: slot(0), index: id.charCodeAt(0), upstream: 'http://127.0.0.1:1', apiKey: 'k', maxInFlight },
 });
 const pick = (candidates: readonly Candidate[], exclude: readonly string[] = [], tieBreak = 0): string => {
-  const decision = route({ exclude: new Set(exclude.map(replicaId)), tieBreak, affinity: undefined }, candidates);
+  const decision = routeAmong({ exclude: new Set(exclude.map(replicaId)), tieBreak, affinity: undefined }, candidates);
   return decision.kind === 'send' ? decision.replica.id : decision.reason;
 };
+
+/** Of 300 keys those that go to one of three about equally loaded replicas that should get this share. */
+function keysOnNewOne(share: number): number {
+  const three = [candidate('a', 3, 99, { share }), candidate('b', 4, 99), candidate('c', 4, 99)];
+  const decisions = Array.from({ length: 300 }, (_, key) =>
+    routeAmong({ exclude: new Set(), tieBreak: 0, affinity: key * 2_654_435 }, three),
+  );
+  return decisions.filter((decision) => decision.kind === 'send' && decision.replica.id === replicaId('a')).length;
+}
 
 describe('route', () => {
   const cases: readonly [name: string, candidates: readonly Candidate[], exclude: readonly string[], expected: string][] = [
@@ -22,6 +32,13 @@ describe('route', () => {
     ['the one that is not full', [candidate('a', 4), candidate('b', 3)], [], 'b'],
     ['not the one that failed', [candidate('a', 0), candidate('b', 3)], ['a'], 'b'],
     ['the one that failed when there is no other', [candidate('a', 0)], ['a'], 'a'],
+    ['not the one that is distrusted', [candidate('a', 0, 4, { admits: false }), candidate('b', 3)], [], 'b'],
+    ['rather wait than the one that is distrusted', [candidate('a', 0, 4, { admits: false }), candidate('b', 4)], [], 'saturated'],
+    ['the distrusted one when it is the last', [candidate('a', 0, 4, { admits: false })], [], 'a'],
+    ['a distrusted one when all are', [candidate('a', 2, 4, { admits: false }), candidate('b', 1, 4, { admits: false })], [], 'b'],
+    ['a distrusted one before the one that failed', [candidate('a', 0), candidate('b', 0, 4, { admits: false })], ['a'], 'b'],
+    ['a new one gets less', [candidate('a', 0, 9, { share: 0.1 }), candidate('b', 4, 9)], [], 'b'],
+    ['a new one gets some', [candidate('a', 0, 99, { share: 0.1 }), candidate('b', 12, 99)], [], 'a'],
     ['the one that failed when the other is full', [candidate('a', 0), candidate('b', 4)], ['a'], 'a'],
   ];
   for (const [name, candidates, exclude, expected] of cases) test(name, () => assert.equal(pick(candidates, exclude), expected));
@@ -45,5 +62,20 @@ describe('route', () => {
         else assert.equal(free.find(({ replica }) => replica.id === picked)?.inFlight, Math.min(...free.map(({ inFlight }) => inFlight)));
       }),
     );
+  });
+
+  test('among many, picks one that is not full while there is one, and seldom a loaded one', () => {
+    const loads = Array.from({ length: 64 }, (_, index) => candidate(String(index), index % 8 === 0 ? 0 : 3));
+    const picked = Array.from({ length: 2000 }, (_, turn) => pick(loads, [], turn));
+    const idle = picked.filter((id) => Number(id) % 8 === 0).length;
+    // Of two drawn at random one is idle with 1 - (7/8)² = 23 %, twice what chance alone would give.
+    assert.ok(idle > 380 && idle < 560, `${idle} of 2000 on the idle eighth`);
+    const full = loads.map((one, index) => (index === 63 ? one : { ...one, inFlight: 4 }));
+    for (let turn = 0; turn < 200; turn += 1) assert.equal(pick(full, [], turn), '63');
+  });
+
+  test('a preferred replica that is new takes less before its keys spill over', () => {
+    assert.ok(keysOnNewOne(1) > 60);
+    assert.equal(keysOnNewOne(0.3), 0);
   });
 });

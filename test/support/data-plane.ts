@@ -9,6 +9,7 @@ import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable 
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { GatewayMetrics } from '../../src/gateway/metrics.ts';
+import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
 import { RetryBudget } from '../../src/gateway/retry-budget.ts';
 import { buildServer } from '../../src/gateway/server.ts';
 import { Upstreams } from '../../src/gateway/upstreams.ts';
@@ -102,7 +103,14 @@ export const chat = (more: Readonly<Record<string, unknown>> = {}): Record<strin
 export async function dataPlane(
   t: TestContext,
   replicas: readonly Replica[],
-  options: { clock?: Clock; limits?: Partial<ModelLimits>; maxBodyBytes?: number; engine?: string; routing?: RoutingPolicy } = {},
+  options: {
+    clock?: Clock;
+    limits?: Partial<ModelLimits>;
+    maxBodyBytes?: number;
+    engine?: string;
+    routing?: RoutingPolicy;
+    debugHeaders?: boolean;
+  } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
   const board = LoadBoard.create(1, 64);
@@ -110,6 +118,7 @@ export async function dataPlane(
   const upstreams = new Upstreams();
   const metrics = new GatewayMetrics();
   const live = new LiveSet<Exchange>();
+  const memory = new ReplicaMemory();
   const waitingSlot = slot(0);
   let turn = 0;
   let draining = false;
@@ -140,6 +149,7 @@ export async function dataPlane(
     apps: new Map([['', new Map([[model, modelName(model)]])]]),
   });
   let table = tableOf(1, replicas.map(view), { phase: 'ready' });
+  memory.retain(table, clock.now());
   const app = buildServer({
     worker: 0,
     table: () => table,
@@ -152,7 +162,11 @@ export async function dataPlane(
     nextTieBreak: () => (turn += 1),
     live,
     retries: new RetryBudget(),
-    settings: { limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 } },
+    memory,
+    settings: {
+      limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 },
+      debugHeaders: options.debugHeaders ?? false,
+    },
     log: pino({ level: 'silent' }),
     draining: () => draining,
   });
@@ -176,6 +190,7 @@ export async function dataPlane(
     setReplicas(next, status = { phase: 'ready' }) {
       table = tableOf(table.version + 1, next.map(view), status);
       upstreams.retain(table);
+      memory.retain(table, clock.now());
       room.wakeAll();
     },
     drain: () => {
