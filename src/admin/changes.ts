@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ModelConfig } from '../config/config.ts';
+import { type Facts, processFacts } from '../supervisor/process-facts.ts';
 
 /** What becomes of a model: `keep` leaves its processes alone, whatever of its other settings (`keys`) changes. */
 export interface ModelChange {
@@ -13,26 +14,6 @@ export interface ConfigChange {
   readonly models: readonly ModelChange[];
   /** Keys of the gateway itself that changed and take effect only when the gateway is started anew. */
   readonly needsRestart: readonly string[];
-}
-
-type Facts = Readonly<Record<string, unknown>>;
-
-const below = (prefix: string, record: Facts): Facts =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [`${prefix}.${key}`, value]));
-
-/** What makes a model's process what it is, by the key of the config it comes from. */
-function processFacts(model: ModelConfig, config: Config): Facts {
-  return {
-    'model_loading_config.model_source': model.source,
-    'model_loading_config.tokenizer_source': model.traits.tokenizerSource,
-    llm_engine: model.engine,
-    lora_config: model.traits.lora,
-    'gateway.gpus': model.gpus,
-    'gateway.command': model.command ?? config.engineCommands.get(model.engine),
-    'gateway.upstreams': model.upstreams,
-    ...below('engine_kwargs', model.engineOptions),
-    ...below('runtime_env.env_vars', model.env),
-  };
 }
 
 /** What of a model changes without a new process. */
@@ -51,6 +32,7 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.timeouts.first_byte_s': model.limits.firstByteTimeoutMs,
     'gateway.timeouts.idle_s': model.limits.idleTimeoutMs,
     'gateway.timeouts.startup_s': model.startupTimeoutMs,
+    'gateway.unchecked_kwargs': model.uncheckedOptions,
     accelerator_type: model.acceleratorType,
   };
 }
@@ -71,14 +53,14 @@ function gatewayFacts(config: Config): Facts {
 }
 
 function differing(before: Facts, after: Facts): string[] {
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return keys.filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
 function changeOf(model: ModelConfig, next: Config, running: Config): ModelChange {
   const before = running.models.find(({ name }) => name === model.name);
   if (before === undefined) return { model: model.name, action: 'add', keys: [] };
-  const causes = differing(processFacts(before, running), processFacts(model, next));
+  const causes = differing(processFacts(before, running.engineCommands), processFacts(model, next.engineCommands));
   if (causes.length > 0) return { model: model.name, action: 'restart', keys: causes };
   return { model: model.name, action: 'keep', keys: differing(liveFacts(before), liveFacts(model)) };
 }

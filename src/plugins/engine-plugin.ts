@@ -34,7 +34,8 @@ export interface Launch {
   readonly model: { readonly kind: 'path' | 'reference'; readonly value: string };
   /** The id under which the engine must serve the model. */
   readonly servedName: string;
-  readonly port: number;
+  /** `<port>` where the command line is only shown or compared. */
+  readonly port: number | '<port>';
   /** Random; passed to the engine by environment, never on the command line. */
   readonly apiKey: string;
   /** Seconds the engine may take to finish requests after SIGTERM. */

@@ -5,8 +5,6 @@ import type { Clock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView } from '../core/table.ts';
-import type { ModelConfig, StaticUpstream } from '../config/config.ts';
-import type { Engine } from '../plugins/engine-plugin.ts';
 import { explain } from './failure.ts';
 import type { Evidence, Failure } from './failure.ts';
 import type { GpuGrant, GpuWait } from './gpus/ledger.ts';
@@ -17,22 +15,13 @@ import { transition } from './replica-state.ts';
 import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import type { RestartLimits } from './restart.ts';
 import { cleanRecord } from './restart.ts';
+import type { ReplicaPlan } from './replica-plan.ts';
 import { RunLog } from './run-log.ts';
 import type { Turn } from './start-queue.ts';
 import { replicaName, runId } from './replica-id.ts';
 import type { ReplicaReport } from './report.ts';
 import { phaseOf } from './table.ts';
 import type { ReplicaFact } from './table.ts';
-
-/** What a replica runs. */
-export interface ReplicaPlan {
-  readonly model: ModelConfig;
-  readonly engine: Engine;
-  readonly command: readonly [string, ...string[]];
-  readonly fingerprint: string;
-  /** Set when somebody else runs it. */
-  readonly upstream?: StaticUpstream;
-}
 
 /** A run that a former gateway began. */
 export interface FormerRun {

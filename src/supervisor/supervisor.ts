@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
@@ -6,24 +5,24 @@ import { GatewayError } from '../core/errors.ts';
 import type { ModelName, Slot } from '../core/ids.ts';
 import { emptyTable } from '../core/table.ts';
 import type { RoutingTable } from '../core/table.ts';
-import type { Config, ModelConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
 import { GpuLedger } from './gpus/ledger.ts';
 import type { GpuGrant, GpuReport } from './gpus/ledger.ts';
-import type { GpuRequest } from './gpus/place.ts';
-import { maskNames } from './gpus/visible.ts';
 import { plan, standingOf } from './plan.ts';
-import type { DesiredModel, Step } from './plan.ts';
+import type { Step } from './plan.ts';
 import { undiciGet } from './probe.ts';
 import type { HttpGet } from './probe.ts';
 import type { Lease } from './providers/lease.ts';
 import type { Recovery, ReplicaProvider } from './providers/provider.ts';
 import { staticProvider } from './providers/static.ts';
 import { Replica } from './replica.ts';
-import type { FormerRun, ReplicaPlan } from './replica.ts';
+import type { FormerRun } from './replica.ts';
 import { replicaName } from './replica-id.ts';
+import { desiredOf, gpuRequest, replicaPlan } from './replica-plan.ts';
+import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
@@ -114,7 +113,7 @@ export class Supervisor {
    * then nothing has changed.
    */
   apply(config: Desired): void {
-    const plans = config.models.map((model) => this.#planFor(model, config.engineCommands));
+    const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, this.#deps.engines));
     const fresh = plans.filter((plan) => !this.#models.has(plan.model.name));
     const slots = fresh.map(() => this.#slots.take()).filter((slot) => slot !== undefined);
     if (slots.length < fresh.length) {
@@ -144,7 +143,7 @@ export class Supervisor {
    */
   async recover(config: Desired, recovery: Recovery): Promise<void> {
     const { adoptable, remains } = await recovery.recover();
-    const desired = config.models.map((model) => desiredOf(this.#planFor(model, config.engineCommands)));
+    const desired = config.models.map((model) => desiredOf(replicaPlan(model, config.engineCommands, this.#deps.engines)));
     const { adopt, reap } = chooseAdoptions(desired, adoptable);
     this.apply(config);
     const unwanted = [...remains, ...reap.map(({ id, process }) => ({ id, pgid: process?.pid }))];
@@ -218,27 +217,6 @@ export class Supervisor {
     this.#gpus.close();
     const left = [...this.#replicas.values()].map(({ replica }) => replica.report().pid).filter((pid) => pid !== undefined);
     if (left.length > 0) this.#deps.log.error({ pids: left }, 'engine processes did not end after SIGKILL');
-  }
-
-  #planFor(model: ModelConfig, commands: Desired['engineCommands']): ReplicaPlan {
-    const plugin = this.#deps.engines.get(model.engine);
-    if (plugin === undefined) {
-      throw new GatewayError(
-        'config_invalid',
-        `${model.name}: no engine "${model.engine}"; there are ${[...this.#deps.engines.keys()].join(', ')}`,
-      );
-    }
-    const mask = maskNames.find((name) => name in model.env);
-    if (mask !== undefined) {
-      throw new GatewayError(
-        'config_invalid',
-        `${model.name}: runtime_env.env_vars.${mask} cannot be set: the gateway gives each replica its GPUs; use gateway.gpus`,
-      );
-    }
-    const engine = plugin.configure(model.engineOptions, model.traits);
-    const command = model.command ?? commands.get(model.engine) ?? [engine.executable];
-    const fingerprint = fingerprintOf(model, command);
-    return { model, engine, command, fingerprint };
   }
 
   #setModel(plan: ReplicaPlan, slots: Slot[]): void {
@@ -417,32 +395,4 @@ export class Supervisor {
 
 function slotsOf(table: RoutingTable): ReadonlySet<Slot> {
   return new Set([...table.models.values()].flatMap((entry) => [entry.waiting, ...entry.replicas.map((view) => view.slot)]));
-}
-
-function gpuRequest(index: number, { model, engine, upstream }: ReplicaPlan): GpuRequest {
-  const { gpus, memoryShare: share, optional = false } = engine.needs;
-  return {
-    holder: replicaName(model.name, index),
-    gpus: upstream === undefined ? (model.gpus ?? gpus) : 0,
-    share,
-    optional: optional && model.gpus === undefined,
-    priority: model.priority,
-    acceleratorType: model.acceleratorType,
-  };
-}
-
-function desiredOf({ model, fingerprint }: ReplicaPlan): DesiredModel {
-  return { name: model.name, replicas: model.upstreams.length === 0 ? model.replicas : model.upstreams.length, fingerprint };
-}
-
-/** A digest, because it is written to disk, and the environment may hold secrets. */
-function fingerprintOf(model: ModelConfig, command: readonly string[]): string {
-  const { engine, source, engineOptions, env, gpus, traits, upstreams } = model;
-  const facts = [engine, source, sorted(engineOptions), sorted(env), command, gpus, traits, upstreams];
-  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
-}
-
-/** Keys in order, so that a config written in another order is the same config. */
-function sorted(record: Readonly<Record<string, unknown>>): readonly (readonly [string, unknown])[] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 }

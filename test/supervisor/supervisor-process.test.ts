@@ -161,7 +161,7 @@ test('an impostor on the engine’s port is not taken for it', async (t) => {
       return {
         ...engine,
         command: (launch) => {
-          if (!impostor.listening) impostor.listen(launch.port, '127.0.0.1', listening.resolve);
+          if (!impostor.listening) impostor.listen(Number(launch.port), '127.0.0.1', listening.resolve);
           return engine.command(launch);
         },
       };
@@ -189,7 +189,7 @@ test('an impostor that says yes to any key and to our model is not taken for the
       return {
         ...engine,
         command: (launch) => {
-          if (!impostor.listening) impostor.listen(launch.port, '127.0.0.1');
+          if (!impostor.listening) impostor.listen(Number(launch.port), '127.0.0.1');
           return engine.command(launch);
         },
       };

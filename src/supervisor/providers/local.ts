@@ -7,6 +7,7 @@ import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError, messageOf } from '../../core/errors.ts';
 import type { ReplicaId } from '../../core/ids.ts';
+import { commandLineOf } from '../command-line.ts';
 import { gpuEnvironment } from '../gpus/visible.ts';
 import { isLogOfSameReplica } from '../replica-id.ts';
 import { EngineProcess } from './engine-process.ts';
@@ -71,13 +72,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     try {
       signal.throwIfAborted();
       const apiKey = randomBytes(32).toString('hex');
-      const { args, env } = spec.engine.command({
-        model: spec.model.source,
-        servedName: spec.model.name,
-        port,
-        apiKey,
-        stopGraceS: Math.floor(spec.engine.stopping.graceMs / 1000),
-      });
+      const { args, env } = commandLineOf(spec.model, spec.engine, { port, apiKey });
       const environment = engineEnvironment(this.#deps.env, spec.model.env, { ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) }, spec.id);
       return await this.#spawn(spec, { file, args: [...leading, ...args], env: environment, port, apiKey, logFile }, watch, signal);
     } catch (thrown) {

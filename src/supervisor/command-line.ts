@@ -1,0 +1,15 @@
+import type { ModelConfig } from '../config/config.ts';
+import type { CommandLine, Engine, Launch } from '../plugins/engine-plugin.ts';
+
+/** What stands for the port and the key, which each run gets anew, in a command line that is only shown or compared. */
+export const placeholders = { port: '<port>', apiKey: '<key>' } as const;
+
+/** What follows a replica's executable and its leading arguments, and what its engine needs in its environment. */
+export function commandLineOf(model: ModelConfig, engine: Engine, given: Pick<Launch, 'port' | 'apiKey'>): CommandLine {
+  return engine.command({
+    model: model.source,
+    servedName: model.name,
+    ...given,
+    stopGraceS: Math.floor(engine.stopping.graceMs / 1000),
+  });
+}

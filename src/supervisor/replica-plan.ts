@@ -1,0 +1,57 @@
+import type { Config, ModelConfig, StaticUpstream } from '../config/config.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Engine, EnginePlugin } from '../plugins/engine-plugin.ts';
+import type { GpuRequest } from './gpus/place.ts';
+import { maskNames } from './gpus/visible.ts';
+import type { DesiredModel } from './plan.ts';
+import { fingerprintOf } from './process-facts.ts';
+import { replicaName } from './replica-id.ts';
+
+/** What a replica runs. */
+export interface ReplicaPlan {
+  readonly model: ModelConfig;
+  readonly engine: Engine;
+  /** Executable and leading arguments. */
+  readonly command: readonly [string, ...string[]];
+  readonly fingerprint: string;
+  /** Set when somebody else runs it. */
+  readonly upstream?: StaticUpstream;
+}
+
+/** @throws GatewayError `config_invalid` when the engine is unknown or refuses its options, or the config sets which GPUs are seen. */
+export function replicaPlan(
+  model: ModelConfig,
+  commands: Config['engineCommands'],
+  engines: ReadonlyMap<string, EnginePlugin>,
+): ReplicaPlan {
+  const plugin = engines.get(model.engine);
+  if (plugin === undefined) {
+    throw new GatewayError('config_invalid', `${model.name}: no engine "${model.engine}"; there are ${[...engines.keys()].join(', ')}`);
+  }
+  const mask = maskNames.find((name) => name in model.env);
+  if (mask !== undefined) {
+    throw new GatewayError(
+      'config_invalid',
+      `${model.name}: runtime_env.env_vars.${mask} cannot be set: the gateway gives each replica its GPUs; use gateway.gpus`,
+    );
+  }
+  const engine = plugin.configure(model.engineOptions, model.traits);
+  const command = model.command ?? commands.get(model.engine) ?? [engine.executable];
+  return { model, engine, command, fingerprint: fingerprintOf(model, commands, plugin) };
+}
+
+export function desiredOf({ model, fingerprint }: ReplicaPlan): DesiredModel {
+  return { name: model.name, replicas: model.upstreams.length === 0 ? model.replicas : model.upstreams.length, fingerprint };
+}
+
+export function gpuRequest(index: number, { model, engine, upstream }: ReplicaPlan): GpuRequest {
+  const { gpus, memoryShare: share, optional = false } = engine.needs;
+  return {
+    holder: replicaName(model.name, index),
+    gpus: upstream === undefined ? (model.gpus ?? gpus) : 0,
+    share,
+    optional: optional && model.gpus === undefined,
+    priority: model.priority,
+    acceleratorType: model.acceleratorType,
+  };
+}
