@@ -38,7 +38,8 @@ const processSession: Omit<Session, 'keepEngines'> = {
 
 const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
 
-function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): Command {
+/** The whole command line; `run` carries an action out. */
+export function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): Command {
   const program = new Command('gateway')
     .description('Serves LLMs on your own machines: launches engines, and one OpenAI-compatible API in front of them.')
     .version(version);
@@ -59,6 +60,7 @@ function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): C
   program
     .command('version')
     .description('print the version')
+    .addHelpText('after', '\nExample:\n  gateway version')
     .action(() =>
       run(async () => {
         process.stdout.write(`${version}\n`);

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { helpOf, program, verbsOf } from '../support/command-line.ts';
+
+const verbs = verbsOf(program());
+
+describe('every verb', () => {
+  it('is found here', () => {
+    const names = verbs.map(({ name }) => name);
+    for (const name of ['start', 'status', 'init', 'import', 'import ray', 'version']) assert.ok(names.includes(name), name);
+  });
+
+  for (const { name, command } of verbs) {
+    it(`${name} has a description, and an example in its --help`, () => {
+      const help = helpOf(command);
+      assert.notEqual(command.description(), '');
+      assert.match(help, new RegExp(`\\nExamples?:\\n(?: {2}.*\\n)*? {2}.*gateway ${name}(?: |\\n)`), help);
+    });
+
+    it(`${name} says what each option and argument is`, () => {
+      for (const option of command.options) assert.notEqual(option.description, '', option.flags);
+      for (const argument of command.registeredArguments) assert.notEqual(argument.description, '', argument.name());
+    });
+  }
+});
