@@ -6,7 +6,7 @@ import type { ConfigChange } from './changes.ts';
 /** What `GET /api/status` says. */
 export interface StatusReply {
   readonly pid: number;
-  /** Absolute path of the config file. */
+  /** Absolute path of the config file; of several, with commas between. */
   readonly config: string;
   /** Of the data plane, once it is known. */
   readonly dataPort: number;

@@ -31,12 +31,12 @@ export class RunningControl implements Control {
   }
 
   plan(file: string | undefined): ChangeReply {
-    return this.#read(file ?? this.#config.file).reply;
+    return this.#read(file ?? this.#config.files).reply;
   }
 
   /** The file's own numbers of replicas hold again, whatever `scale` has set. */
   reload(): ChangeReply {
-    const { config, reply } = this.#read(this.#config.file);
+    const { config, reply } = this.#read(this.#config.files);
     this.#deps.supervisor().apply(config);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
     this.#config = { ...this.#config, models: config.models, apps: config.apps, engineCommands: config.engineCommands };
@@ -62,9 +62,9 @@ export class RunningControl implements Control {
     return { pid: process.pid };
   }
 
-  #read(file: string): { config: Config; reply: ChangeReply } {
+  #read(files: string | readonly string[]): { config: Config; reply: ChangeReply } {
     const { env } = this.#deps;
-    const { config, warnings } = loadConfig(file, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+    const { config, warnings } = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
     return { config, reply: { ...changesBetween(this.#config, config), warnings: warnings.map(formatProblem) } };
   }
 

@@ -104,7 +104,7 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
       supervisor: () => supervisor,
       status: () => ({
         pid: process.pid,
-        config: config.file,
+        config: config.files.join(', '),
         dataPort: data.port,
         now: systemClock.now(),
         models: supervisor.status(),

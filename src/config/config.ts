@@ -53,8 +53,8 @@ export interface ModelConfig {
 
 /** The whole config, resolved. */
 export interface Config {
-  /** Absolute path of the file it came from. */
-  readonly file: string;
+  /** Absolute paths of the files it came from, as they were given: at least one. */
+  readonly files: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
   readonly workers: number;

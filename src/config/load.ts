@@ -24,14 +24,19 @@ export interface LoadedConfig {
   readonly config: Config;
   /** What was accepted and has no effect, in the order of the file. */
   readonly warnings: readonly ConfigProblem[];
+  /** Absolute paths of all files that were read: those given and those their `llm_configs` name. */
+  readonly sources: readonly string[];
 }
 
 /**
- * Reads, checks and resolves a config file, and the files its `llm_configs` name.
- * @throws ConfigError with all that is wrong, in the order of the file.
+ * Reads, checks and resolves config files, and the files their `llm_configs` name. Several files are joined: their models and
+ * applications one after the other, their settings key by key; a setting that two files give is a mistake.
+ * @param given one file, or at least one
+ * @throws ConfigError with all that is wrong, in the order of the files.
  */
-export function loadConfig(file: string, deps: LoadDeps): LoadedConfig {
-  const tree = new SourceTree(file, deps.env);
+export function loadConfig(given: string | readonly string[], deps: LoadDeps): LoadedConfig {
+  const files = typeof given === 'string' ? [given] : given;
+  const tree = new SourceTree(files, deps.env);
   const written = tree.read();
   if (written === undefined) throw new ConfigError(tree.problems);
   const fitted = fit(fileSchema, written, [], tree);
@@ -43,9 +48,13 @@ export function loadConfig(file: string, deps: LoadDeps): LoadedConfig {
     problem: (path, message, spot) => tree.problem(path, message, spot),
     warning: (path, message) => tree.warning(path, message),
   };
-  const config = resolveConfig(value, resolve(file), context);
+  const config = resolveConfig(
+    value,
+    files.map((file) => resolve(file)),
+    context,
+  );
   if (tree.problems.length > 0) throw new ConfigError(inOrder(tree.problems));
-  return { config, warnings: inOrder(tree.warnings) };
+  return { config, warnings: inOrder(tree.warnings), sources: [...tree.files] };
 }
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {

@@ -44,6 +44,17 @@ export function positionOf(source: SourceDocument, path: ConfigPath, spot: Spot)
   return at(source, offset);
 }
 
+/** How many steps of `path` lead to something that is written in the file. */
+export function depthOf(source: SourceDocument, path: ConfigPath): number {
+  let node: Node | null = source.document.contents;
+  for (const [depth, step] of path.entries()) {
+    const found = child(source.document, node, step);
+    if (found === undefined) return depth;
+    node = found.value;
+  }
+  return path.length;
+}
+
 /** Line and column of a character of the file. */
 export function at(source: SourceDocument, offset: number): Position {
   const { line, col } = source.lines.linePos(offset);

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
 import { interpolate, spelledOut, type Environment } from './interpolate.ts';
 import { at, isMerge, keyText, type Position, type SourceDocument, type Spot } from './positions.ts';
-import { formatPath, type ConfigPath } from './problems.ts';
+import type { ConfigPath } from './problems.ts';
 
 const maxDepth = 50;
 /** Values a file may have once its aliases are written out; a thousand models have some 20 000. */
@@ -15,8 +15,8 @@ export interface ReadSink {
 
 export interface ReadResult {
   readonly value: unknown;
-  /** Formatted paths of the scalars in which something was filled in. */
-  readonly interpolated: ReadonlySet<string>;
+  /** Paths of the scalars in which something was filled in. */
+  readonly interpolated: readonly ConfigPath[];
 }
 
 /**
@@ -29,7 +29,7 @@ export function readValue(source: SourceDocument, env: Environment, base: Config
 }
 
 class ValueReader {
-  readonly interpolated = new Set<string>();
+  readonly interpolated: ConfigPath[] = [];
   readonly #source: SourceDocument;
   readonly #env: Environment;
   readonly #sink: ReadSink;
@@ -124,7 +124,7 @@ class ValueReader {
     const filled = interpolate(value, this.#env);
     if (filled === undefined) return value;
     for (const problem of filled.problems) this.#sink.problem(path, problem);
-    this.interpolated.add(formatPath(path));
+    this.interpolated.push(path);
     // Where anything may stand nobody will say later what is wanted: an unquoted variable is what it spells.
     const free = path.includes('engine_kwargs') && filled.whole && node.type === 'PLAIN';
     return free ? spelledOut(filled.text) : filled.text;

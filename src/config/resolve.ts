@@ -20,7 +20,7 @@ interface App {
  * The file's value → the config. Every rule that the schema cannot express is checked here and its breach told to the context; the
  * value may have mistakes (already told): what they touch is left out. The result is of use only if nothing was told.
  */
-export function resolveConfig(value: unknown, file: string, context: ResolveContext): Config {
+export function resolveConfig(value: unknown, files: readonly string[], context: ResolveContext): Config {
   const root = isMapping(value) ? value : {};
   const gateway = salvage(gatewaySchema, root['gateway'] ?? {}) ?? gatewaySchema.parse({});
   const http = salvage(httpOptionsSchema, root['http_options'] ?? {}) ?? {};
@@ -37,7 +37,7 @@ export function resolveConfig(value: unknown, file: string, context: ResolveCont
   const models = located.map(({ model }) => model);
   const settings = resolveGateway(gateway, http, context);
   checkPortCount(models, settings.enginePorts.count, context);
-  return { file, ...settings, models, apps: served };
+  return { files, ...settings, models, apps: served };
 }
 
 interface Located {

@@ -31,7 +31,7 @@ describe('a config', () => {
     const { config, warnings } = loadConfig(file, deps);
     assert.deepEqual(warnings, []);
     assert.deepEqual(config, {
-      file,
+      files: [file],
       listen: { host: '127.0.0.1', port: 8000 },
       admin: { host: '127.0.0.1', port: 9464 },
       workers: 2,
@@ -97,7 +97,7 @@ gateway:
 `,
     );
     assert.deepEqual(warnings, []);
-    const folder = dirname(config.file);
+    const folder = dirname(config.files[0] ?? '');
     assert.deepEqual(config.listen, { host: '::1', port: 0 });
     assert.deepEqual(config.admin, { host: 'localhost', port: 9000 });
     assert.equal(config.workers, 3);
@@ -193,7 +193,7 @@ gateway:
       'models/a.yaml': 'model_loading_config: {model_id: a, model_source: ./a.gguf}\nllm_engine: fake\n',
       'models/a.gguf': 'weights',
     });
-    assert.deepEqual(config.models[0]?.source, { kind: 'path', value: join(dirname(config.file), 'models/a.gguf') });
+    assert.deepEqual(config.models[0]?.source, { kind: 'path', value: join(dirname(config.files[0] ?? ''), 'models/a.gguf') });
   });
 });
 
@@ -217,7 +217,7 @@ gateway: {gpus: [1, 0], accelerator_match: require}
     assert.equal(config.acceleratorMatch, 'require');
     const [model] = config.models;
     assert.deepEqual([model?.gpus, model?.priority, model?.uncheckedOptions], [0, 5, true]);
-    assert.deepEqual(model?.command, [join(dirname(config.file), 'bin/engine'), '-x']);
+    assert.deepEqual(model?.command, [join(dirname(config.files[0] ?? ''), 'bin/engine'), '-x']);
     assert.deepEqual(model?.env, { A: 'rays', B: 'ours' });
     assert.deepEqual(model?.routing, { kind: 'sticky', headers: ['x-session'] });
     assert.deepEqual(
@@ -236,7 +236,7 @@ gateway: {gpus: [1, 0], accelerator_match: require}
       key: 'secret',
       'ca.pem': 'pem',
     });
-    const folder = dirname(config.file);
+    const folder = dirname(config.files[0] ?? '');
     assert.deepEqual(config.models[0]?.upstreams, [
       { url: 'https://host:8443', keyFile: join(folder, 'key'), caFile: join(folder, 'ca.pem') },
       { url: 'http://10.0.0.1', keyFile: undefined, caFile: undefined },
@@ -313,7 +313,7 @@ describe('what depends on the machine', () => {
   }
   it('a relative command with a slash starts at the config file', (t) => {
     const { config } = loadText(t, `${oneModel}gateway: {engines: {fake: {command: bin/x}}}\n`);
-    assert.deepEqual(config.engineCommands.get('fake'), [join(dirname(config.file), 'bin/x')]);
+    assert.deepEqual(config.engineCommands.get('fake'), [join(dirname(config.files[0] ?? ''), 'bin/x')]);
   });
 });
 
