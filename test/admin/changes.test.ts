@@ -29,7 +29,7 @@ test('no setting of a model changes unseen', () => {
 
 test('no setting of the gateway changes unseen', () => {
   // Each model tells of its own; `apps` follows from them and their prefixes; the file's name is no setting.
-  const told = new Set<keyof Config>(['file', 'models', 'apps', 'engineCommands']);
+  const told = new Set<keyof Config>(['files', 'models', 'apps', 'engineCommands']);
   for (const key of (Object.keys(base) as (keyof Config)[]).filter((name) => !told.has(name)))
     assert.notDeepEqual(changesBetween(base, { ...base, [key]: other }).needsRestart, [], key);
 });
