@@ -16,6 +16,7 @@ import type { Verdict } from './breaker.ts';
 import { Receipt } from './receipt.ts';
 import type { ReplicaMemory } from './replica-memory.ts';
 import { route, type RouteReason, type Sight } from './route.ts';
+import { cannotStart, queueFull, removedWhileWaiting, silentTooLong, waitedTooLong, waitingFor } from './refusals.ts';
 import type { LiveSet, Seated } from './live-set.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -120,11 +121,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #routeNow(): boolean {
     const entry = this.#entry();
     if (entry === undefined) {
-      this.fail(this.#removed());
+      this.fail(removedWhileWaiting(this.request));
       return true;
     }
     if (entry.replicas.length === 0 && entry.status.error?.permanent === true) {
-      this.fail(this.#unavailable('start_failed', entry));
+      this.fail(cannotStart(this.model, entry));
       return true;
     }
     const { board, worker, memory, clock } = this.#deps;
@@ -173,7 +174,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #wait(): void {
     const entry = this.#entry();
     if (entry === undefined) {
-      this.fail(this.#removed());
+      this.fail(removedWhileWaiting(this.request));
       return;
     }
     const { room, board, worker, clock } = this.#deps;
@@ -181,11 +182,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const { maxWaiting, queueTimeoutMs } = entry.limits;
     const leftMs = this.#startedAt + queueTimeoutMs - clock.now();
     if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
-      this.fail(
-        new GatewayError('overloaded', `${maxWaiting} requests wait for '${this.model}' already (max_queued_requests).`, {
-          retryAfterS: (entry.status.etaMs ?? 1000) / 1000,
-        }),
-      );
+      this.fail(queueFull(this.model, entry));
       return;
     }
     if (leftMs <= 0) {
@@ -206,13 +203,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   expire(): void {
     const entry = this.#entry();
-    this.fail(entry === undefined ? this.#removed() : this.#unavailable('wait_timeout', entry));
-  }
-
-  #removed(): GatewayError {
-    return new GatewayError('model_not_found', `The model '${this.request.requestedModel}' was removed while the request waited.`, {
-      param: 'model',
-    });
+    const waitedMs = this.#deps.clock.now() - this.#startedAt;
+    this.fail(entry === undefined ? removedWhileWaiting(this.request) : waitedTooLong(this.model, entry, waitedMs));
   }
 
   #leaveRoom(): void {
@@ -220,17 +212,6 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#deps.board.add(this.#deps.worker, this.#waitingSlot, -1);
     this.#waitingSlot = undefined;
     this.#deps.room.leave(this);
-  }
-
-  #unavailable(code: 'wait_timeout' | 'start_failed', entry: ModelEntry): GatewayError {
-    const { phase, etaMs, error } = entry.status;
-    const waitedS = Math.round((this.#deps.clock.now() - this.#startedAt) / 1000);
-    const cause = error === undefined ? '' : ` Last failure: ${error.message}`;
-    const message =
-      code === 'start_failed'
-        ? `The model '${this.model}' cannot start.${cause}`
-        : `No replica of '${this.model}' took the request within ${waitedS} s (state: ${phase}).${cause}`;
-    return new GatewayError(code, message, { retryAfterS: (etaMs ?? 5000) / 1000 });
   }
 
   // ── what the engine says ───────────────────────────────────────────────────
@@ -415,7 +396,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
     if (!this.request.stream || now - this.#lastSentAt < heartbeatMs) return;
     this.#lastSentAt = now;
-    this.#reply.heartbeat(this.#situation(entry));
+    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry) : 'working');
   }
 
   #silentTooLong(now: number, limits: ModelLimits): boolean {
@@ -423,17 +404,9 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const allowedMs = this.#relayed ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
     if (silentMs < allowedMs) return false;
     const limit = this.#relayed ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
-    const message = `The engine of '${this.model}' sent nothing for ${Math.round(silentMs / 1000)} s (${limit}).`;
     this.#attempt?.blame();
-    this.fail(new GatewayError('upstream_timeout', message));
+    this.fail(silentTooLong(this.model, silentMs, limit));
     return true;
-  }
-
-  /** What a heartbeat says. */
-  #situation({ status }: ModelEntry): string {
-    if (this.#attempt !== undefined) return 'working';
-    const eta = status.etaMs === undefined ? '' : `, about ${Math.ceil(status.etaMs / 1000)} s`;
-    return `waiting for a replica (${status.phase}${eta})`;
   }
 
   /** The client holds its connection and reads nothing: the engine's slot is worth more. */
