@@ -15,8 +15,13 @@ export interface GatewayProcess {
   readonly adminUrl: string;
   readonly pid: number;
   readonly stateDir: string;
+  readonly configFile: string;
   /** All it printed on stdout so far. */
   output(): string;
+  /** All it logged on stderr so far. */
+  log(): string;
+  /** Writes its config file anew; it is not told to read it. */
+  writeConfig(models: readonly object[], more?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Resolves when stdout matches. */
   printed(pattern: RegExp): Promise<void>;
   signal(name: NodeJS.Signals): void;
@@ -35,9 +40,14 @@ export interface ModelStatusReport {
   readonly replicas: readonly {
     readonly index: number;
     readonly state: string;
+    readonly phase: string;
     readonly pid?: number;
     readonly inFlight: number;
     readonly restarts: number;
+    readonly upstream?: string;
+    readonly logFile?: string;
+    readonly gpus: readonly string[];
+    readonly lastError?: { readonly code: string; readonly message: string; readonly permanent: boolean };
   }[];
 }
 
@@ -98,19 +108,35 @@ export function killIfThere(pid: number): void {
   }
 }
 
-/** Starts `gateway start` on `models` and waits for `until` on its output (the ready block, unless told otherwise). */
-export async function startGateway(
-  t: TestContext,
-  models: readonly object[],
-  options: { more?: Readonly<Record<string, unknown>>; until?: RegExp; stateDir?: string; flags?: readonly string[] } = {},
-): Promise<GatewayProcess> {
+export interface GatewayOptions {
+  /** Added to the `gateway:` part of the config. */
+  readonly more?: Readonly<Record<string, unknown>>;
+  /** What to wait for on its output; the ready block, unless told otherwise. */
+  readonly until?: RegExp;
+  readonly stateDir?: string;
+  readonly flags?: readonly string[];
+  /** A command, with its arguments, that becomes the gateway by `exec`: `prlimit …`, `unshare -m sh -c '…; exec "$@"' sh`. */
+  readonly prefix?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Added to the test's own environment; undefined removes. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Starts `gateway start` on `models` and waits until it is ready. */
+export async function startGateway(t: TestContext, models: readonly object[], options: GatewayOptions = {}): Promise<GatewayProcess> {
   const dir = await tempDir(t);
   const stateDir = options.stateDir ?? join(dir, 'state');
   const file = join(dir, 'config.yaml');
-  // The marker by which this test finds its engines and no others.
-  const marked = models.map((model) => ({ runtime_env: { env_vars: { TEST_STATE_DIR: stateDir } }, ...model }));
-  await writeFile(file, configText(stateDir, marked, options.more));
-  const child = spawn(process.execPath, [main, 'start', '-c', file, ...(options.flags ?? [])], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const writeConfig: GatewayProcess['writeConfig'] = async (entries, more = options.more) => {
+    // The marker by which this test finds its engines and no others.
+    const marked = entries.map((model) => ({ runtime_env: { env_vars: { TEST_STATE_DIR: stateDir } }, ...model }));
+    await writeFile(file, configText(stateDir, marked, more));
+  };
+  await writeConfig(models);
+  const node = [process.execPath, ...(options.nodeArgs ?? []), main, 'start', '-c', file, ...(options.flags ?? [])] as const;
+  const [program = process.execPath, ...args] = [...(options.prefix ?? []), ...node];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   const { pid } = child;
   assert.ok(pid !== undefined);
   let output = '';
@@ -147,7 +173,10 @@ export async function startGateway(
     adminUrl,
     pid,
     stateDir,
+    configFile: file,
     output: () => output,
+    log: () => errors,
+    writeConfig,
     printed,
     signal: (name) => void child.kill(name),
     exited,

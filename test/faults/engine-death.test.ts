@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { until } from '../support/until.ts';
+import { model, row } from './support/row.ts';
+
+row(1, async ({ start }) => {
+  const gateway = await start([model('m', { tokens: 1000, tokens_per_s: 20 })]);
+  const pid = await gateway.pidOf('m');
+  const stream = await gateway.stream('m');
+  await stream.until(/(data: \{"id"[^\n]*\n\n){5}/);
+  process.kill(-pid, 'SIGKILL');
+  const text = await stream.rest();
+  assert.match(text, /data: \{"error":\{[^\n]*"type":"server_error"[^\n]*"code":"upstream_failed"\}\}\n\n$/);
+  assert.doesNotMatch(text, /\[DONE\]|"finish_reason":"stop"/);
+  const next = await gateway.model(
+    'm',
+    'replaced',
+    ({ replicas: [replica] }) => replica?.state === 'ready' && replica.pid !== pid && replica,
+  );
+  assert.equal(next.restarts, 1);
+  assert.match(await gateway.metrics(), /^roundhouse_requests_total\{.*status="200",outcome="upstream_failed"\} 1$/mu);
+  assert.doesNotMatch(await gateway.metrics(), /^roundhouse_retries_total\{.*[1-9]$/mu);
+});
+
+row(2, async ({ start }) => {
+  const gateway = await start([
+    model('two', { prefill_s: 0.5 }, { num_replicas: 2 }),
+    model('one', { prefill_s: 3600, ready_after_s: 1 }, {}, { timeouts: { queue_s: 0.1 } }),
+  ]);
+  const holder = async (name: string): Promise<number> =>
+    gateway.model(name, 'a request is in flight', ({ replicas }) => replicas.find(({ inFlight }) => inFlight === 1)?.pid);
+  const saved = gateway.ask('two');
+  process.kill(-(await holder('two')), 'SIGKILL');
+  assert.equal((await saved).status, 200);
+  assert.match(await gateway.metrics(), /^roundhouse_retries_total\{model="two"\} 1$/mu);
+  const lost = gateway.ask('one');
+  process.kill(-(await holder('one')), 'SIGKILL');
+  const { status, headers } = await lost;
+  assert.equal(status, 503);
+  assert.match(String(headers['retry-after']), /^\d+$/);
+});
+
+row(3, async ({ start }) => {
+  // The next probe is an hour away: only the exit itself can tell.
+  const gateway = await start([model('m', {}, { num_replicas: 2, health_check_period_s: 3600 })]);
+  const pid = await gateway.pidOf('m', 1);
+  process.kill(-pid, 'SIGKILL');
+  const replies = await Promise.all(Array.from({ length: 100 }, () => gateway.ask('m')));
+  assert.deepEqual(new Set(replies.map(({ status }) => status)), new Set([200]));
+  assert.notEqual(await gateway.pidOf('m', 0), pid);
+  await until('replaced', async () => (await gateway.pidOf('m', 1)) !== pid);
+});
+
+row(10, async ({ start }) => {
+  const gateway = await start([model('m', { exit_after_requests: 1, exit_code: 0 })]);
+  const pid = await gateway.pidOf('m');
+  assert.equal((await gateway.ask('m')).status, 200);
+  // The second request ends the engine; its successor takes that request.
+  assert.equal((await gateway.ask('m')).status, 200);
+  const next = await gateway.model(
+    'm',
+    'restarted',
+    ({ replicas: [replica] }) => replica?.state === 'ready' && replica.pid !== pid && replica,
+  );
+  assert.equal(next.restarts, 1);
+  await gateway.printed(/exit code 0/);
+});

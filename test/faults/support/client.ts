@@ -1,0 +1,101 @@
+import { Agent, request } from 'undici';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  /** `error.code` of the body; undefined where it has none. */
+  readonly code: string | undefined;
+  readonly message: string;
+}
+
+export interface Stream {
+  readonly status: number;
+  /** Resolves with all text received once it has `pattern`. @throws Error if the stream ends without */
+  until(pattern: RegExp): Promise<string>;
+  /** All text, once the stream has ended or broken. */
+  rest(): Promise<string>;
+  /** Leaves. */
+  leave(): void;
+}
+
+/** A client that keeps no connection open, so that it holds no descriptor of the gateway's after a reply, and counts what it sends. */
+export class CountingClient {
+  readonly #url: string;
+  readonly #agent = new Agent({ pipelining: 0, headersTimeout: 60_000, bodyTimeout: 60_000 });
+  /** Requests sent to routes that are counted. */
+  sent = 0;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async ask(model: string, more: object = {}): Promise<Reply> {
+    const { statusCode, headers, body } = await this.#post(model, more);
+    const text = await body.text();
+    return { status: statusCode, headers, text, ...errorOf(text) };
+  }
+
+  async stream(model: string, more: object = {}): Promise<Stream> {
+    const { statusCode, body } = await this.#post(model, { stream: true, ...more });
+    let text = '';
+    let ended = false;
+    const waiters = new Set<() => void>();
+    const look = (): void => waiters.forEach((waiter) => waiter());
+    body.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      look();
+    });
+    const over = new Promise<void>((resolve) => {
+      // A broken connection is an end too: what came before it is what the test looks at.
+      body.once('error', () => resolve());
+      body.once('close', () => resolve());
+    });
+    void over.then(() => {
+      ended = true;
+      return look();
+    });
+    return {
+      status: statusCode,
+      until: (pattern) =>
+        new Promise((resolve, reject) => {
+          const waiter = (): void => {
+            if (!pattern.test(text) && !ended) return;
+            waiters.delete(waiter);
+            if (pattern.test(text)) resolve(text);
+            else reject(new Error(`the stream ended without ${String(pattern)}:\n${text}`));
+          };
+          waiters.add(waiter);
+          waiter();
+        }),
+      rest: async () => {
+        await over;
+        return text;
+      },
+      leave: () => body.destroy(),
+    };
+  }
+
+  async #post(model: string, more: object): ReturnType<typeof request> {
+    this.sent += 1;
+    return request(`${this.#url}/v1/chat/completions`, {
+      method: 'POST',
+      dispatcher: this.#agent,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages: [{ role: 'user', content: 'one two three' }], ...more }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+function errorOf(text: string): { readonly code: string | undefined; readonly message: string } {
+  try {
+    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string } };
+    return { code: error?.code, message: error?.message ?? '' };
+  } catch {
+    return { code: undefined, message: '' };
+  }
+}
