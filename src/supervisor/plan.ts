@@ -47,7 +47,8 @@ export function standingOf(state: ReplicaState): Standing {
   }
 }
 
-function lowestFree(count: number, taken: ReadonlySet<number>): number[] {
+/** The lowest indices that are not taken. */
+export function lowestFree(count: number, taken: ReadonlySet<number>): number[] {
   const free: number[] = [];
   for (let index = 0; free.length < count; index += 1) if (!taken.has(index)) free.push(index);
   return free;

@@ -11,6 +11,9 @@ import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
 import { GpuLedger } from './gpus/ledger.ts';
 import type { GpuGrant, GpuReport } from './gpus/ledger.ts';
+import { planLaunch } from './launch-plan.ts';
+import type { LaunchInput, LaunchPlan } from './launch-plan.ts';
+import { findExecutables } from './launch-survey.ts';
 import { plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
 import { undiciGet } from './probe.ts';
@@ -151,6 +154,23 @@ export class Supervisor {
     const giveBack = (id: string): void => held.find((hold) => hold.id === id)?.grant.release();
     this.#reaped = Promise.all(unwanted.map((left) => recovery.reap(left).then(() => giveBack(left.id)))).then(() => undefined);
     for (const lease of adopt) this.#adopt(lease, recovery);
+  }
+
+  /**
+   * What `config` would come to if it were applied now. Nothing changes.
+   * @param env the gateway's own environment.
+   * @throws GatewayError `config_invalid` as `apply()`.
+   */
+  async preview(config: Config, env: LaunchInput['env']): Promise<LaunchPlan> {
+    const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, this.#deps.engines));
+    const [executables, gpus] = await Promise.all([findExecutables(plans, env), this.#gpus.survey(config)]);
+    const standing = [...this.#replicas.values()].map(({ model, replica }) => ({
+      model,
+      index: replica.index,
+      fingerprint: replica.plan.fingerprint,
+      leaving: standingOf(replica.state) === 'leaving',
+    }));
+    return planLaunch({ config, plans, executables, env, gpus, standing });
   }
 
   /** To be called whenever `appliedVersion()` may have grown. */

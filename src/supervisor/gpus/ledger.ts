@@ -1,13 +1,14 @@
 import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { Config } from '../../config/config.ts';
 import { isAccelerator } from './accelerator.ts';
 import { gpuLabel } from './devices.ts';
 import type { GpuDevice, GpuList, GpuProbe } from './devices.ts';
 import { place } from './place.ts';
 import type { GpuHold, GpuPool, GpuRequest } from './place.ts';
-import { gpuEnvironment, inheritedDevices } from './visible.ts';
+import { gpuPool, lostAmong } from './pool.ts';
+import type { GpuSettings } from './pool.ts';
+import { gpuEnvironment } from './visible.ts';
 
 export interface GpuLedgerDeps {
   readonly clock: Clock;
@@ -49,6 +50,16 @@ export interface GpuReport {
   readonly quarantined: string | undefined;
 }
 
+/** What a plan for the GPUs starts from. */
+export interface GpuSurvey {
+  /** All there are, those included that may not be given. */
+  readonly devices: readonly GpuDevice[];
+  readonly pool: GpuPool;
+  readonly holds: readonly GpuHold[];
+  /** Why the GPUs, or some of them, could not be read. */
+  readonly problem: string | undefined;
+}
+
 interface Hold extends GpuHold {
   /** Its run is over, its memory may not be. */
   leaving: boolean;
@@ -82,7 +93,7 @@ export class GpuLedger {
   /** Memory others used when the card was given to its first holder, in bytes. */
   readonly #baseline = new Map<string, number>();
   readonly #closed = new AbortController();
-  #settings: Pick<Config, 'gpus' | 'acceleratorMatch'> = { gpus: undefined, acceleratorMatch: 'warn' };
+  #settings: GpuSettings = { gpus: undefined, acceleratorMatch: 'warn' };
   #settling = false;
   #again = false;
   #cancelRetry: (() => void) | undefined;
@@ -93,7 +104,7 @@ export class GpuLedger {
   }
 
   /** Which GPUs may be given from now on; those that are held stay with their holders. */
-  configure(settings: Pick<Config, 'gpus' | 'acceleratorMatch'>): void {
+  configure(settings: GpuSettings): void {
     this.#settings = settings;
     if (this.#waiting.size > 0) this.#settle();
   }
@@ -146,6 +157,12 @@ export class GpuLedger {
         holders: (byDevice.get(id) ?? []).map(({ holder }) => holder),
         quarantined: this.#quarantined.get(id),
       }));
+  }
+
+  /** Looks at the GPUs anew: what a config with these settings could give, and who holds what now. Nothing is given. */
+  async survey(settings: GpuSettings): Promise<GpuSurvey> {
+    const problem = await this.#refresh();
+    return { devices: [...this.#known.values()], pool: this.#pool(settings), holds: [...this.#holds], problem };
   }
 
   /** Calls `listener` whenever all requests have been decided. */
@@ -204,8 +221,8 @@ export class GpuLedger {
   #learn({ devices, lost }: GpuList): void {
     const listed = new Set(devices.map(({ id }) => id));
     for (const device of devices) this.#known.set(device.id, device);
-    for (const { key, reason } of lost) {
-      const device = [...this.#known.values()].find(({ id, busId }) => id === key || busId === key);
+    for (const [id, reason] of lostAmong([...this.#known.values()], lost)) {
+      const device = this.#known.get(id);
       if (device !== undefined) this.#quarantine(device, reason);
     }
     for (const device of this.#known.values())
@@ -219,18 +236,15 @@ export class GpuLedger {
     this.#deps.log.error({ gpu: device.id, index: device.index, reason }, `${gpuLabel(device)} is out of use: ${reason}`);
   }
 
-  #pool(): GpuPool {
-    const inherited = inheritedDevices([...this.#known.values()], this.#deps.env);
-    const { gpus, acceleratorMatch } = this.#settings;
-    const devices = gpus === undefined ? inherited : inherited.filter(({ index }) => gpus.includes(index));
-    return { devices, quarantined: this.#quarantined, acceleratorMatch };
+  #pool(settings: GpuSettings): GpuPool {
+    return gpuPool([...this.#known.values()], this.#quarantined, settings, this.#deps.env);
   }
 
   #placeAll(unread: string | undefined): void {
     this.#cancelRetry?.();
     const byRequest = new Map([...this.#waiting].map((waiting) => [waiting.request, waiting]));
     // Without an answer nothing is given: a card that is gone could be among those known.
-    const placements = unread === undefined ? place([...byRequest.keys()], this.#pool(), [...this.#holds]) : [];
+    const placements = unread === undefined ? place([...byRequest.keys()], this.#pool(this.#settings), [...this.#holds]) : [];
     for (const placement of placements) {
       const waiting = byRequest.get(placement.request);
       if (waiting === undefined) continue;

@@ -1,7 +1,10 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { GatewayError } from '../../core/errors.ts';
+import { GatewayError, messageOf } from '../../core/errors.ts';
+
+/** What a command leads to; `reason` says what was tried, and how to get it. */
+export type Executable = { readonly kind: 'found'; readonly file: string } | { readonly kind: 'missing'; readonly reason: string };
 
 type Finding = 'executable' | 'missing' | 'directory' | 'not executable';
 
@@ -39,4 +42,22 @@ export async function findExecutable(command: string, path: string, install: str
     if (finding !== 'missing') unusable ||= ` (${file}: ${finding})`;
   }
   throw new GatewayError('engine_missing', `${command}: not found on PATH (${path === '' ? 'empty' : path})${unusable}. ${install}`);
+}
+
+/** As `findExecutable`, for a plan: one that is not there is an answer. */
+export async function lookForExecutable(command: string, path: string, install: string): Promise<Executable> {
+  try {
+    return { kind: 'found', file: await findExecutable(command, path, install) };
+  } catch (thrown) {
+    if (thrown instanceof GatewayError && thrown.code === 'engine_missing') return { kind: 'missing', reason: messageOf(thrown) };
+    throw thrown;
+  }
+}
+
+/** The PATH that a model's executable is looked up on: the model's own, else the gateway's. */
+export function searchPath(
+  model: Readonly<Record<string, string | undefined>>,
+  gateway: Readonly<Record<string, string | undefined>>,
+): string {
+  return model['PATH'] ?? gateway['PATH'] ?? '';
 }

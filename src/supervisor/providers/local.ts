@@ -17,7 +17,7 @@ import { Leases, newLease } from './lease.ts';
 import type { Lease } from './lease.ts';
 import { ageMs, identify, ProcessHold } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
-import { findExecutable } from './executable.ts';
+import { findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
 import { Ports } from './ports.ts';
 import { killMembersNow, signalGroup } from './processes.ts';
@@ -64,8 +64,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 
   async launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
     const [command, ...leading] = spec.command;
-    const path = spec.model.env['PATH'] ?? this.#deps.env['PATH'] ?? '';
-    const file = await findExecutable(command, path, spec.engine.install);
+    const file = await findExecutable(command, searchPath(spec.model.env, this.#deps.env), spec.engine.install);
     const logFile = await this.#logFile(spec.id);
     signal.throwIfAborted();
     const port = await this.#ports.take();

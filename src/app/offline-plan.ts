@@ -1,0 +1,24 @@
+import type { Config } from '../config/config.ts';
+import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import type { GpuProbe } from '../supervisor/gpus/devices.ts';
+import { planLaunch } from '../supervisor/launch-plan.ts';
+import type { LaunchPlan } from '../supervisor/launch-plan.ts';
+import { findExecutables, surveyMachine } from '../supervisor/launch-survey.ts';
+import { replicaPlan } from '../supervisor/replica-plan.ts';
+
+export interface OfflinePlanDeps {
+  readonly engines: ReadonlyMap<string, EnginePlugin>;
+  readonly probe: GpuProbe;
+  /** The one that a gateway would be started in. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * What starting `config` would come to on this machine as it is now. Nothing is started, claimed or written.
+ * @throws GatewayError `config_invalid` as a start would; `signal.reason`.
+ */
+export async function planOffline(config: Config, { engines, probe, env }: OfflinePlanDeps, signal: AbortSignal): Promise<LaunchPlan> {
+  const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, engines));
+  const [executables, gpus] = await Promise.all([findExecutables(plans, env), surveyMachine(probe, config, env, signal)]);
+  return planLaunch({ config, plans, executables, env, gpus, standing: [] });
+}
