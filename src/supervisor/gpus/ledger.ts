@@ -162,7 +162,12 @@ export class GpuLedger {
   /** Looks at the GPUs anew: what a config with these settings could give, and who holds what now. Nothing is given. */
   async survey(settings: GpuSettings): Promise<GpuSurvey> {
     const problem = await this.#refresh();
-    return { devices: [...this.#known.values()], pool: this.#pool(settings), holds: [...this.#holds], problem };
+    return {
+      devices: [...this.#known.values()],
+      pool: this.#pool(settings),
+      holds: [...this.#holds].filter(({ leaving }) => !leaving),
+      problem,
+    };
   }
 
   /** Calls `listener` whenever all requests have been decided. */
