@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
+import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 import type { ConfigChange } from './changes.ts';
 
@@ -17,10 +18,17 @@ export interface StatusReply {
   readonly gpus: readonly GpuReport[];
 }
 
-/** What a reload did, or - as the reply to `GET /api/plan` - would do. */
+/** What a reload did. */
 export interface ChangeReply extends ConfigChange {
   /** `file:line:column: …` of what was accepted and has no effect. */
   readonly warnings: readonly string[];
+}
+
+/** What `GET /api/plan` says that a reload would do, and what replicas it would come to. */
+export interface PlanReply extends ChangeReply {
+  /** Of the gateway. */
+  readonly pid: number;
+  readonly launch: LaunchPlan;
 }
 
 export interface ScaleReply {
@@ -45,7 +53,11 @@ const mostReplicas = 1024;
 
 export const emptyBody = z.strictObject({});
 export const scaleBody = z.strictObject({ model: z.string(), replicas: z.int().min(0).max(mostReplicas) });
-export const planQuery = z.strictObject({ config: z.string().startsWith('/').optional() });
+const absolutePath = z.string().startsWith('/');
+/** `config` may be repeated. */
+export const planQuery = z.strictObject({
+  config: z.union([z.array(absolutePath).min(1), absolutePath.transform((path) => [path])]).optional(),
+});
 export const logsQuery = z.strictObject({
   /** A model, or a replica as `model #0` or by its id; all when left out. */
   target: z.string().optional(),
@@ -56,8 +68,8 @@ export const logsQuery = z.strictObject({
 /** What the admin API can make a running gateway do. All throw GatewayError: `config_invalid`, `model_not_found`, `request_invalid`. */
 export interface Control {
   status(): StatusReply;
-  /** @param config absolute path of another file than the gateway's own */
-  plan(config: string | undefined): ChangeReply;
+  /** Changes nothing. @param config absolute paths of other files than the gateway's own */
+  plan(config: readonly string[] | undefined): Promise<PlanReply>;
   reload(): ChangeReply;
   scale(model: string, replicas: number): ScaleReply;
   /** Begins to stop; does not wait for the end. */

@@ -12,6 +12,8 @@ export interface ModelChange {
 
 export interface ConfigChange {
   readonly models: readonly ModelChange[];
+  /** Keys of the gateway itself that changed and take effect at once. */
+  readonly applies: readonly string[];
   /** Keys of the gateway itself that changed and take effect only when the gateway is started anew. */
   readonly needsRestart: readonly string[];
 }
@@ -37,6 +39,11 @@ function liveFacts(model: ModelConfig): Facts {
   };
 }
 
+/** For replicas that ask for GPUs from then on. */
+function liveGatewayFacts(config: Config): Facts {
+  return { 'gateway.gpus': config.gpus, 'gateway.accelerator_match': config.acceleratorMatch };
+}
+
 function gatewayFacts(config: Config): Facts {
   return {
     'gateway.listen': config.listen,
@@ -44,8 +51,6 @@ function gatewayFacts(config: Config): Facts {
     'gateway.workers': config.workers,
     'gateway.state_dir': config.stateDir,
     'gateway.engine_ports': config.enginePorts,
-    'gateway.gpus': config.gpus,
-    'gateway.accelerator_match': config.acceleratorMatch,
     'gateway.log.level': config.logLevel,
     'gateway.limits': config.settings,
     'gateway.timeouts.drain_s': config.drainTimeoutMs,
@@ -74,6 +79,7 @@ export function changesBetween(running: Config, next: Config): ConfigChange {
       ...next.models.map((model) => changeOf(model, next, running)),
       ...removed.map(({ name }): ModelChange => ({ model: name, action: 'remove', keys: [] })),
     ],
+    applies: differing(liveGatewayFacts(running), liveGatewayFacts(next)),
     needsRestart: differing(gatewayFacts(running), gatewayFacts(next)),
   };
 }

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import type { ChangeReply, Control, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
+import type { ChangeReply, Control, PlanReply, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
 import { changesBetween } from '../admin/changes.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -30,8 +30,15 @@ export class RunningControl implements Control {
     return this.#deps.status();
   }
 
-  plan(file: string | undefined): ChangeReply {
-    return this.#read(file ?? this.#config.files).reply;
+  async plan(files: readonly string[] | undefined): Promise<PlanReply> {
+    const { config, reply } = this.#read(files ?? this.#config.files);
+    // Engines keep being launched with the ports and the state directory that this process has.
+    const { enginePorts, stateDir } = this.#config;
+    return {
+      pid: process.pid,
+      ...reply,
+      launch: await this.#deps.supervisor().preview({ ...config, enginePorts, stateDir }, this.#deps.env),
+    };
   }
 
   /** The file's own numbers of replicas hold again, whatever `scale` has set. */
@@ -39,7 +46,8 @@ export class RunningControl implements Control {
     const { config, reply } = this.#read(this.#config.files);
     this.#deps.supervisor().apply(config);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
-    this.#config = { ...this.#config, models: config.models, apps: config.apps, engineCommands: config.engineCommands };
+    const { models, apps, engineCommands, gpus, acceleratorMatch } = config;
+    this.#config = { ...this.#config, models, apps, engineCommands, gpus, acceleratorMatch };
     return reply;
   }
 
@@ -62,7 +70,7 @@ export class RunningControl implements Control {
     return { pid: process.pid };
   }
 
-  #read(files: string | readonly string[]): { config: Config; reply: ChangeReply } {
+  #read(files: readonly string[]): { config: Config; reply: ChangeReply } {
     const { env } = this.#deps;
     const { config, warnings } = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
     return { config, reply: { ...changesBetween(this.#config, config), warnings: warnings.map(formatProblem) } };

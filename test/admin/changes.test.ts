@@ -27,11 +27,16 @@ test('no setting of a model changes unseen', () => {
   }
 });
 
+function seen(running: Config, next: Config): boolean {
+  const { needsRestart, applies } = changesBetween(running, next);
+  return needsRestart.length + applies.length > 0;
+}
+
 test('no setting of the gateway changes unseen', () => {
   // Each model tells of its own; `apps` follows from them and their prefixes; the file's name is no setting.
   const told = new Set<keyof Config>(['files', 'models', 'apps', 'engineCommands']);
   for (const key of (Object.keys(base) as (keyof Config)[]).filter((name) => !told.has(name)))
-    assert.notDeepEqual(changesBetween(base, { ...base, [key]: other }).needsRestart, [], key);
+    assert.equal(seen(base, { ...base, [key]: other }), true, key);
 });
 
 test('the keys of a restart are those of the config', () => {

@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { Client } from 'undici';
+import type { PlanReply } from '../../src/admin/api.ts';
 import { refusal } from '../../src/admin/guard.ts';
 import { fakeModel, runGateway, startGateway } from '../support/gateway-process.ts';
 
@@ -47,6 +48,22 @@ test('the socket plans, reloads, scales and stops; an invalid file changes nothi
     { model: 'gone', action: 'remove', keys: [] },
   ];
   assert.deepEqual((await call('GET', '/api/plan')).json['models'], expected);
+  const planned = (await call('GET', `/api/plan?config=${file}&config=${file}`)).json['error'] as { message: string } | undefined;
+  assert.match(planned?.message ?? '', /config\.yaml:/, 'a file that is given twice gives its settings twice');
+  const { pid: planner, launch } = (await call('GET', `/api/plan?config=${file}`)).json as unknown as PlanReply;
+  assert.equal(planner, gateway.pid);
+  assert.deepEqual(
+    launch.replicas.map(({ replica, running }) => [replica, running]),
+    [
+      ['kept-0', true],
+      ['fresh-0', false],
+    ],
+  );
+  assert.deepEqual(
+    launch.leaving.map(({ replica }) => replica),
+    ['gone-0'],
+  );
+  assert.equal((await gateway.status()).length, 2, 'a plan changes nothing');
   assert.deepEqual((await call('POST', '/api/reload', {})).json['models'], expected);
   assert.equal(await pidOf('kept'), pid);
   assert.deepEqual((await call('POST', '/api/scale', { model: 'kept', replicas: 2 })).json, { model: 'kept', from: 1, to: 2 });
