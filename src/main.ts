@@ -3,11 +3,17 @@ import { createRequire } from 'node:module';
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { addAdminVerbs, addConfigVerbs } from './cli/admin-verbs.ts';
-import { exitCode, type ExitCode } from './cli/exit-code.ts';
+import { exitCode } from './cli/exit-code.ts';
 import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
+import { addReload } from './cli/reload.ts';
+import { addScale } from './cli/scale.ts';
+import { addSchema } from './cli/schema.ts';
 import { type Session, start } from './cli/start.ts';
+import { addStatus } from './cli/status.ts';
+import { addStop } from './cli/stop.ts';
+import { addValidate } from './cli/validate.ts';
+import type { Run } from './cli/verb.ts';
 import { GatewayError } from './core/errors.ts';
 
 /** SIGHUP: the terminal was closed; engines must not outlive it unseen. */
@@ -38,8 +44,11 @@ const processSession: Omit<Session, 'keepEngines'> = {
 
 const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
 
+/** Every verb but `start` and `version`, in the order of the help. */
+const verbs = [addStatus, addReload, addStop, addScale, addValidate, addSchema, addInit, addImport];
+
 /** The whole command line; `run` carries an action out. */
-export function commandLine(run: (action: () => Promise<ExitCode>) => Promise<void>): Command {
+export function commandLine(run: Run): Command {
   const program = new Command('gateway')
     .description('Serves LLMs on your own machines: launches engines, and one OpenAI-compatible API in front of them.')
     .version(version);
@@ -67,10 +76,7 @@ export function commandLine(run: (action: () => Promise<ExitCode>) => Promise<vo
         return exitCode.ok;
       }),
     );
-  addAdminVerbs(program, run);
-  addConfigVerbs(program, run);
-  addInit(program, run);
-  addImport(program, run);
+  for (const add of verbs) add(program, run);
   return program;
 }
 

@@ -7,10 +7,11 @@ import { readText } from '../config/source-file.ts';
 import { parseYaml } from '../config/yaml-document.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
-import { exitCode, type ExitCode } from './exit-code.ts';
+import { exitCode } from './exit-code.ts';
 import type { Imported } from './import/imported.ts';
 import { importLlamaSwap, llamaSwapSchema } from './import/llama-swap.ts';
 import { importRay } from './import/ray.ts';
+import type { Run } from './verb.ts';
 
 interface ImportOptions {
   readonly json?: boolean;
@@ -24,8 +25,8 @@ Examples:
 
 The config goes to stdout; what has no counterpart is told on stderr, and in a comment on top of the config.`;
 
-/** Adds `gateway import`. `run`: how main runs an action. */
-export function addImport(program: Command, run: (action: () => Promise<ExitCode>) => Promise<void>): void {
+/** Adds `gateway import`. */
+export function addImport(program: Command, run: Run): void {
   const command = program.command('import').description("print a config that stands for another program's").addHelpText('after', help);
   const sources: readonly (readonly [string, string, (file: string) => Imported])[] = [
     ['llama-swap', 'a config.yaml of llama-swap: commands become engines and their options', fromLlamaSwap],

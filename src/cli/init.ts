@@ -13,6 +13,7 @@ import { type Flags, interview, wholeProblem } from './init/interview.ts';
 import { lookAround } from './init/machine.ts';
 import { placeFiles } from './init/place-files.ts';
 import { type DraftFile, renderFiles } from './init/render.ts';
+import type { Run } from './verb.ts';
 
 interface InitOptions extends Flags {
   readonly dir: string;
@@ -21,9 +22,6 @@ interface InitOptions extends Flags {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
-
-/** How `main` runs a command: what the action throws, it tells. */
-export type Run = (action: () => Promise<ExitCode>) => Promise<void>;
 
 const help = `
 Examples:

@@ -1,6 +1,9 @@
+import type { Command } from 'commander';
 import { z } from 'zod';
 import { keyNotes } from '../config/fields.ts';
 import { fileSchema } from '../config/schema.ts';
+import { exitCode } from './exit-code.ts';
+import type { Run } from './verb.ts';
 
 /** The part of a JSON Schema node that is changed here. */
 type Node = z.core.JSONSchema.BaseSchema;
@@ -44,4 +47,17 @@ function allow(node: Node, also: Node): void {
   const own = { ...node };
   for (const key of Object.keys(node)) Reflect.deleteProperty(node, key);
   node.anyOf = [own, also];
+}
+
+export function addSchema(program: Command, run: Run): void {
+  program
+    .command('schema')
+    .description('print the JSON Schema of the config file (draft-07)')
+    .addHelpText('after', '\nExample:\n  gateway schema > schema.json')
+    .action(() =>
+      run(async () => {
+        process.stdout.write(schemaText());
+        return exitCode.ok;
+      }),
+    );
 }

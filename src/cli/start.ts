@@ -1,15 +1,13 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { closePlanes, openPlanes, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import { engines } from '../plugins/registry.ts';
 import { claimStateDir } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
+import { loadConfigHere } from './load-config.ts';
 import { serving, settled } from './progress.ts';
 import { localUrl, readyBlock } from './ready-block.ts';
 import { Terminal } from './terminal.ts';
@@ -40,7 +38,7 @@ function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
 export async function start(file: string, session: Session): Promise<ExitCode> {
   const terminal = new Terminal(session.out);
-  const { config, warnings } = loadConfig(file, { env: session.env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+  const { config, warnings } = loadConfigHere(file, session.env);
   for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
   const claim = claimStateDir(config.stateDir);
   try {

@@ -13,13 +13,16 @@ test('status, scale, reload and stop reach the gateway of a state directory', as
     (await verb('status')).stdout,
     /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +\d+ s +- +\d+ +0 +0 +0\n$/,
   );
-  assert.deepEqual(JSON.parse((await verb('scale', 'm', '2')).stdout), { model: 'm', from: 1, to: 2 });
+  assert.deepEqual(JSON.parse((await verb('scale', 'm', '2', '--json')).stdout), { model: 'm', from: 1, to: 2 });
   const wrong = await verb('scale', 'm', 'many');
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /whole number/);
   const unknown = await verb('scale', 'nope', '1');
   assert.equal(unknown.code, 1);
-  assert.match(unknown.stderr, /model_not_found/);
+  assert.match(unknown.stderr, /^gateway: There is no model "nope"\. The models are: m\.\n$/);
+  const both = await verb('status', '--json', '--quiet');
+  assert.equal(both.code, 2);
+  assert.deepEqual(await verb('status', '--quiet'), { code: 0, stdout: '', stderr: '' });
   assert.equal((await verb('reload')).code, 0);
   assert.equal((await verb('stop')).code, 0);
   assert.equal((await exited).code, 0);

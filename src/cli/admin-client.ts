@@ -1,0 +1,75 @@
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Client } from 'undici';
+import { z } from 'zod';
+import { socketPath } from '../admin/server.ts';
+import { defaultStateDir } from '../config/resolve-gateway.ts';
+import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
+import { loadConfigHere } from './load-config.ts';
+import { type OutputOptions, withOutput } from './verb.ts';
+
+/** Which running gateway is meant. */
+export interface Where extends OutputOptions {
+  readonly stateDir?: string;
+  readonly config?: string;
+}
+
+export interface AdminQuestion {
+  readonly method: 'GET' | 'POST';
+  /** With its query. */
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** A verb that talks to a running gateway, with the options that say to which one. `example`: its arguments, for `--help`. */
+export function adminVerb(program: Command, name: string, description: string, example = ''): Command {
+  const command = program
+    .command(name)
+    .description(description)
+    .option('-c, --config <file>', 'the config file of the running gateway, which names its state directory')
+    .option('--state-dir <dir>', 'its state directory (default: the one a config gets that names none)')
+    .addHelpText('after', `\nExample:\n  gateway ${name}${example === '' ? '' : ` ${example}`} -c configs/fake.yaml`);
+  return withOutput(command);
+}
+
+/** The state directory named, or that of a config file, or the default one. @throws ConfigError */
+export function stateDirOf({ stateDir, config }: Where): string {
+  if (stateDir !== undefined) return resolve(stateDir);
+  return config === undefined ? defaultStateDir(process.env, homedir()) : loadConfigHere(config).config.stateDir;
+}
+
+const errorReply = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+/** The error that the gateway answered with, as its own. */
+function errorOf(status: number, body: unknown): GatewayError {
+  const parsed = errorReply.safeParse(body);
+  if (!parsed.success) return new GatewayError('internal_error', `The gateway answered ${status}: ${JSON.stringify(body)}`);
+  const { code, message } = parsed.data.error;
+  return new GatewayError(code in errorTable ? (code as ErrorCode) : 'internal_error', message);
+}
+
+/** A gateway that does not answer on its socket. */
+function notRunning(socket: string, cause: unknown): GatewayError {
+  return new GatewayError('not_running', `No gateway answers on ${socket}: ${messageOf(cause)}.`, { cause });
+}
+
+/**
+ * Asks the gateway that runs on a state directory, over its socket, and gives its JSON to `T`, which the admin API's types name.
+ * @throws GatewayError `not_running`, or the error the gateway answers with.
+ */
+export async function askAdmin<T>(stateDir: string, { method, path, body }: AdminQuestion): Promise<T> {
+  const socket = socketPath(stateDir);
+  const client = new Client('http://localhost', { socketPath: socket });
+  const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  try {
+    const reply = await client.request({ method, path, ...given }).catch((error: unknown) => {
+      throw notRunning(socket, error);
+    });
+    const answer = await reply.body.json();
+    if (reply.statusCode >= 400) throw errorOf(reply.statusCode, answer);
+    return answer as T;
+  } finally {
+    await client.close();
+  }
+}
