@@ -57,13 +57,13 @@ export function commandLine(run: Run): Command {
     .command('start')
     .alias('run')
     .description('launch the engines of a config file and serve until stopped')
-    .requiredOption('-c, --config <file>', 'the config file (YAML)')
+    .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
     .addHelpText(
       'after',
       '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 4 config invalid.',
     )
     .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
-    .action(({ config, keepEngines = false }: { config: string; keepEngines?: boolean }) =>
+    .action(({ config, keepEngines = false }: { config: readonly string[]; keepEngines?: boolean }) =>
       run(() => start(config, { ...processSession, keepEngines })),
     );
   program

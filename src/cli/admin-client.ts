@@ -12,7 +12,7 @@ import { type OutputOptions, withOutput } from './verb.ts';
 /** Which running gateway is meant. */
 export interface Where extends OutputOptions {
   readonly stateDir?: string;
-  readonly config?: string;
+  readonly config?: readonly string[];
 }
 
 export interface AdminQuestion {
@@ -22,12 +22,17 @@ export interface AdminQuestion {
   readonly body?: object;
 }
 
+/** For commander: an option that can be repeated. One that takes a list would take the verb's arguments for files. */
+function also(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
 /** A verb that talks to a running gateway, with the options that say to which one. `example`: its arguments, for `--help`. */
 export function adminVerb(program: Command, name: string, description: string, example = ''): Command {
   const command = program
     .command(name)
     .description(description)
-    .option('-c, --config <file>', 'the config file of the running gateway, which names its state directory')
+    .option('-c, --config <file>', 'the config file of the running gateway, which names its state directory; repeat it for several', also)
     .option('--state-dir <dir>', 'its state directory (default: the one a config gets that names none)')
     .addHelpText('after', `\nExample:\n  gateway ${name}${example === '' ? '' : ` ${example}`} -c configs/fake.yaml`);
   return withOutput(command);

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { loadConfig, type LoadedConfig } from '../config/load.ts';
 import { engines } from '../plugins/registry.ts';
 
-/** Loads a config file with this machine's facts. @throws ConfigError */
-export function loadConfigHere(file: string, env: Readonly<Record<string, string | undefined>> = process.env): LoadedConfig {
-  return loadConfig(file, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+/** Loads config files, joined, with this machine's facts. @throws ConfigError */
+export function loadConfigHere(files: readonly string[], env: Readonly<Record<string, string | undefined>> = process.env): LoadedConfig {
+  return loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
 }

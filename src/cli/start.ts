@@ -36,9 +36,9 @@ function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: 
 }
 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
-export async function start(file: string, session: Session): Promise<ExitCode> {
+export async function start(files: readonly string[], session: Session): Promise<ExitCode> {
   const terminal = new Terminal(session.out);
-  const { config, warnings } = loadConfigHere(file, session.env);
+  const { config, warnings } = loadConfigHere(files, session.env);
   for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
   const claim = claimStateDir(config.stateDir);
   try {

@@ -5,22 +5,27 @@ import { loadConfigHere } from './load-config.ts';
 import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 interface Validity {
-  readonly config: string;
+  /** The files, as given. */
+  readonly config: readonly string[];
   /** `file:line:column: …` of what is accepted and has no effect. */
   readonly warnings: readonly string[];
 }
 
 function inWords({ config, warnings }: Validity): string {
-  return [...warnings.map((warning) => `warning: ${warning}`), `${config} is valid.`, ''].join('\n');
+  return [
+    ...warnings.map((warning) => `warning: ${warning}`),
+    `${config.join(', ')} ${config.length === 1 ? 'is' : 'are together'} valid.`,
+    '',
+  ].join('\n');
 }
 
 export function addValidate(program: Command, run: Run): void {
   const command = program
     .command('validate')
     .description('check a config file, and list what in it has no effect')
-    .requiredOption('-c, --config <file>', 'the config file (YAML)')
+    .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
     .addHelpText('after', '\nExample:\n  gateway validate -c configs/fake.yaml\n\nExit codes: 0 valid, 4 not valid.');
-  withOutput(command).action(({ config, ...output }: { config: string } & OutputOptions) =>
+  withOutput(command).action(({ config, ...output }: { config: readonly string[] } & OutputOptions) =>
     run(async () => {
       print(output, { config, warnings: loadConfigHere(config).warnings.map(formatProblem) }, inWords);
       return exitCode.ok;

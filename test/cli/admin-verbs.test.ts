@@ -55,6 +55,19 @@ test('validate prints warnings with their place, and exits 4 on a bad file', asy
   assert.equal((await runGateway(['validate', '-c', file])).code, 4);
 });
 
+test('several files are one config, repeated or listed', async (t) => {
+  const dir = await tempDir(t);
+  const [models, settings] = [join(dir, 'models.yaml'), join(dir, 'settings.yaml')];
+  await writeFile(models, 'llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\n');
+  await writeFile(settings, 'gateway: {state_dir: ./here}\n');
+  const listed = await runGateway(['validate', '--json', '-c', models, settings]);
+  assert.deepEqual(JSON.parse(listed.stdout), { config: [models, settings], warnings: [] });
+  assert.match((await runGateway(['validate', '-c', models, '-c', settings])).stdout, /settings\.yaml are together valid\.\n$/);
+  const { code, stderr } = await runGateway(['scale', '-c', models, '-c', settings, 'm', '2']);
+  assert.equal(code, 1);
+  assert.ok(stderr.includes(join(dir, 'here', 'admin.sock')), stderr);
+});
+
 test('schema prints a JSON Schema', async () => {
   const { code, stdout } = await runGateway(['schema']);
   assert.equal(code, 0);
