@@ -37,6 +37,7 @@ export interface GatewayProcess {
 export interface ModelStatusReport {
   readonly name: string;
   readonly status: { readonly phase: string; readonly error?: { readonly message: string } };
+  readonly waiting: number;
   readonly replicas: readonly {
     readonly index: number;
     readonly state: string;
@@ -44,6 +45,8 @@ export interface ModelStatusReport {
     readonly pid?: number;
     readonly inFlight: number;
     readonly restarts: number;
+    readonly since: number;
+    readonly nextStartAt?: number;
     readonly upstream?: string;
     readonly logFile?: string;
     readonly gpus: readonly string[];

@@ -15,7 +15,7 @@ const patterns: readonly LogPattern[] = [
     },
   },
   {
-    pattern: /address already in use|EADDRINUSE/u,
+    pattern: /address already in use|EADDRINUSE/iu,
     sign: { kind: 'cause', cause: 'port in use', remedy: 'Another process took the port; the next start picks another.', permanent: false },
   },
   {

@@ -19,11 +19,77 @@ const engineProcesses = {
     happens: 'kill -9 of an idle engine',
     holds: 'out of rotation by its exit, long before a probe is due; no request fails while another replica is there; restarted',
   },
+  7: {
+    happens: 'the GPU has no room for the engine at its start',
+    holds: 'cause, remedy and the decisive line in the terminal, the status and the 503; tried again later, not at once',
+  },
+  9: {
+    happens: 'an engine dies at each start',
+    holds: 'delays of 1 s, 2 s, … with jitter; after 5 starts in 10 min a crash loop, for which nobody waits; other models serve',
+  },
   10: { happens: 'an engine exits with 0 while it serves', holds: 'as any other exit: named, and the replica is restarted' },
+  11: {
+    happens: 'the engine’s program is not there',
+    holds: 'not tried again; the status names the program and the PATH that was searched, the 503 the program',
+  },
+  12: {
+    happens: 'an engine refuses an option',
+    holds:
+      'its own words are shown, and it is not tried again; a reload with an unknown option is refused with its place, and nothing changes',
+  },
+  13: { happens: 'the engine’s port is taken', holds: 'the next one of the range is used; none left: said so; the owner is not touched' },
+  14: {
+    happens: 'an impostor answers on the engine’s port, to any key, with our model',
+    holds: 'not ready, no request reaches it, and the status names it; once it is gone the replica comes back',
+  },
+  15: { happens: 'a port that the engine chose itself is taken', holds: 'named; started again' },
+  19: {
+    happens: 'an engine takes long to load',
+    holds: 'requests wait, or get a 503 with `Retry-After` and the phase; past `startup_s` (20 min unless set) it is ended and says so',
+  },
+  22: { happens: 'an engine ignores SIGTERM', holds: 'its group is killed after the grace' },
+  23: {
+    happens: 'an engine leaves a daemon in a session of its own, and dies',
+    holds: 'the daemon and the workers are ended before it is restarted',
+  },
+  24: { happens: 'a model is removed while its engine loads', holds: 'the process goes without a grace; who waits gets an error at once' },
+  28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
+  29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
+  30: {
+    happens: 'kill -9 of the gateway',
+    holds: 'the next start takes over the engines that it would start just so, with their processes, and ends the others',
+  },
+  31: { happens: 'kill -9 of the gateway, and its engine’s pid is somebody else’s by now', holds: 'the stranger is not touched' },
+  32: {
+    happens: 'the gateway is a systemd unit, and is killed',
+    holds: '`KillMode=control-group` leaves nothing',
+    untested: 'systemd does not run where the tests do',
+  },
+  33: { happens: 'a second gateway on one state directory', holds: 'it exits with 3 and names the first one’s pid, which serves on' },
+  34: { happens: 'kill -9 of the gateway leaves its lock file', holds: 'the lock went with the process: the next one starts' },
+  35: {
+    happens: 'SIGTERM while 20 streams run',
+    holds: 'nothing new is taken, the streams end by themselves, engines stop last, exit 0',
+  },
+  36: { happens: 'the drain limit passes', holds: 'streams end with a `shutting_down` event, exit 0' },
+  37: { happens: 'a second SIGTERM or SIGINT', holds: 'all is killed at once, exit 143 or 130' },
+  38: { happens: 'SIGTERM while an engine loads that ignores it', holds: 'it is killed without a grace, exit 0' },
+  39: {
+    happens: 'an exception or a rejection escapes in the gateway',
+    holds: 'logged as fatal, engines killed with all their processes, exit 1',
+  },
+  40: { happens: 'the gateway’s heap is full, and it aborts', holds: 'the next start takes the engines over' },
+} as const satisfies Record<number, Fault>;
+
+const host = {
+  158: {
+    happens: 'an upgrade: the state directory holds leases of another version',
+    holds: 'their engines are found by their marker and ended; the new gateway starts its own',
+  },
 } as const satisfies Record<number, Fault>;
 
 /** Every row has one number for good. */
-export type RowNumber = keyof typeof engineProcesses;
+export type RowNumber = keyof typeof engineProcesses | keyof typeof host;
 
 export interface Section {
   readonly title: string;
@@ -35,7 +101,10 @@ const section = (title: string, rows: Readonly<Partial<Record<RowNumber, Fault>>
   rows: Object.entries(rows).map(([number, fault]) => ({ number: Number(number) as RowNumber, fault })),
 });
 
-export const sections: readonly Section[] = [section('Engine processes and the gateway’s own', engineProcesses)];
+export const sections: readonly Section[] = [
+  section('Engine processes and the gateway’s own', engineProcesses),
+  section('Host, config, observability', host),
+];
 
 /** @throws Error for a number that no row has */
 export function faultOf(number: RowNumber): Fault {

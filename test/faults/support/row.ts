@@ -12,6 +12,7 @@ import { until } from '../../support/until.ts';
 import type { RowNumber } from './catalogue.ts';
 import { CountingClient, type Reply, type Stream } from './client.ts';
 import { assertGone, assertQuiet, descriptors, patienceMs } from './oracles.ts';
+export { patienceMs } from './oracles.ts';
 import type { Subject } from './subject.ts';
 import { titleOf } from './title.ts';
 
@@ -21,6 +22,8 @@ export interface Victim extends GatewayProcess {
   readonly stream: (model: string, more?: object) => Promise<Stream>;
   /** Resolves with what `found` gives of the model's status, once it gives something. */
   readonly model: <T>(name: string, what: string, found: (model: ModelStatusReport) => T | undefined | false) => Promise<T>;
+  /** Reads the config file again. */
+  readonly reload: () => Promise<{ readonly status: number; readonly text: string }>;
   /** The pid of a replica that is ready. */
   readonly pidOf: (name: string, index?: number) => Promise<number>;
 }
@@ -65,8 +68,9 @@ export function row(number: RowNumber, body: (scene: Scene) => Promise<void>, op
   });
 }
 
-async function isOver(gateway: GatewayProcess): Promise<boolean> {
-  return Promise.race([gateway.exited.then(() => true), Promise.resolve(false)]);
+/** Whether its end has been seen already; an end that is on its way does not count. */
+async function isOver({ exited }: GatewayProcess): Promise<boolean> {
+  return Promise.race([exited.then(() => true), new Promise<false>((resolve) => setImmediate(resolve, false))]);
 }
 
 async function startSubject(t: TestContext, models: readonly object[], settings?: GatewayOptions): Promise<Subject> {
@@ -96,6 +100,11 @@ function victimOf({ gateway, client }: Subject): Victim {
     ask: (name, more) => client.ask(name, more),
     stream: (name, more) => client.stream(name, more),
     model: find,
+    reload: async () => {
+      const headers = { 'content-type': 'application/json' };
+      const reply = await fetch(`${gateway.adminUrl}/api/reload`, { method: 'POST', headers, body: '{}' });
+      return { status: reply.status, text: await reply.text() };
+    },
     pidOf: (name, index = 0) =>
       find(
         name,

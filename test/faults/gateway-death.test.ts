@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { runGateway, tempDir } from '../support/gateway-process.ts';
+import { isAlive } from '../supervisor/support/real.ts';
+import { model, row } from './support/row.ts';
+import type { Scene, Victim } from './support/row.ts';
+
+const onSignal = (code: string): readonly string[] => ['--import', `data:text/javascript,process.on('SIGUSR2', () => { ${code} })`];
+
+/** A gateway that is no more, and its engines. */
+async function orphaned({ t, start }: Scene, models: readonly object[]): Promise<{ stateDir: string; pids: readonly number[] }> {
+  const stateDir = join(await tempDir(t), 'state');
+  const gateway = await start(models, { stateDir });
+  const pids = await gateway.engines();
+  await kill(gateway);
+  assert.ok(pids.length > 0 && pids.every(isAlive), 'engines outlive it');
+  return { stateDir, pids };
+}
+
+async function kill(gateway: Victim): Promise<void> {
+  gateway.signal('SIGKILL');
+  await gateway.exited;
+}
+
+/** Changes the leases that a gateway left. */
+async function rewriteLeases(stateDir: string, change: (lease: { version: number; process: { pid: number } }) => object): Promise<void> {
+  const dir = join(stateDir, 'leases');
+  for (const name of await readdir(dir)) {
+    const file = join(dir, name);
+    await writeFile(
+      file,
+      JSON.stringify(change(JSON.parse(await readFile(file, 'utf8')) as { version: number; process: { pid: number } })),
+    );
+  }
+}
+
+row(30, async (scene) => {
+  const same = model('same', { fork: 1 });
+  const { stateDir, pids } = await orphaned(scene, [same, model('changed'), model('gone')]);
+  const next = await scene.start([same, model('changed', { seed: 1 })], { stateDir });
+  assert.ok(pids.includes(await next.pidOf('same')), 'taken over, the same process');
+  assert.ok(!pids.includes(await next.pidOf('changed')), 'what it would start otherwise is ended');
+  assert.equal((await next.engines()).length, 3);
+  assert.equal((await next.ask('same')).status, 200);
+});
+
+row(31, async (scene) => {
+  const { stateDir, pids } = await orphaned(scene, [model('m')]);
+  const stranger = await strangerProcess(scene.t);
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  await rewriteLeases(stateDir, (lease) => ({ ...lease, process: { ...lease.process, pid: stranger } }));
+  const next = await scene.start([model('m')], { stateDir });
+  assert.ok(isAlive(stranger));
+  assert.notEqual(await next.pidOf('m'), stranger);
+});
+
+async function strangerProcess(t: TestContext): Promise<number> {
+  const child = spawn(process.execPath, ['-e', `console.log('up'); setInterval(() => undefined, 1000)`], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  assert.ok(child.pid !== undefined);
+  return child.pid;
+}
+
+row(33, async ({ start }) => {
+  const gateway = await start([model('m')]);
+  const pid = await gateway.pidOf('m');
+  const { code, stderr } = await runGateway(['start', '-c', gateway.configFile]);
+  assert.equal(code, 3);
+  assert.match(stderr, new RegExp(`pid ${gateway.pid} runs on the state directory ${gateway.stateDir}`, 'u'));
+  assert.equal(await gateway.pidOf('m'), pid);
+  assert.equal((await gateway.ask('m')).status, 200);
+});
+
+row(34, async (scene) => {
+  const { stateDir } = await orphaned(scene, [model('m')]);
+  assert.ok((await readdir(stateDir)).includes('owner.lock'), 'the lock file is still there');
+  const next = await scene.start([model('m')], { stateDir });
+  assert.equal((await next.ask('m')).status, 200);
+});
+
+row(39, async ({ start, excuse }) => {
+  excuse(/an error escaped; engines are killed/u);
+  for (const code of [`setImmediate(() => { throw new Error('injected') })`, `void Promise.reject(new Error('injected'))`]) {
+    const gateway = await start([model('m', { fork: 1, daemonise: true, ignore_sigterm: true })], { nodeArgs: onSignal(code) });
+    gateway.signal('SIGUSR2');
+    assert.deepEqual(await gateway.exited, { code: 1, signal: null });
+    assert.match(gateway.log(), /"level":60[^\n]*injected/u);
+  }
+});
+
+row(40, async (scene) => {
+  const { t, start } = scene;
+  const stateDir = join(await tempDir(t), 'state');
+  const nodeArgs = ['--max-old-space-size=96', ...onSignal(`const all = []; for (;;) all.push(new Array(1e5).fill({}))`)];
+  const gateway = await start([model('m')], { stateDir, nodeArgs });
+  const pid = await gateway.pidOf('m');
+  gateway.signal('SIGUSR2');
+  assert.notEqual((await gateway.exited).code, 0);
+  assert.match(gateway.log(), /JavaScript heap out of memory/u);
+  const next = await start([model('m')], { stateDir });
+  assert.equal(await next.pidOf('m'), pid);
+  assert.equal((await next.ask('m')).status, 200);
+});
+
+row(158, async (scene) => {
+  const { stateDir, pids } = await orphaned(scene, [model('m', { fork: 1 })]);
+  await rewriteLeases(stateDir, (lease) => ({ version: lease.version + 1, whatever: 'a later version writes' }));
+  const next = await scene.start([model('m', { fork: 1 })], { stateDir });
+  assert.ok(!pids.includes(await next.pidOf('m')));
+  assert.deepEqual(pids.filter(isAlive), [], 'ended by their marker');
+});
