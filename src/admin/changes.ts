@@ -35,6 +35,7 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.timeouts.idle_s': model.limits.idleTimeoutMs,
     'gateway.timeouts.startup_s': model.startupTimeoutMs,
     'gateway.unchecked_kwargs': model.uncheckedOptions,
+    'gateway.timeouts.hang_s': model.hangTimeoutMs,
     accelerator_type: model.acceleratorType,
   };
 }

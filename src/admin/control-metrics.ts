@@ -19,6 +19,12 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
     labelNames: ['model'],
     registers: [registry],
   });
+  const flaps = new Counter({
+    name: 'roundhouse_replica_probe_flaps_total',
+    help: 'Times that a replica answered its health probe again after missing it.',
+    labelNames: [...replicaLabels],
+    registers: [registry],
+  });
   for (const { name: model, waiting: waits, desired: wanted, restarts: restarted, replicas } of models) {
     waiting.set({ model }, waits);
     desired.set({ model }, wanted);
@@ -30,6 +36,7 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
     for (const replica of replicas) {
       const labels = { model, replica: String(replica.index) };
       inFlight.set(labels, replica.inFlight);
+      flaps.inc(labels, replica.probeFlaps);
       state.set({ ...labels, state: replica.state }, 1);
     }
   }

@@ -46,6 +46,8 @@ export interface ModelConfig {
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
   readonly startupTimeoutMs: number;
+  /** Without progress on any request, after which an engine counts as hung. */
+  readonly hangTimeoutMs: number;
   readonly health: { readonly periodMs: number; readonly timeoutMs: number };
   /** Longest wait for in-flight requests when a replica is drained. */
   readonly drainTimeoutMs: number;

@@ -46,6 +46,7 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
       idleTimeoutMs: milliseconds(timeouts.idle_s),
     },
     startupTimeoutMs: milliseconds(timeouts.startup_s),
+    hangTimeoutMs: milliseconds(timeouts.hang_s),
     health: {
       periodMs: milliseconds(deployment.health_check_period_s),
       timeoutMs: milliseconds(deployment.health_check_timeout_s),

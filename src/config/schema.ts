@@ -46,6 +46,7 @@ const modelTimeoutsSchema = mapping({
   first_byte_s: seconds(0.001).optional(),
   idle_s: seconds(0.001).optional(),
   startup_s: seconds(0.001).optional(),
+  hang_s: seconds(1).optional(),
   drain_s: seconds(0).optional(),
 });
 
@@ -230,6 +231,7 @@ export const gatewaySchema = mapping({
     first_byte_s: seconds(0.001).default(600),
     idle_s: seconds(0.001).default(60),
     startup_s: seconds(0.001).default(1200),
+    hang_s: seconds(1).default(60),
     drain_s: seconds(0).default(30),
   }).prefault({}),
   engines: dictionary(mapping({ command: command.optional() })).default({}),

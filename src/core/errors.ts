@@ -161,6 +161,12 @@ export const errorTable = {
     meaning: 'The engine did not become ready within `gateway.timeouts.startup_s`.',
   },
   engine_exited: { status: 0, type: 'engine', retryable: true, meaning: 'The engine process ended without being asked to.' },
+  engine_hung: {
+    status: 0,
+    type: 'engine',
+    retryable: true,
+    meaning: 'The engine had requests and made no progress with any of them for `gateway.timeouts.hang_s`; it was killed.',
+  },
   model_mismatch: {
     status: 0,
     type: 'engine',

@@ -64,6 +64,8 @@ export interface EngineMetrics {
   readonly waiting: number | undefined;
   /** Only grows while the engine works. */
   readonly generatedTokens: number | undefined;
+  /** Differs from one time to another if the engine has worked on any request in between, be it in prefill; undefined where nothing on the page does. */
+  readonly workDone: number | undefined;
 }
 
 /** What the config says of a model beside `engine_kwargs`, where it changes how the engine is started. */
@@ -106,6 +108,8 @@ export interface Engine {
   };
   readServedModels(body: unknown): readonly string[];
   readonly metricsPath: string;
+  /** Whether `workDone` standing still with requests on the engine proves a hang: no step of it takes a minute. */
+  readonly countersProveHang: boolean;
   /** The engine's Prometheus page → our gauges; unknown series are ignored. */
   readMetrics(page: string): EngineMetrics;
   /** One line of the log; undefined where it tells nothing. */

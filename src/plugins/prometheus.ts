@@ -10,3 +10,9 @@ export function readSeries(page: string): ReadonlyMap<string, number> {
   }
   return sums;
 }
+
+/** The series that are there, added up; undefined where none is. */
+export function sumOf(series: ReadonlyMap<string, number>, names: readonly string[]): number | undefined {
+  const found = names.flatMap((name) => series.get(name) ?? []);
+  return found.length === 0 ? undefined : found.reduce((sum, value) => sum + value, 0);
+}

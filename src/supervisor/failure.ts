@@ -15,7 +15,16 @@ export type FailureReason =
   | { readonly kind: 'exited'; readonly exit: Exit }
   | { readonly kind: 'start-timeout' }
   | { readonly kind: 'mismatch'; readonly detail: string }
-  | { readonly kind: 'unresponsive' };
+  | { readonly kind: 'unresponsive' }
+  | Hang;
+
+/** `proof`: what shows it. `patience`: nothing does, but the first byte is overdue. */
+export interface Hang {
+  readonly kind: 'hung';
+  readonly inFlight: number;
+  readonly forMs: number;
+  readonly proof: 'counters' | 'silence' | 'patience';
+}
 
 /** A cause that the engine's plugin read in its log, with the line it was read from. */
 export interface LogCause {
@@ -73,6 +82,18 @@ function exited(exit: Exit, evidence: Evidence): Failure {
   return { code: 'engine_exited', message: `${head}: ${cause.cause}. ${cause.remedy}${quote([cause.line])}`, permanent };
 }
 
+const hangSigns = {
+  counters: 'its own counters stood still (gateway.timeouts.hang_s)',
+  silence: 'it answered nothing else either (gateway.timeouts.hang_s)',
+  patience: 'the first byte is overdue (gateway.timeouts.first_byte_s)',
+} as const;
+
+function hung({ inFlight, forMs, proof }: Hang, { program, external }: Evidence): Failure {
+  const requests = inFlight === 1 ? 'a request' : `${inFlight} requests`;
+  const message = `${program} hung: no byte for ${requests} in flight in ${Math.round(forMs / 1000)} s, and ${hangSigns[proof]}`;
+  return { code: 'engine_hung', message: external ? message : `${message}; it was killed`, permanent: false };
+}
+
 /** The failure that `reason` and the evidence make together. */
 export function explain(reason: FailureReason, evidence: Evidence): Failure {
   switch (reason.kind) {
@@ -87,6 +108,8 @@ export function explain(reason: FailureReason, evidence: Evidence): Failure {
     }
     case 'mismatch':
       return { code: 'model_mismatch', message: `${evidence.program}: ${reason.detail}`, permanent: false };
+    case 'hung':
+      return hung(reason, evidence);
     case 'unresponsive': {
       const probe = evidence.lastProbe === undefined ? '' : ` (${evidence.lastProbe})`;
       return {

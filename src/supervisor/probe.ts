@@ -49,8 +49,8 @@ export type ProbeTarget = Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'ca' | 'li
 
 export type ProbeAnswer =
   | { readonly kind: 'ok' }
-  /** Not (yet) as it should be; `seen` says what came, e.g. `GET /health: 503`. */
-  | { readonly kind: 'miss'; readonly seen: string }
+  /** Not (yet) as it should be; `seen` says what came, e.g. `GET /health: 503`. `silent`: nothing came in time. */
+  | { readonly kind: 'miss'; readonly seen: string; readonly silent?: boolean }
   /** Waiting will not help: another server, or another model. */
   | { readonly kind: 'mismatch'; readonly detail: string };
 
@@ -59,13 +59,15 @@ export interface ProbeDeps {
   readonly get: HttpGet;
 }
 
+type NoReply = ProbeAnswer & { readonly kind: 'miss' };
+
 async function ask(
   deps: ProbeDeps,
   target: ProbeTarget,
   probe: Probe,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<HttpReply | string> {
+): Promise<HttpReply | NoReply> {
   const timeout = new AbortController();
   const cancel = deps.clock.after(timeoutMs, () => timeout.abort(new Error(`no answer within ${timeoutMs} ms`)));
   try {
@@ -73,7 +75,8 @@ async function ask(
   } catch (thrown) {
     // The replica's own end is not an answer of its engine.
     signal.throwIfAborted();
-    return `GET ${probe.path}: ${timeout.signal.aborted ? messageOf(timeout.signal.reason) : messageOf(thrown) || 'connection failed'}`;
+    if (timeout.signal.aborted) return { kind: 'miss', seen: `GET ${probe.path}: ${messageOf(timeout.signal.reason)}`, silent: true };
+    return { kind: 'miss', seen: `GET ${probe.path}: ${messageOf(thrown) || 'connection failed'}` };
   } finally {
     cancel();
   }
@@ -88,8 +91,14 @@ export async function probeHealth(
   signal: AbortSignal,
 ): Promise<ProbeAnswer & { readonly kind: 'ok' | 'miss' }> {
   const reply = await ask(deps, target, probe, timeoutMs, signal);
-  if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+  if ('kind' in reply) return reply;
   return reply.status === 200 ? { kind: 'ok' } : { kind: 'miss', seen: `GET ${probe.path}: ${reply.status}` };
+}
+
+/** The body of a 200; undefined when none came. Rejects only with `signal.reason`. */
+export async function getPage(deps: ProbeDeps, target: ProbeTarget, page: Probe, signal: AbortSignal): Promise<string | undefined> {
+  const reply = await ask(deps, target, page, page.timeoutMs, signal);
+  return 'kind' in reply || reply.status !== 200 ? undefined : reply.body;
 }
 
 function servedModels(engine: Engine, body: string): readonly string[] | undefined {
@@ -115,7 +124,7 @@ async function proveOurs(deps: ProbeDeps, target: ProbeTarget, probe: Probe, sig
       return { kind: 'mismatch', detail: `another process listens on ${target.upstream}, not the engine that was started there` };
     case 'unknown': {
       const reply = await ask(deps, { ...target, apiKey: `not-${target.apiKey.slice(4)}` }, probe, probe.timeoutMs, signal);
-      if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+      if ('kind' in reply) return reply;
       if (reply.status === 401 || reply.status === 403) return { kind: 'ok' };
       const detail = `what answers on ${target.upstream} accepts any key (GET ${probe.path}: ${reply.status}), and is not seen to be the engine that was started there`;
       return { kind: 'mismatch', detail };
@@ -133,7 +142,7 @@ export async function probeIdentity(
 ): Promise<ProbeAnswer> {
   const probe = engine.probes.identity;
   const reply = await ask(deps, target, probe, probe.timeoutMs, signal);
-  if (typeof reply === 'string') return { kind: 'miss', seen: reply };
+  if ('kind' in reply) return reply;
   if (reply.status === 401 || reply.status === 403) {
     return {
       kind: 'mismatch',

@@ -2,13 +2,6 @@ import type { Failure, FailureReason } from './failure.ts';
 import { recordFailure, recordStart } from './restart.ts';
 import type { RestartLimits, StartRecord } from './restart.ts';
 
-/** Probes missed in a row by a ready replica, and what the load board showed at the first of them. */
-export interface Misses {
-  readonly count: number;
-  readonly since: number;
-  readonly progress: number;
-}
-
 /** Where `stopping` leads once nothing of the run is left. */
 export type AfterStop =
   | { readonly kind: 'stopped' }
@@ -20,8 +13,8 @@ export type ReplicaState =
   | { readonly kind: 'pending'; readonly record: StartRecord }
   /** Launched, or being launched; not ready before `deadline` is a failure. */
   | { readonly kind: 'starting'; readonly deadline: number; readonly record: StartRecord }
-  /** The only state in which the routing table has the replica. */
-  | { readonly kind: 'ready'; readonly since: number; readonly misses: Misses | undefined; readonly record: StartRecord }
+  /** The only state in which the routing table has the replica, and only while it is `serving`: it answers its health probe. */
+  | { readonly kind: 'ready'; readonly since: number; readonly serving: boolean; readonly record: StartRecord }
   /** Gets nothing new; ends what it has, until `deadline` at the latest. */
   | { readonly kind: 'draining'; readonly deadline: number }
   /** Its processes are being ended; `next` decides what follows. */
@@ -39,9 +32,10 @@ export type ReplicaEvent =
   | { readonly kind: 'ready' }
   /** What answers on its port does not serve our model. */
   | { readonly kind: 'mismatch'; readonly detail: string }
-  | { readonly kind: 'probe-ok' }
-  /** `progress` and `inFlight` as the load board shows them now. */
-  | { readonly kind: 'probe-missed'; readonly progress: number; readonly inFlight: number }
+  /** Whether it may get requests has changed. */
+  | { readonly kind: 'serving'; readonly serving: boolean }
+  /** Its watch has given it up. */
+  | { readonly kind: 'condemned'; readonly reason: FailureReason }
   /** The engine's process has ended; others of its group may live on. */
   | { readonly kind: 'exited'; readonly reason: FailureReason & { readonly kind: 'exited' } }
   /** No process of the run is left. `failure` says why it ended, unless it was asked to; 0 ≤ `jitter` < 1. */
@@ -70,10 +64,6 @@ export type Effect =
 export interface Limits {
   readonly restart: RestartLimits;
   readonly startupTimeoutMs: number;
-  /** Probes in a row that a ready replica may miss before it counts as unresponsive. */
-  readonly missesAllowed: number;
-  /** Silence that requests in flight must show beside missed probes: a busy engine may be slow to answer its probe. */
-  readonly hungAfterMs: number;
 }
 
 export type Transition = readonly [ReplicaState, readonly Effect[]];
@@ -126,8 +116,8 @@ function whileAbsent(
       return stay({ kind: 'stopped' });
     case 'ready':
     case 'mismatch':
-    case 'probe-ok':
-    case 'probe-missed':
+    case 'serving':
+    case 'condemned':
     case 'exited':
     case 'gone':
     case 'drained':
@@ -139,7 +129,7 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
   const fail = (reason: FailureReason): Transition => end({ kind: 'restart', reason, readyForMs: undefined, record: state.record }, false);
   switch (event.kind) {
     case 'ready':
-      return [{ kind: 'ready', since: now, misses: undefined, record: state.record }, [{ kind: 'watch' }]];
+      return [{ kind: 'ready', since: now, serving: true, record: state.record }, [{ kind: 'watch' }]];
     case 'mismatch':
       return fail(event);
     case 'exited':
@@ -158,35 +148,18 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'leave':
       return leave;
     case 'granted':
-    case 'probe-ok':
-    case 'probe-missed':
+    case 'serving':
+    case 'condemned':
     case 'drained':
       return stay(state);
   }
 }
 
-function missed(
-  state: ReplicaState & { kind: 'ready' },
-  event: ReplicaEvent & { kind: 'probe-missed' },
-  now: number,
-  limits: Limits,
-): Transition {
-  const before = state.misses;
-  if (before === undefined || before.progress !== event.progress) {
-    return stay({ ...state, misses: { count: 1, since: now, progress: event.progress } });
-  }
-  const misses = { ...before, count: before.count + 1 };
-  const silentLongEnough = event.inFlight === 0 || now - misses.since >= limits.hungAfterMs;
-  if (misses.count < limits.missesAllowed || !silentLongEnough) return stay({ ...state, misses });
-  return end({ kind: 'restart', reason: { kind: 'unresponsive' }, readyForMs: now - state.since, record: state.record }, false);
-}
-
-function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent, now: number, limits: Limits): Transition {
+function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent, now: number): Transition {
   switch (event.kind) {
-    case 'probe-ok':
-      return state.misses === undefined ? stay(state) : stay({ ...state, misses: undefined });
-    case 'probe-missed':
-      return missed(state, event, now, limits);
+    case 'serving':
+      return state.serving === event.serving ? stay(state) : stay({ ...state, serving: event.serving });
+    case 'condemned':
     case 'exited':
       return end({ kind: 'restart', reason: event.reason, readyForMs: now - state.since, record: state.record }, false);
     case 'drain':
@@ -225,8 +198,8 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'granted':
     case 'ready':
     case 'mismatch':
-    case 'probe-ok':
-    case 'probe-missed':
+    case 'serving':
+    case 'condemned':
     case 'gone':
       return stay(state);
   }
@@ -249,8 +222,8 @@ function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: Replic
     case 'granted':
     case 'ready':
     case 'mismatch':
-    case 'probe-ok':
-    case 'probe-missed':
+    case 'serving':
+    case 'condemned':
     case 'exited':
     case 'tick':
     case 'drained':
@@ -268,7 +241,7 @@ export function transition(state: ReplicaState, event: ReplicaEvent, now: number
     case 'starting':
       return whileStarting(state, event, now, limits);
     case 'ready':
-      return whileReady(state, event, now, limits);
+      return whileReady(state, event, now);
     case 'draining':
       return whileDraining(state, event, now);
     case 'stopping':

@@ -6,9 +6,9 @@ import { GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView } from '../core/table.ts';
 import { explain } from './failure.ts';
-import type { Evidence, Failure } from './failure.ts';
+import type { Evidence, Failure, FailureReason } from './failure.ts';
 import type { GpuGrant, GpuWait } from './gpus/ledger.ts';
-import { probeHealth, untilReady } from './probe.ts';
+import { untilReady } from './probe.ts';
 import type { HttpGet } from './probe.ts';
 import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import { transition } from './replica-state.ts';
@@ -22,6 +22,7 @@ import { replicaName, runId } from './replica-id.ts';
 import type { ReplicaReport } from './report.ts';
 import { phaseOf } from './table.ts';
 import type { ReplicaFact } from './table.ts';
+import { watchReplica } from './watch.ts';
 
 /** A run that a former gateway began. */
 export interface FormerRun {
@@ -66,8 +67,6 @@ interface Run {
 
 /** An adopted engine that has used its startup timeout up gets this long to show that it serves. */
 const adoptedWaitMs = 10_000;
-const missesAllowed = 3;
-const hungAfterMs = 60_000;
 
 /**
  * The single owner of one replica's state. Events come in through `send()`, one at a time; `transition()` decides; effects go out.
@@ -87,6 +86,7 @@ export class Replica {
   #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined } | undefined;
   #lastFailure: Failure | undefined;
   #launches = 0;
+  #probeFlaps = 0;
   #former: FormerRun | undefined;
   #wait: GpuWait | undefined;
   #handling = false;
@@ -135,7 +135,7 @@ export class Replica {
   }
 
   #limits(): Limits {
-    return { restart: this.#deps.restart, startupTimeoutMs: this.#plan.model.startupTimeoutMs, missesAllowed, hungAfterMs };
+    return { restart: this.#deps.restart, startupTimeoutMs: this.#plan.model.startupTimeoutMs };
   }
 
   #handle(event: ReplicaEvent): void {
@@ -293,23 +293,20 @@ export class Replica {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const { model, engine } = this.#plan;
-      await this.#deps.clock.sleep(model.health.periodMs, signal);
-      const run = this.#run;
-      if (run?.handle === undefined) throw new Error('watch without a process');
-      // The engine's own figure is a floor: some take seconds to answer although they are well.
-      const timeoutMs = Math.max(model.health.timeoutMs, engine.probes.liveness.timeoutMs);
-      const answer = await probeHealth(this.#deps, run.handle, engine.probes.liveness, timeoutMs, signal);
-      if (answer.kind === 'miss') run.lastProbe = answer.seen;
-      const { slot } = run.turn;
-      const { board } = this.#deps;
-      this.send(
-        answer.kind === 'ok'
-          ? { kind: 'probe-ok' }
-          : { kind: 'probe-missed', progress: board.readProgress(slot), inFlight: board.read(slot) },
-      );
-    }
+    const run = this.#run;
+    if (run?.handle === undefined) throw new Error('watch without a process');
+    const watched = { target: run.handle, slot: run.turn.slot, settings: () => this.#plan };
+    const events = {
+      missed: (seen: string) => {
+        run.lastProbe = seen;
+      },
+      recovered: () => {
+        this.#probeFlaps += 1;
+      },
+      serving: (serving: boolean) => this.send({ kind: 'serving', serving }),
+      condemned: (reason: FailureReason) => this.send({ kind: 'condemned', reason }),
+    };
+    await watchReplica(this.#deps, watched, events, signal);
   }
 
   #terminate(polite: boolean): void {
@@ -410,6 +407,7 @@ export class Replica {
       upstream: run?.handle?.upstream,
       inFlight: run === undefined ? 0 : this.#deps.board.read(run.turn.slot),
       restarts: Math.max(0, this.#launches - 1),
+      probeFlaps: this.#probeFlaps,
       lastError: this.#lastFailure,
       logFile: run?.handle?.logFile ?? this.#lastRun?.logFile,
     };

@@ -24,6 +24,8 @@ export interface ReplicaReport {
   readonly inFlight: number;
   /** Starts after the first. */
   readonly restarts: number;
+  /** Times that it answered its health probe again after missing it; over all its runs. */
+  readonly probeFlaps: number;
   /** Why its last run failed; undefined once it is ready again. */
   readonly lastError: Failure | undefined;
   /** Everything its present run, or its last one, printed. */

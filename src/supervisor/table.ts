@@ -42,6 +42,7 @@ export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>)
     case 'stopping':
       return fact.state.next.kind === 'restart' ? 'restarting' : 'stopping';
     case 'ready':
+      return fact.state.serving ? 'ready' : 'not answering its health probe';
     case 'draining':
     case 'stopped':
     case 'failed':
@@ -53,7 +54,7 @@ export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>)
 function distance(state: ReplicaState): number {
   switch (state.kind) {
     case 'ready':
-      return 0;
+      return state.serving ? 0 : 0.5;
     case 'starting':
       return 1;
     case 'pending':
@@ -94,7 +95,7 @@ export function modelStatus(replicas: readonly ReplicaFact[], now: number): Mode
 
 /** The views of those replicas that may get requests. */
 export function routable(replicas: readonly ReplicaFact[]): readonly ReplicaView[] {
-  return replicas.flatMap((fact) => (fact.state.kind === 'ready' && fact.view !== undefined ? [fact.view] : []));
+  return replicas.flatMap((fact) => (fact.state.kind === 'ready' && fact.state.serving && fact.view !== undefined ? [fact.view] : []));
 }
 
 /** The snapshot that the workers route by. */

@@ -63,6 +63,7 @@ describe('a config', () => {
           maxOngoing: undefined,
           limits: { maxWaiting: 256, queueTimeoutMs: 60_000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 60_000 },
           startupTimeoutMs: 1_200_000,
+          hangTimeoutMs: 60_000,
           health: { periodMs: 10_000, timeoutMs: 30_000 },
           drainTimeoutMs: 30_000,
         },

@@ -6,7 +6,7 @@ import { transition } from '../../src/supervisor/replica-state.ts';
 import type { Effect, Limits, ReplicaEvent, ReplicaState, Transition } from '../../src/supervisor/replica-state.ts';
 import { cleanRecord, defaultRestartLimits } from '../../src/supervisor/restart.ts';
 
-const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000, missesAllowed: 3, hungAfterMs: 60_000 };
+const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000 };
 const failure: Failure = { code: 'engine_exited', message: 'died', permanent: false };
 const record = cleanRecord;
 const loop = { failures: 9, starts: [], looping: true };
@@ -17,8 +17,8 @@ const states = {
   pending: { kind: 'pending', record },
   starting: { kind: 'starting', deadline: 5000, record },
   'starting, late': { kind: 'starting', deadline: 900, record },
-  ready: { kind: 'ready', since: 0, misses: undefined, record },
-  'ready, two missed': { kind: 'ready', since: 0, misses: { count: 2, since: 0, progress: 7 }, record },
+  ready: { kind: 'ready', since: 0, serving: true, record },
+  'ready, withheld': { kind: 'ready', since: 0, serving: false, record },
   draining: { kind: 'draining', deadline: 5000 },
   'draining, late': { kind: 'draining', deadline: 900 },
   'stopping for good': { kind: 'stopping', next: { kind: 'stopped' } },
@@ -36,8 +36,9 @@ const events = {
   granted: { kind: 'granted' },
   ready: { kind: 'ready' },
   mismatch: { kind: 'mismatch', detail: 'other' },
-  'probe-ok': { kind: 'probe-ok' },
-  'probe-missed': { kind: 'probe-missed', progress: 7, inFlight: 0 },
+  serving: { kind: 'serving', serving: true },
+  withheld: { kind: 'serving', serving: false },
+  condemned: { kind: 'condemned', reason: { kind: 'unresponsive' } },
   exited: { kind: 'exited', reason },
   'gone, failed': { kind: 'gone', failure, jitter: 0.5 },
   'gone, for ever': { kind: 'gone', failure: { ...failure, permanent: true }, jitter: 0.5 },
@@ -87,16 +88,17 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'stop now': 'stopping: kill',
   },
   ready: {
-    'probe-missed': 'ready, 1 missed',
+    withheld: 'ready, withheld',
+    condemned: 'stopping to restart (unresponsive): kill',
     exited: 'stopping to restart (exited): kill',
     drain: 'draining until 4000: tick-at 4000',
     leave: 'stopping: release',
     stop: 'stopping: terminate',
     'stop now': 'stopping: kill',
   },
-  'ready, two missed': {
-    'probe-ok': 'ready',
-    'probe-missed': 'stopping to restart (unresponsive): kill',
+  'ready, withheld': {
+    serving: 'ready',
+    condemned: 'stopping to restart (unresponsive): kill',
     exited: 'stopping to restart (exited): kill',
     drain: 'draining until 4000: tick-at 4000',
     leave: 'stopping: release',
@@ -160,7 +162,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
 
 function stateInWords(state: ReplicaState): string {
   if (state.kind === 'stopping' && state.next.kind === 'restart') return `stopping to restart (${state.next.reason.kind})`;
-  if (state.kind === 'ready' && state.misses !== undefined) return `ready, ${state.misses.count} missed`;
+  if (state.kind === 'ready' && !state.serving) return 'ready, withheld';
   if ('until' in state) return `${state.kind} until ${state.until}`;
   if ('deadline' in state) return `${state.kind} until ${state.deadline}`;
   return state.kind;
@@ -184,22 +186,8 @@ for (const [name, state] of Object.entries(states)) {
   });
 }
 
-test('a missed probe counts from the start again when bytes came in the meantime', () => {
-  const [after] = transition(states['ready, two missed'], { kind: 'probe-missed', progress: 8, inFlight: 1 }, now, limits);
-  assert.deepEqual(after, { ...states.ready, misses: { count: 1, since: now, progress: 8 } });
-});
-
-test('a replica with requests in flight is killed for missed probes only after long silence', () => {
-  const missed = { kind: 'probe-missed', progress: 7, inFlight: 1 } as const;
-  const [patient] = transition(states['ready, two missed'], missed, limits.hungAfterMs - 1, limits);
-  assert.equal(stateInWords(patient), 'ready, 3 missed');
-  const [killed] = transition(states['ready, two missed'], missed, limits.hungAfterMs, limits);
-  assert.equal(stateInWords(killed), 'stopping to restart (unresponsive)');
-});
-
 const arbitraryEvent: fc.Arbitrary<ReplicaEvent> = fc.oneof(
   fc.constantFrom<ReplicaEvent[]>(...Object.values(events)),
-  fc.record({ kind: fc.constant('probe-missed' as const), progress: fc.nat({ max: 3 }), inFlight: fc.nat({ max: 2 }) }),
   fc.record({ kind: fc.constant('drain' as const), deadline: fc.nat({ max: 100_000 }) }),
 );
 const arbitraryLife = fc.array(fc.tuple(arbitraryEvent, fc.nat({ max: 400_000 })), { maxLength: 60 });

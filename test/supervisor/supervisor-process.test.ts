@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { LoadBoard } from '../../src/core/board.ts';
 import { modelName } from '../../src/core/ids.ts';
+import type { ReplicaView } from '../../src/core/table.ts';
 import type { Engine, EnginePlugin } from '../../src/plugins/engine-plugin.ts';
 import { fake } from '../../src/plugins/fake/index.ts';
+import { placeholders } from '../../src/supervisor/command-line.ts';
 import { defaultRestartLimits } from '../../src/supervisor/restart.ts';
 import { model } from './support/model.ts';
 import { isAlive, marked, real } from './support/real.ts';
@@ -101,12 +105,12 @@ test('a missing engine fails once, names where it was looked for, and works once
 
 test('an engine that is not ready in time is killed, with all that it says', async (t) => {
   const { apply, until, replica, report } = await real(t, { restart: { ...quick, firstDelayMs: 60_000 } });
-  apply(model({ engineOptions: { ready_after_s: 3600 }, startupTimeoutMs: 700 }));
+  apply(model({ engineOptions: { ready_after_s: 3600 }, startupTimeoutMs: 3000 }));
   const pid = assertPid(await until(() => replica()?.pid));
   await until(() => replica()?.state === 'backing-off');
   assert.equal(isAlive(pid), false);
   assert.equal(report()?.status.error?.code, 'start_timeout');
-  assert.match(report()?.status.error?.message ?? '', /not ready after 0\.7 s .*last probe: GET \/health: 503/);
+  assert.match(report()?.status.error?.message ?? '', /not ready after 3 s .*last probe: GET \/health: 503/);
 });
 
 test('stop during a start does not wait for the engine’s grace, and leaves nothing', async (t) => {
@@ -161,7 +165,7 @@ test('an impostor on the engine’s port is not taken for it', async (t) => {
       return {
         ...engine,
         command: (launch) => {
-          if (!impostor.listening) impostor.listen(Number(launch.port), '127.0.0.1', listening.resolve);
+          if (!impostor.listening && launch.port !== placeholders.port) impostor.listen(launch.port, '127.0.0.1', listening.resolve);
           return engine.command(launch);
         },
       };
@@ -189,7 +193,7 @@ test('an impostor that says yes to any key and to our model is not taken for the
       return {
         ...engine,
         command: (launch) => {
-          if (!impostor.listening) impostor.listen(Number(launch.port), '127.0.0.1');
+          if (!impostor.listening && launch.port !== placeholders.port) impostor.listen(launch.port, '127.0.0.1');
           return engine.command(launch);
         },
       };
@@ -263,4 +267,75 @@ test('a hurried stop kills what is on its way out', async (t) => {
   await stopped;
   assert.ok(performance.now() - begun < 2000);
   assert.equal(isAlive(pid), false);
+});
+
+/** A request that is counted on the board, as a worker would; ends with the test. */
+function ask(t: TestContext, board: LoadBoard, { slot, upstream, apiKey }: ReplicaView): void {
+  const leave = new AbortController();
+  t.after(() => leave.abort());
+  board.add(0, slot, 1);
+  const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+  const body = JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'hi' }] });
+  fetch(`${upstream}/v1/chat/completions`, { method: 'POST', headers, body, signal: leave.signal }).then(
+    (response) => response.text(),
+    () => undefined,
+  );
+}
+
+const longFirstByte = { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 60_000 };
+const watchful = { health: { periodMs: 50, timeoutMs: 500 }, hangTimeoutMs: 600 };
+
+test('an engine that hangs behind a healthy probe is killed and replaced; one in a long prefill is not', async (t) => {
+  const { apply, until, board, table, replica } = await real(t);
+  apply(model({ ...watchful, name: 'hung', engineOptions: { hang_after_requests: 0, health: 'lie' } }));
+  const view = await until(() => table().models.get(modelName('hung'))?.replicas[0]);
+  const first = assertPid(replica(0, 'hung')?.pid);
+  ask(t, board, view);
+  const message = await until(() => replica(0, 'hung')?.lastError?.message);
+  assert.match(message, /hung: no byte for a request in flight in \d s, and its own counters stood still/);
+  const second = await until(() => replica(0, 'hung')?.state === 'ready' && replica(0, 'hung')?.pid);
+  assert.notEqual(second, first);
+  assert.equal(isAlive(first), false);
+});
+
+/** Changes the engine's settings. */
+async function control(view: ReplicaView, settings: object): Promise<void> {
+  const headers = { authorization: `Bearer ${view.apiKey}`, 'content-type': 'application/json' };
+  const response = await fetch(`${view.upstream}/fake/control`, { method: 'POST', headers, body: JSON.stringify(settings) });
+  assert.equal(response.status, 200);
+  await response.body?.cancel();
+}
+
+test('an engine whose counters move in a prefill outlives the time that proves a hang, though its probe is slow', async (t) => {
+  const { apply, until, board, table, replica } = await real(t);
+  const options = { prefill_s: 3600, health: 'slow:3000000' };
+  apply(model({ ...watchful, replicas: 2, limits: longFirstByte }));
+  const [busy, stuck] = await until(() => {
+    const views = table().models.get(modelName('demo'))?.replicas;
+    return views?.length === 2 && views;
+  });
+  assert.ok(busy && stuck);
+  await control(busy, options);
+  await control(stuck, { hang_after_requests: 0, health: 'lie' });
+  const pids = [assertPid(replica(busy.index)?.pid), assertPid(replica(stuck.index)?.pid)];
+  ask(t, board, busy);
+  ask(t, board, stuck);
+  // The one that hangs is the measure of time: what has as long been busy is still there.
+  await until(() => replica(stuck.index)?.pid !== pids[1]);
+  assert.equal(replica(busy.index)?.pid, pids[0]);
+  assert.equal(replica(busy.index)?.state, 'ready');
+  assert.equal(replica(busy.index)?.restarts, 0);
+});
+
+test('SIGSTOP: an engine that answers nothing while a request is on it is killed and replaced', async (t) => {
+  const { apply, until, board, table, replica } = await real(t);
+  apply(model({ ...watchful, limits: longFirstByte }));
+  const view = await until(() => table().models.get(modelName('demo'))?.replicas[0]);
+  const pid = assertPid(replica()?.pid);
+  process.kill(pid, 'SIGSTOP');
+  board.add(0, view.slot, 1);
+  await until(() => replica()?.lastError?.code === 'engine_hung');
+  assert.match(replica()?.lastError?.message ?? '', /answered nothing else either/);
+  await until(() => replica()?.state === 'ready');
+  assert.notEqual(replica()?.pid, pid);
 });

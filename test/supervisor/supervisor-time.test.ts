@@ -8,6 +8,8 @@ import { simulate } from './support/memory.ts';
 import type { Simulation } from './support/memory.ts';
 import { model } from './support/model.ts';
 
+/** Waits long for the first byte, so that it is not that which ends a replica. */
+const patient = { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 600_000, idleTimeoutMs: 60_000 };
 const never = new AbortController().signal;
 
 async function serving(sim: Simulation, ...models: readonly ModelConfig[]): Promise<void> {
@@ -124,7 +126,7 @@ test('an engine that serves another model is never routed to', async () => {
   assert.ok(sim.tables.every((table) => table.models.get(modelName('demo'))?.replicas.length === 0));
 });
 
-test('an idle replica that misses three probes in a row is killed and replaced; two are forgiven', async () => {
+test('an idle replica that refuses three probes in a row is killed and replaced; two are forgiven', async () => {
   const sim = simulate();
   await serving(sim, model({ health: { periodMs: 1000, timeoutMs: 500 } }));
   const [process] = sim.provider.processes;
@@ -133,6 +135,7 @@ test('an idle replica that misses three probes in a row is killed and replaced; 
   await sim.clock.advance(2000);
   process.health = 200;
   await sim.clock.advance(1000);
+  assert.equal(sim.supervisor.status()[0]?.replicas[0]?.probeFlaps, 1);
   process.health = 503;
   await sim.clock.advance(2800);
   assert.equal(process.alive, true);
@@ -141,9 +144,26 @@ test('an idle replica that misses three probes in a row is killed and replaced; 
   assert.equal(sim.provider.processes.length, 2);
 });
 
+test('a replica whose health probe is only slow leaves the table, is not killed, and comes back after two answers', async () => {
+  const sim = simulate();
+  await serving(sim, model({ health: { periodMs: 10_000, timeoutMs: 5000 } }));
+  const [process] = sim.provider.processes;
+  assert.ok(process);
+  process.steps = 7;
+  process.healthSilent = true;
+  await sim.clock.advance(70_000);
+  assert.equal(sim.views().length, 0, 'still gets requests');
+  assert.equal(sim.supervisor.status()[0]?.status.phase, 'not answering its health probe');
+  await sim.clock.advance(600_000);
+  assert.equal(process.alive, true, 'killed for being slow');
+  process.healthSilent = false;
+  await sim.clock.advance(45_000);
+  assert.equal(sim.views().length, 1);
+});
+
 test('a busy replica is not killed for missed probes while bytes come, and only after a minute when none do', async () => {
   const sim = simulate();
-  await serving(sim, model({ health: { periodMs: 1000, timeoutMs: 500 } }));
+  await serving(sim, model({ health: { periodMs: 1000, timeoutMs: 500 }, limits: patient }));
   const [process] = sim.provider.processes;
   assert.ok(process);
   const slot = slotOf(sim);
@@ -159,6 +179,47 @@ test('a busy replica is not killed for missed probes while bytes come, and only 
   await sim.clock.advance(5000);
   assert.equal(process.alive, false);
   assert.match(sim.supervisor.status()[0]?.replicas[0]?.state ?? '', /starting|ready/);
+});
+
+test('an engine with a request whose counters stand still is killed after a minute, though its probe is answered', async () => {
+  const sim = simulate();
+  await serving(sim, model({ limits: patient }));
+  const [process] = sim.provider.processes;
+  assert.ok(process);
+  process.steps = 7;
+  sim.board.add(0, slotOf(sim), 1);
+  for (let round = 0; round < 60; round += 1) {
+    process.steps += 1;
+    await sim.clock.advance(10_000);
+  }
+  assert.equal(process.alive, true, 'killed in a long prefill');
+  await sim.clock.advance(59_000);
+  assert.equal(process.alive, true, 'killed too early');
+  sim.provider.prepare = (next) => {
+    next.health = 503;
+  };
+  await sim.clock.advance(12_000);
+  assert.equal(process.alive, false);
+  const error = sim.supervisor.status()[0]?.status.error;
+  assert.equal(error?.code, 'engine_hung');
+  assert.match(error?.message ?? '', /hung: no byte for a request in flight in 60 s, and its own counters stood still .*; it was killed$/);
+});
+
+test('at rest nothing but the health probe is asked, once each period', async () => {
+  const sim = simulate();
+  const asked: string[] = [];
+  const { get } = sim.provider;
+  sim.provider.get = (url, apiKey, signal, ca) => {
+    asked.push(url.slice(url.lastIndexOf('/')));
+    return get(url, apiKey, signal, ca);
+  };
+  await serving(sim, model({ replicas: 3 }));
+  asked.length = 0;
+  await sim.clock.advance(60_000);
+  assert.deepEqual(
+    asked,
+    Array.from({ length: 18 }, () => '/health'),
+  );
 });
 
 test('a drained replica is stopped only when both facts hold: no table has it, and nothing is in flight', async () => {

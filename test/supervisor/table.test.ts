@@ -25,7 +25,7 @@ const fact = (state: ReplicaState, over: Partial<ReplicaFact> = {}): ReplicaFact
   ...over,
 });
 
-const ready: ReplicaState = { kind: 'ready', since: 0, misses: undefined, record };
+const ready: ReplicaState = { kind: 'ready', since: 0, serving: true, record };
 const starting: ReplicaState = { kind: 'starting', deadline: 1, record };
 const backingOff: ReplicaState = { kind: 'backing-off', until: 5000, failure, record };
 const crashLoop: ReplicaState = { kind: 'crash-loop', until: 300_000, failure, record };

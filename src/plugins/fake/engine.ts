@@ -9,6 +9,7 @@ import { randomFrom } from './engine/random.ts';
 import { createEngineServer } from './engine/server.ts';
 import { Slots } from './engine/slots.ts';
 import type { EngineState } from './engine/state.ts';
+import { countSteps } from './engine/steps.ts';
 import { stopOnSignals } from './engine/stop.ts';
 
 /** Exit code for options that are not valid, as argument parsers of engines give it. */
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
   boot(flags);
   const ending = new AbortController();
   const state = createState(flags, ending);
+  countSteps(state);
   if (settings.log_flood_mb_s > 0) startFlood(settings.log_flood_mb_s, (bytes) => process.stdout.write(bytes));
   if (settings.exit_at !== 'never') globalThis.setTimeout(state.crash, Number(settings.exit_at) * 1000);
   const server = createEngineServer(state, (error) => say(`error: defect: ${error instanceof Error ? error.stack : String(error)}`));

@@ -27,6 +27,7 @@ function build(given: Partial<Settings>): Engine {
     },
     readServedModels: readModelIds,
     metricsPath: '/metrics',
+    countersProveHang: true,
     readMetrics,
     readLog,
     stopping: { graceMs: 5000 },

@@ -7,5 +7,6 @@ export function readMetrics(page: string): EngineMetrics {
     running: series.get('fake:requests_running'),
     waiting: series.get('fake:requests_waiting'),
     generatedTokens: series.get('fake:tokens_total'),
+    workDone: series.get('fake:steps_total'),
   };
 }

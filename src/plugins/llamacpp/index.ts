@@ -31,6 +31,7 @@ function build(given: LlamaOptions): Engine {
     },
     readServedModels: readModelIds,
     metricsPath: '/metrics',
+    countersProveHang: true,
     readMetrics,
     readLog,
     // A request whose client stays connected holds it for ever after SIGTERM; the gateway cuts its sockets before.

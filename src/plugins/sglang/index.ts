@@ -55,6 +55,8 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     },
     readServedModels: (body) => readModelIds(body).map((name) => fromServedName(name)),
     metricsPath: '/metrics',
+    // A kernel that is compiled at the first request that needs it may take minutes (108 s seen), with nothing counted meanwhile.
+    countersProveHang: false,
     readMetrics,
     readLog,
     // It looks every 5 s whether its requests are done, without a limit, and then kills itself: exit -9 is its clean end.

@@ -17,6 +17,8 @@ export function readMetrics(page: string): EngineMetrics {
     running: either(series, 'num_running_reqs'),
     waiting: either(series, 'num_queue_reqs'),
     generatedTokens: either(decoded, 'realtime_tokens_total') ?? either(series, 'generation_tokens_total'),
+    // Over all modes, prefill among them.
+    workDone: either(series, 'realtime_tokens_total'),
   };
 }
 

@@ -59,6 +59,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     },
     readServedModels: readModelIds,
     metricsPath: '/metrics',
+    countersProveHang: true,
     readMetrics,
     readLog,
     // While the engine's core loads, SIGTERM is lost (seen on 0.26.0), so that this is also how long stopping such a replica takes.

@@ -129,7 +129,13 @@ test('its log tells phases and causes', () => {
 });
 
 test('its metrics page becomes gauges', () => {
-  const page = '# TYPE fake:requests_running gauge\nfake:requests_running 2\nfake:requests_waiting 1\nfake:tokens_total 99\n';
-  assert.deepEqual(fake.configure({}).readMetrics(page), { running: 2, waiting: 1, generatedTokens: 99 });
-  assert.deepEqual(fake.configure({}).readMetrics(''), { running: undefined, waiting: undefined, generatedTokens: undefined });
+  const page =
+    '# TYPE fake:requests_running gauge\nfake:requests_running 2\nfake:requests_waiting 1\nfake:tokens_total 99\nfake:steps_total 5\n';
+  assert.deepEqual(fake.configure({}).readMetrics(page), { running: 2, waiting: 1, generatedTokens: 99, workDone: 5 });
+  assert.deepEqual(fake.configure({}).readMetrics(''), {
+    running: undefined,
+    waiting: undefined,
+    generatedTokens: undefined,
+    workDone: undefined,
+  });
 });

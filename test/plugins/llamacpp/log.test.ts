@@ -52,5 +52,5 @@ test('a start that succeeds shows its phases and no cause', () => {
 
 test('a page taken while one request ran and one waited', () => {
   const page = readFileSync(new URL('metrics.txt', folder), 'utf8');
-  assert.deepEqual(engine.readMetrics(page), { running: 1, waiting: 1, generatedTokens: 0 });
+  assert.deepEqual(engine.readMetrics(page), { running: 1, waiting: 1, generatedTokens: 0, workDone: 31 });
 });

@@ -74,11 +74,16 @@ test('the line that says all is well is not believed', () => {
 const page = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
 
 test('pages taken right after the start, and with adapters waiting', () => {
-  assert.deepEqual(engine.readMetrics(page('metrics-fresh.prom')), { running: 0, waiting: 0, generatedTokens: 9 });
-  assert.deepEqual(engine.readMetrics(page('metrics-lora-waiting.prom')), { running: 4, waiting: 2, generatedTokens: 2975 });
+  assert.deepEqual(engine.readMetrics(page('metrics-fresh.prom')), { running: 0, waiting: 0, generatedTokens: 9, workDone: 14 + 9 });
+  assert.deepEqual(engine.readMetrics(page('metrics-lora-waiting.prom')), {
+    running: 4,
+    waiting: 2,
+    generatedTokens: 2975,
+    workDone: 210 + 2975 + 687,
+  });
 });
 
 test('builds that write the prefix with an underscore, and those without the running counter', () => {
   const page = 'sglang_num_running_reqs{tp_rank="0"} 1\nsglang_num_running_reqs{tp_rank="1"} 2\nsglang_generation_tokens_total 7\n';
-  assert.deepEqual(engine.readMetrics(page), { running: 3, waiting: undefined, generatedTokens: 7 });
+  assert.deepEqual(engine.readMetrics(page), { running: 3, waiting: undefined, generatedTokens: 7, workDone: undefined });
 });

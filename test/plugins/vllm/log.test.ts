@@ -97,8 +97,13 @@ for (const [name, phases] of Object.entries(starts)) {
 const page = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
 
 test('pages taken right after the start, and with adapters waiting', () => {
-  assert.deepEqual(engine.readMetrics(page('metrics-fresh.prom')), { running: 0, waiting: 0, generatedTokens: 0 });
-  assert.deepEqual(engine.readMetrics(page('metrics-lora-waiting.prom')), { running: 2, waiting: 4, generatedTokens: 698 });
+  assert.deepEqual(engine.readMetrics(page('metrics-fresh.prom')), { running: 0, waiting: 0, generatedTokens: 0, workDone: 0 });
+  assert.deepEqual(engine.readMetrics(page('metrics-lora-waiting.prom')), {
+    running: 2,
+    waiting: 4,
+    generatedTokens: 698,
+    workDone: 1655 + 698 + 588,
+  });
 });
 
 test('gauges are summed over data-parallel engines', () => {

@@ -23,6 +23,10 @@ export class MemoryProcess implements ReplicaHandle {
   readonly stops: number[] = [];
   /** What its probes answer: its health's status, and the model it serves. */
   health = 200;
+  /** Set to keep its health probe without an answer. */
+  healthSilent = false;
+  /** What its metrics page shows; undefined: the page is as its health. */
+  steps: number | undefined;
   serves: string;
   /** Keeps `stop()` from ending it before `exit()` is called. */
   stubborn = false;
@@ -65,6 +69,12 @@ export class MemoryProcess implements ReplicaHandle {
   }
 }
 
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
 /** Replicas without processes, for what depends on time or on the order of events. */
 export class MemoryProvider implements ReplicaProvider {
   readonly processes: MemoryProcess[] = [];
@@ -89,11 +99,13 @@ export class MemoryProvider implements ReplicaProvider {
     return this.processes.filter((process) => process.alive);
   }
 
-  readonly get: HttpGet = async (url, _apiKey, signal) => {
+  get: HttpGet = async (url, _apiKey, signal) => {
     const process = this.processes.find(({ upstream }) => url.startsWith(`${upstream}/`));
     signal.throwIfAborted();
     if (process?.alive !== true) throw new Error('connect ECONNREFUSED');
     if (url.endsWith('/v1/models')) return { status: 200, body: JSON.stringify({ data: [{ id: process.serves }] }) };
+    if (url.endsWith('/metrics') && process.steps !== undefined) return { status: 200, body: `fake:steps_total ${process.steps}\n` };
+    if (url.endsWith('/health') && process.healthSilent) return await aborted(signal);
     return { status: process.health, body: '' };
   };
 }
@@ -130,7 +142,7 @@ export function simulate(slots = 64): Simulation {
     // Half of the jitter, and ids that differ.
     random: () => 0.5 + (ids += 1) / 2 ** 32,
     wallClockSeconds: () => 1_700_000_000,
-    get: provider.get,
+    get: (url, apiKey, signal, ca) => provider.get(url, apiKey, signal, ca),
   });
   const simulation: Simulation = {
     clock,

@@ -20,6 +20,7 @@ export function model(over: Partial<Omit<ModelConfig, 'name'>> & { readonly name
     routing: { kind: 'least-in-flight' },
     limits: { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 1000, idleTimeoutMs: 1000 },
     startupTimeoutMs: 60_000,
+    hangTimeoutMs: 60_000,
     health: { periodMs: 10_000, timeoutMs: 5000 },
     drainTimeoutMs: 10_000,
     ...over,

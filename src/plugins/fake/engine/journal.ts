@@ -19,6 +19,8 @@ export class Journal {
   /** Generations that ended because the client left. */
   aborted = 0;
   tokens = 0;
+  /** Of the engine's loop, which turns while any request runs and the engine does not hang. */
+  steps = 0;
   probes = 0;
   #seen: SeenRequest[] = [];
 

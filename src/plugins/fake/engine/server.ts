@@ -84,6 +84,7 @@ function metricsPage({ slots, journal }: EngineState): string {
     ['requests_running', 'gauge', slots.running],
     ['requests_waiting', 'gauge', slots.waiting],
     ['tokens_total', 'counter', journal.tokens],
+    ['steps_total', 'counter', journal.steps],
     ['requests_total', 'counter', journal.requests],
     ['requests_completed_total', 'counter', journal.completed],
     ['requests_aborted_total', 'counter', journal.aborted],
