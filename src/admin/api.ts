@@ -9,8 +9,12 @@ export interface StatusReply {
   readonly pid: number;
   /** Absolute path of the config file; of several, with commas between. */
   readonly config: string;
+  /** The address that the data plane listens on; `0.0.0.0` and `::` are any. */
+  readonly dataHost: string;
   /** Of the data plane, once it is known. */
   readonly dataPort: number;
+  /** The names clients may use, ids and aliases, by the route prefix they stand under (`''`: none). */
+  readonly apps: readonly { readonly prefix: string; readonly names: readonly string[] }[];
   /** On the clock that the times of replicas are on, in milliseconds. */
   readonly now: number;
   readonly models: readonly ModelReport[];

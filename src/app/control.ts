@@ -11,7 +11,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 export interface RunningControlDeps {
   readonly env: NodeJS.ProcessEnv;
   supervisor(): Supervisor;
-  status(): StatusReply;
+  status(): Omit<StatusReply, 'apps'>;
   /** Undefined: the gateway is part of a program, which alone stops it. */
   readonly onStop: (() => void) | undefined;
 }
@@ -27,7 +27,8 @@ export class RunningControl implements Control {
   }
 
   status(): StatusReply {
-    return this.#deps.status();
+    const apps = [...this.#config.apps].map(([prefix, names]) => ({ prefix, names: [...names.keys()] }));
+    return { ...this.#deps.status(), apps };
   }
 
   async plan(files: readonly string[] | undefined): Promise<PlanReply> {

@@ -105,6 +105,7 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
       status: () => ({
         pid: process.pid,
         config: config.files.join(', '),
+        dataHost: config.listen.host,
         dataPort: data.port,
         now: systemClock.now(),
         models: supervisor.status(),

@@ -11,6 +11,8 @@ export const defaultEngine = 'vLLM';
 
 /** Where the API listens if neither `gateway.listen` nor `http_options` says. Loopback: nothing is open to a network unasked. */
 export const defaultListen = { host: '127.0.0.1', port: 8000 } as const;
+export const defaultMaxConnections = 4096;
+export const defaultAdmin = { host: '127.0.0.1', port: 9464 } as const;
 
 /** Ray's builder for an OpenAI-compatible app. Others are refused in resolve.ts, each with its reason. */
 export const defaultBuilder = 'ray.serve.llm:build_openai_app';
@@ -218,13 +220,13 @@ export const httpOptionsSchema = mapping({
 
 export const gatewaySchema = mapping({
   listen: mapping({ host: host.optional(), port: port.optional() }).prefault({}),
-  admin: mapping({ host: host.default('127.0.0.1'), port: port.default(9464) }).prefault({}),
+  admin: mapping({ host: host.default(defaultAdmin.host), port: port.default(defaultAdmin.port) }).prefault({}),
   workers: whole(1, 128).optional(),
   state_dir: text('the path of a directory').optional(),
   limits: mapping({
     max_body_bytes: whole(1024, 1024 ** 3).default(10 * 1024 * 1024),
     request_timeout_s: seconds(0.001).default(60),
-    max_connections: whole(1, 1_000_000).default(4096),
+    max_connections: whole(1, 1_000_000).default(defaultMaxConnections),
   }).prefault({}),
   timeouts: mapping({
     queue_s: seconds(0).default(60),

@@ -1,30 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import { describe, it, type TestContext } from 'node:test';
+import { atTerminal, controlC, enter, skipTerminal, type Terminal } from '../support/terminal.ts';
 
 const program = join(import.meta.dirname, '../../src/main.ts');
-const pty = join(import.meta.dirname, 'terminal.py');
-const enter = '\r';
 const down = '\u001B[B';
-const controlC = '\u0003';
-
-const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
-/** In CI nothing may be skipped. */
-const skip = hasPython || process.env['CI'] !== undefined ? false : 'needs python3, whose pty module gives the terminal';
-
-interface Terminal {
-  /** Resolves when what was printed since the last match matches; what came up to there is then behind. */
-  shows(pattern: RegExp): Promise<void>;
-  press(keys: string): void;
-  readonly exited: Promise<number | null>;
-  /** All there was, without colours. */
-  page(): string;
-}
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'init-'));
@@ -35,33 +17,10 @@ async function folder(t: TestContext): Promise<string> {
 function wizard(t: TestContext, cwd: string, ...args: readonly string[]): Terminal {
   // An empty PATH: neither engines nor GPUs of the machine that runs the test are found.
   const env = { PATH: '/nowhere', HOME: cwd, TERM: 'xterm', NO_COLOR: '1' };
-  const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout.trim();
-  const child = spawn(python, [pty, process.execPath, program, 'init', ...args], { cwd, env, stdio: ['pipe', 'pipe', 'inherit'] });
-  t.after(() => child.kill('SIGKILL'));
-  const exited = once(child, 'close').then(([code]) => code as number | null);
-  let seen = '';
-  let behind = 0;
-  child.stdout.setEncoding('utf8').on('data', (part: string) => (seen += part));
-  return {
-    async shows(pattern) {
-      for (;;) {
-        const page = stripVTControlCharacters(seen);
-        const match = pattern.exec(page.slice(behind));
-        if (match !== null) {
-          behind += match.index + match[0].length;
-          return;
-        }
-        if (child.exitCode !== null) assert.fail(`ended with ${child.exitCode} before it showed ${pattern}:\n${page}`);
-        await Promise.race([once(child.stdout, 'data'), exited]);
-      }
-    },
-    press: (keys) => child.stdin.write(keys),
-    exited,
-    page: () => stripVTControlCharacters(seen),
-  };
+  return atTerminal(t, [process.execPath, program, 'init', ...args], { cwd, env });
 }
 
-describe('gateway init at a terminal', { skip }, () => {
+describe('gateway init at a terminal', { skip: skipTerminal }, () => {
   it('asks, and writes what was answered', async (t) => {
     const cwd = await folder(t);
     const terminal = wizard(t, cwd);

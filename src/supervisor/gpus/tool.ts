@@ -13,11 +13,11 @@ export interface ToolAnswer {
 export type RunTool = (tool: string, args: readonly string[], signal: AbortSignal) => Promise<ToolAnswer | undefined>;
 
 /** A tool that asks a broken card can hang for good. */
-const timeoutMs = 20_000;
+const driverTimeoutMs = 20_000;
 const longestOutput = 1_048_576;
 
-/** Runs tools that are found on `env`'s PATH. */
-export function toolRunner(env: Readonly<Record<string, string | undefined>>): RunTool {
+/** Runs tools that are found on `env`'s PATH. `timeoutMs`: how long one may take; that of a driver's tool when left out. */
+export function toolRunner(env: Readonly<Record<string, string | undefined>>, timeoutMs = driverTimeoutMs): RunTool {
   // Masks are not for these: they would hide or renumber cards.
   const { CUDA_VISIBLE_DEVICES: _cuda, HIP_VISIBLE_DEVICES: _hip, ROCR_VISIBLE_DEVICES: _rocr, ...rest } = env;
   return async (tool, args, signal) => {
