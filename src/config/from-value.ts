@@ -36,7 +36,7 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
   const fitted = fit(fileSchema, value, [], sink);
   const checked = validate(fileSchema, fitted, new Set(), sink.problem);
   const context: ResolveContext = { ...deps, ...sink, exists: existsSync, directoryOf: () => directory };
-  const config = resolveConfig(checked, [join(directory, 'config')], context);
+  const { config } = resolveConfig(checked, [join(directory, 'config')], context);
   if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));
   return { config, warnings };
 }

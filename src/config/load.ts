@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { ModelName } from '../core/ids.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { fit } from './fit.ts';
 import type { Environment } from './interpolate.ts';
-import { ConfigError, type ConfigProblem } from './problems.ts';
+import { ConfigError, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { fileSchema } from './schema.ts';
 import { SourceTree } from './source-tree.ts';
@@ -26,6 +27,8 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigProblem[];
   /** Absolute paths of all files that were read: those given and those their `llm_configs` name. */
   readonly sources: readonly string[];
+  /** Something to tell of a key of a model, found out after loading, with its place. @param below path from the model's entry on */
+  located(model: ModelName, below: ConfigPath, message: string): ConfigProblem;
 }
 
 /**
@@ -48,16 +51,22 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
     problem: (path, message, spot) => tree.problem(path, message, spot),
     warning: (path, message) => tree.warning(path, message),
   };
-  const config = resolveConfig(
+  const { config, entries } = resolveConfig(
     value,
     files.map((file) => resolve(file)),
     context,
   );
   if (tree.problems.length > 0) throw new ConfigError(inOrder(tree.problems));
-  return { config, warnings: inOrder(tree.warnings), sources: [...tree.files] };
+  return {
+    config,
+    warnings: inOrder(tree.warnings),
+    sources: [...tree.files],
+    located: (model, below, message) => tree.located([...(entries.get(model) ?? []), ...below], message),
+  };
 }
 
-function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+/** By file and place. */
+export function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return problems.toSorted((a, b) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column);
 }
 

@@ -91,6 +91,12 @@ export function defaultStateDir(env: Environment, homeDir: string): string {
   return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.local/state'), 'roundhouse');
 }
 
+/** Where copies are kept that can be made again. */
+export function defaultCacheDir(env: Environment, homeDir: string): string {
+  const xdg = env['XDG_CACHE_HOME'];
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.cache'), 'roundhouse');
+}
+
 function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveContext): Config['enginePorts'] {
   const last = ports.first + ports.count - 1;
   if (last > 65_535) {

@@ -16,11 +16,17 @@ interface App {
   readonly entries: readonly { readonly path: ConfigPath; readonly raw: unknown }[];
 }
 
+export interface Resolved {
+  readonly config: Config;
+  /** Where each model's entry of `llm_configs` is. */
+  readonly entries: ReadonlyMap<ModelName, ConfigPath>;
+}
+
 /**
  * The file's value → the config. Every rule that the schema cannot express is checked here and its breach told to the context; the
  * value may have mistakes (already told): what they touch is left out. The result is of use only if nothing was told.
  */
-export function resolveConfig(value: unknown, files: readonly string[], context: ResolveContext): Config {
+export function resolveConfig(value: unknown, files: readonly string[], context: ResolveContext): Resolved {
   const root = isMapping(value) ? value : {};
   const gateway = salvage(gatewaySchema, root['gateway'] ?? {}) ?? gatewaySchema.parse({});
   const http = salvage(httpOptionsSchema, root['http_options'] ?? {}) ?? {};
@@ -37,7 +43,8 @@ export function resolveConfig(value: unknown, files: readonly string[], context:
   const models = located.map(({ model }) => model);
   const settings = resolveGateway(gateway, http, context);
   checkPortCount(models, settings.enginePorts.count, context);
-  return { files, ...settings, models, apps: served };
+  const entries = new Map(located.map(({ model, path }) => [model.name, path]));
+  return { config: { files, ...settings, models, apps: served }, entries };
 }
 
 interface Located {

@@ -71,7 +71,12 @@ export class SourceTree {
   }
 
   warning(path: ConfigPath, message: string): void {
-    this.warnings.push({ ...this.#place(path, 'key'), path: formatPath(path), message });
+    this.warnings.push(this.located(path, message));
+  }
+
+  /** Something to tell about the key at `path`. */
+  located(path: ConfigPath, message: string): ConfigProblem {
+    return { ...this.#place(path, 'key'), path: formatPath(path), message };
   }
 
   /** Absolute directory of the file that the value at `path` was written in. */

@@ -94,11 +94,16 @@ export interface Engine {
   /** Options that were left out or renamed for this engine, to be told as warnings. */
   readonly notes: readonly OptionProblem[];
   /** How to read the installed engine's options; undefined where its help cannot be read. */
-  readonly help?: { readonly args: readonly string[]; readonly timeoutMs: number };
+  readonly help?: {
+    readonly args: readonly string[];
+    readonly timeoutMs: number;
+    /** Names of all options in what was printed, in snake_case; undefined where it is not the help that was asked for. */
+    read(text: string): ReadonlySet<string> | undefined;
+  };
   /** How to ask the executable for its version; undefined where it has none of its own. */
   readonly version?: EngineVersion;
-  /** Options that the installed engine does not know, by its own help text. */
-  checkOptions?(help: string): readonly OptionProblem[];
+  /** Given options that are not among those of the installed engine. */
+  checkOptions?(installed: ReadonlySet<string>): readonly OptionProblem[];
   readonly probes: {
     /** 200 once the engine serves. */
     readonly readiness: Probe;

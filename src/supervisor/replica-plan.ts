@@ -1,6 +1,7 @@
 import type { Config, ModelConfig, StaticUpstream } from '../config/config.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Engine, EnginePlugin } from '../plugins/engine-plugin.ts';
+import { executableOf } from './command-line.ts';
 import type { GpuRequest } from './gpus/place.ts';
 import { maskNames } from './gpus/visible.ts';
 import type { DesiredModel } from './plan.ts';
@@ -36,8 +37,7 @@ export function replicaPlan(
     );
   }
   const engine = plugin.configure(model.engineOptions, model.traits);
-  const command = model.command ?? commands.get(model.engine) ?? [engine.executable];
-  return { model, engine, command, fingerprint: fingerprintOf(model, commands, plugin) };
+  return { model, engine, command: executableOf(model, engine, commands), fingerprint: fingerprintOf(model, commands, plugin) };
 }
 
 export function desiredOf({ model, fingerprint }: ReplicaPlan): DesiredModel {

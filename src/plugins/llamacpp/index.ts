@@ -1,5 +1,6 @@
 import type { Engine, EnginePlugin } from '../engine-plugin.ts';
 import { defineEngine } from '../engine-plugin.ts';
+import { helpOf, unknownOptions } from '../help-options.ts';
 import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
 import { dialect } from './dialect.ts';
@@ -22,6 +23,8 @@ function build(given: LlamaOptions): Engine {
     needs: { gpus: given.gpus, memoryShare: 1, optional: true },
     notes: [],
     version,
+    help: { args: ['--help'], timeoutMs: 10_000, read: (text) => helpOf(text, 'ctx_size') },
+    checkOptions: (installed) => unknownOptions(installed, 'llama-server', given),
     probes: {
       // 503 `Loading model` until the model is there.
       readiness: { path: '/health', timeoutMs: 5000 },

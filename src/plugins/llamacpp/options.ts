@@ -31,24 +31,29 @@ export interface LlamaOptions {
   readonly gpus: 0 | 1;
   /** Arguments for all other options, in the order of the config. */
   readonly args: readonly string[];
+  /** Name → how the config writes it. */
+  readonly writtenAs: ReadonlyMap<string, string>;
 }
 
 /** `engine_kwargs`: llama-server's own long names, `_` for `-`. */
 export const options = z.record(z.string(), z.unknown()).transform((raw, context): LlamaOptions => {
   const given = new Map<string, unknown>();
+  const writtenAs = new Map<string, string>();
   for (const [written, value] of Object.entries(raw)) {
     const plain = written.replaceAll('-', '_');
     const name = shortNames.get(plain) ?? plain;
     const problem = given.has(name) ? `the option ${name} is given twice` : problemOf(written, name, value);
     if (problem !== undefined) context.addIssue({ code: 'custom', path: [written], message: problem });
-    if (value !== null && value !== undefined) given.set(name, value);
+    if (value === null || value === undefined) continue;
+    given.set(name, value);
+    writtenAs.set(name, written);
   }
   if (context.issues.length > 0) return z.NEVER;
   const { parallel, ...others } = Object.fromEntries(given);
   const args = Object.entries(others).flatMap(([name, value]) => toArgs(name, value));
   const gpus = wantsGpu(given.get('n_gpu_layers')) ? 1 : 0;
-  if (typeof parallel === 'number') return { parallel, gpus, args };
-  return { parallel: defaultSlots.parallel, gpus, args: given.has('kv_unified') ? args : [...defaultSlots.args, ...args] };
+  if (typeof parallel === 'number') return { parallel, gpus, args, writtenAs };
+  return { parallel: defaultSlots.parallel, gpus, args: given.has('kv_unified') ? args : [...defaultSlots.args, ...args], writtenAs };
 });
 
 /** `auto`, llama-server's default, asks for none: it takes what is there, and a gateway gives only what is asked for. */

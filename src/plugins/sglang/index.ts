@@ -1,6 +1,6 @@
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
-import { unknownOptions } from '../help-options.ts';
+import { helpOf, unknownOptions } from '../help-options.ts';
 import { numberOf } from '../kwargs.ts';
 import type { ReadKwargs } from '../kwargs.ts';
 import { readModelIds } from '../served-models.ts';
@@ -45,8 +45,8 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     needs: { gpus: copies * numberOf(values, 'tp_size', 1) * numberOf(values, 'pp_size', 1), memoryShare: Math.min(1, share) },
     notes: [...given.notes, ...lora.notes],
     version,
-    help: { args: ['serve', '--help'], timeoutMs: 120_000 },
-    checkOptions: (help) => unknownOptions(help, 'mem_fraction_static', 'SGLang', given),
+    help: { args: ['serve', '--help'], timeoutMs: 120_000, read: (text) => helpOf(text, 'mem_fraction_static') },
+    checkOptions: (installed) => unknownOptions(installed, 'SGLang', given),
     probes: {
       // Generates a token: at least 1 s, and up to 20 s before it says 503. 503 until the warm-up is done.
       readiness: { path: '/health', timeoutMs: 25_000 },

@@ -1,6 +1,6 @@
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
-import { unknownOptions } from '../help-options.ts';
+import { helpOf, unknownOptions } from '../help-options.ts';
 import { numberOf } from '../kwargs.ts';
 import type { ReadKwargs } from '../kwargs.ts';
 import { readModelIds } from '../served-models.ts';
@@ -48,8 +48,8 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     },
     notes,
     version,
-    help: { args: ['serve', '--help=all'], timeoutMs: 120_000 },
-    checkOptions: (help) => unknownOptions(help, 'max_num_seqs', 'vLLM', given),
+    help: { args: ['serve', '--help=all'], timeoutMs: 120_000, read: (text) => helpOf(text, 'max_num_seqs') },
+    checkOptions: (installed) => unknownOptions(installed, 'vLLM', given),
     probes: {
       // Connections are refused until it serves; then 200, and 503 once the engine's process is dead.
       readiness: { path: '/health', timeoutMs: 5000 },

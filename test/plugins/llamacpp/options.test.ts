@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Launch } from '../../../src/plugins/engine-plugin.ts';
 import { EngineOptionError } from '../../../src/plugins/engine-plugin.ts';
 import { llamacpp } from '../../../src/plugins/llamacpp/index.ts';
-import { ownedByGateway } from '../../../src/plugins/llamacpp/option-names.ts';
+import { optionsOf } from '../../../src/plugins/help-options.ts';
+import { negatable, onOffAuto, ownedByGateway, shortNames } from '../../../src/plugins/llamacpp/option-names.ts';
 
 const launch: Launch = {
   model: { kind: 'path', value: '/models/a b.gguf' },
@@ -139,4 +141,27 @@ test('no option reaches the command line that could take the gateway its replica
       assert.ok(!given.some((key) => ownedByGateway.has(key)));
     }),
   );
+});
+
+// llama-server 0.7.0 (build 11669).
+const help = readFileSync(new URL('../../fixtures/engines/llamacpp/help.txt', import.meta.url), 'utf8');
+
+test('options are checked against the help of the installed version', () => {
+  const engine = llamacpp.configure({ ctx_sise: 1, ngl: 1, 'no-warmup': true, np: 2, cache_type_k: 'f16', bogus: 1 });
+  assert.deepEqual(engine.checkOptions?.(engine.help?.read(help) ?? new Set()), [
+    { path: ['ctx_sise'], message: 'no option of the installed llama-server; did you mean "ctx_size"?' },
+    { path: ['bogus'], message: 'no option of the installed llama-server' },
+  ]);
+  assert.equal(engine.help?.read('error while loading shared libraries: libggml.so\n--x y'), undefined);
+});
+
+test('the help text has every option that the gateway gives or knows', () => {
+  const options = optionsOf(help);
+  const flags = [...args({}), ...args({ parallel: 2, n_gpu_layers: 1, ctx_size: 1 })].filter((arg) => arg.startsWith('--'));
+  const known = [...flags.map((flag) => flag.slice(2).replaceAll('-', '_')), ...shortNames.values(), ...negatable, ...onOffAuto];
+  assert.deepEqual(
+    known.filter((name) => !options.has(name)),
+    [],
+  );
+  assert.equal(options.has('webui') && options.has('no_ui') && options.has('threads'), true);
 });
