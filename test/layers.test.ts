@@ -12,7 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ['config'],
   ['gateway', 'supervisor', 'autoscale'],
   ['admin'],
-  ['app'],
+  ['app', 'conformance'],
   ['cli', 'builder'],
   ['main.ts', 'index.ts'],
 ];
