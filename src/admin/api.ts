@@ -74,7 +74,7 @@ export interface Control {
   status(): StatusReply;
   /** Changes nothing. @param config absolute paths of other files than the gateway's own */
   plan(config: readonly string[] | undefined): Promise<PlanReply>;
-  reload(): ChangeReply;
+  reload(): Promise<ChangeReply>;
   scale(model: string, replicas: number): ScaleReply;
   /** Begins to stop; does not wait for the end. */
   stop(): StopReply;

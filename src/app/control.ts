@@ -3,15 +3,21 @@ import type { ChangeReply, Control, PlanReply, ScaleReply, StatusReply, StopRepl
 import { changesBetween } from '../admin/changes.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { formatProblem } from '../config/problems.ts';
+import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
+import type { Checked } from './option-check.ts';
 
 export interface RunningControlDeps {
   readonly env: NodeJS.ProcessEnv;
   supervisor(): Supervisor;
   status(): Omit<StatusReply, 'apps'>;
+  /**
+   * What the installed engines say of the options: what was let through, or nothing where that takes long.
+   * @throws ConfigError with options that one of them does not know
+   */
+  checkOptions(loaded: Checked): Promise<readonly ConfigProblem[]>;
   /** Undefined: the gateway is part of a program, which alone stops it. */
   readonly onStop: (() => void) | undefined;
 }
@@ -20,6 +26,8 @@ export interface RunningControlDeps {
 export class RunningControl implements Control {
   readonly #deps: RunningControlDeps;
   #config: Config;
+  /** Settles when the reload that was asked for last is over: they take turns, so that the last one asked for holds. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(config: Config, deps: RunningControlDeps) {
     this.#config = config;
@@ -32,7 +40,7 @@ export class RunningControl implements Control {
   }
 
   async plan(files: readonly string[] | undefined): Promise<PlanReply> {
-    const { config, reply } = this.#read(files ?? this.#config.files);
+    const { config, reply } = await this.#read(files ?? this.#config.files);
     // Engines keep being launched with the ports and the state directory that this process has.
     const { enginePorts, stateDir } = this.#config;
     return {
@@ -43,8 +51,14 @@ export class RunningControl implements Control {
   }
 
   /** The file's own numbers of replicas hold again, whatever `scale` has set. */
-  reload(): ChangeReply {
-    const { config, reply } = this.#read(this.#config.files);
+  reload(): Promise<ChangeReply> {
+    const reloaded = this.#turn.then(() => this.#reload());
+    this.#turn = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(): Promise<ChangeReply> {
+    const { config, reply } = await this.#read(this.#config.files);
     this.#deps.supervisor().apply(config);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
     const { models, apps, engineCommands, gpus, acceleratorMatch } = config;
@@ -71,10 +85,11 @@ export class RunningControl implements Control {
     return { pid: process.pid };
   }
 
-  #read(files: readonly string[]): { config: Config; reply: ChangeReply } {
+  async #read(files: readonly string[]): Promise<{ config: Config; reply: ChangeReply }> {
     const { env } = this.#deps;
-    const { config, warnings } = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
-    return { config, reply: { ...changesBetween(this.#config, config), warnings: warnings.map(formatProblem) } };
+    const loaded = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+    const warnings = [...loaded.warnings, ...(await this.#deps.checkOptions(loaded))];
+    return { config: loaded.config, reply: { ...changesBetween(this.#config, loaded.config), warnings: warnings.map(formatProblem) } };
   }
 
   #unknown(model: string): GatewayError {

@@ -1,10 +1,13 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Config, ModelConfig } from '../config/config.ts';
 import { inOrder, type LoadedConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import { defaultCacheDir } from '../config/resolve-gateway.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Engine, EnginePlugin } from '../plugins/engine-plugin.ts';
 import { executableOf } from '../supervisor/command-line.ts';
-import type { EngineHelp, HelpRequest } from '../supervisor/engine-help.ts';
+import { EngineHelp, type HelpRequest } from '../supervisor/engine-help.ts';
 
 /** What the installed engines say of the options in a config. */
 export interface OptionFindings {
@@ -28,6 +31,14 @@ interface SameProgram {
   readonly engine: Engine;
   readonly models: { readonly model: ModelConfig; readonly engine: Engine }[];
 }
+
+/** The help of what is installed on this machine, kept in the user's cache directory. */
+export function installedHelp(env: Readonly<Record<string, string | undefined>>): EngineHelp {
+  return new EngineHelp({ cacheDir: join(defaultCacheDir(env, homedir()), 'engine-help'), env, now: () => Date.now() });
+}
+
+/** How long somebody who waits for a start or a reload is kept for it. A kept text needs a few milliseconds. */
+export const patienceMs = 2000;
 
 /** A text may be no older than this to refuse a config by. */
 const freshMs = 10 * 60_000;

@@ -2,7 +2,9 @@ import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { startAdmin } from '../admin/server.ts';
 import { RunningControl } from './control.ts';
+import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
 import type { Config } from '../config/config.ts';
+import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
@@ -25,6 +27,8 @@ export interface Planes {
   readonly admin: { readonly port: number; close(): Promise<void> };
   readonly supervisor: Supervisor;
   readonly provider: LocalProvider;
+  /** Aborted when it is closed: ends what is looked up for a reload. */
+  readonly closing: AbortController;
 }
 
 export interface PlanesDeps {
@@ -78,6 +82,14 @@ function composeSupervisor(
   return { provider, supervisor };
 }
 
+/** Checks the options of a config that is to be applied; what takes long is told in the log. @throws ConfigError */
+async function checkSoon(loaded: Checked, env: NodeJS.ProcessEnv, log: Logger, signal: AbortSignal): Promise<readonly ConfigProblem[]> {
+  const check = checkOptions(loaded, { engines, help: installedHelp(env) }, signal);
+  return checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => {
+    for (const found of [...problems, ...notes]) log.warn(formatProblem(found));
+  });
+}
+
 /**
  * Listens, so that a taken port is known before any engine starts, and composes the control plane. No engine is launched before
  * `supervisor.apply(config)`. The state directory must exist.
@@ -99,8 +111,10 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
   try {
     const { provider, supervisor } = composeSupervisor(config, board, data, { log, logFile, env });
     current.supervisor = supervisor;
+    const closing = new AbortController();
     const control = new RunningControl(config, {
       env,
+      checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
       supervisor: () => supervisor,
       status: () => ({
         pid: process.pid,
@@ -114,7 +128,7 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
       onStop,
     });
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape: () => data.scrape(), control });
-    return { config, log, board, data, admin, supervisor, provider };
+    return { config, log, board, data, admin, supervisor, provider, closing };
   } catch (error) {
     await data.terminate();
     throw error;
@@ -125,7 +139,11 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
  * Takes nothing new, lets requests end (at most `drainTimeoutMs` of the config), then stops the engines and the admin listener.
  * `hurry` aborted: at once. Resolves once nothing is left running.
  */
-export async function closePlanes({ config, data, admin, supervisor }: Planes, hurry: AbortSignal, keepEngines = false): Promise<void> {
+export async function closePlanes(
+  { config, data, admin, supervisor, closing }: Planes,
+  hurry: AbortSignal,
+  keepEngines = false,
+): Promise<void> {
   const hurried = Promise.withResolvers<void>();
   const onHurry = (): void => hurried.resolve();
   hurry.addEventListener('abort', onHurry, { once: true });
@@ -133,6 +151,7 @@ export async function closePlanes({ config, data, admin, supervisor }: Planes, h
     if (!hurry.aborted) await Promise.race([data.drain(config.drainTimeoutMs), hurried.promise]);
     if (hurry.aborted) await data.terminate();
     await supervisor.stop(0, hurry, { keepEngines });
+    closing.abort(new GatewayError('shutting_down', 'the gateway is stopping'));
     await admin.close();
   } finally {
     hurry.removeEventListener('abort', onHurry);

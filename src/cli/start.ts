@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
+import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../app/option-check.ts';
 import { closePlanes, openPlanes, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
-import { formatProblem } from '../config/problems.ts';
+import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import { engines } from '../plugins/registry.ts';
 import { claimStateDir } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
@@ -38,13 +40,24 @@ function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
 export async function start(files: readonly string[], session: Session): Promise<ExitCode> {
   const terminal = new Terminal(session.out);
-  const { config, warnings } = loadConfigHere(files, session.env);
-  for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
-  const claim = claimStateDir(config.stateDir);
+  const warn = (warnings: readonly ConfigProblem[]): void => {
+    for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
+  };
+  const loaded = loadConfigHere(files, session.env);
+  warn(loaded.warnings);
+  const ending = new AbortController();
   try {
-    return await serveUnder(config, terminal, session);
+    const check = checkOptions(loaded, { engines, help: installedHelp(session.env) }, ending.signal);
+    // An engine that takes long to print its help is started meanwhile: it refuses what it does not know itself.
+    warn(await checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => warn([...problems, ...notes])));
+    const claim = claimStateDir(loaded.config.stateDir);
+    try {
+      return await serveUnder(loaded.config, terminal, session);
+    } finally {
+      claim.release();
+    }
   } finally {
-    claim.release();
+    ending.abort(new GatewayError('shutting_down', 'the gateway has stopped'));
   }
 }
 

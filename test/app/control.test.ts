@@ -5,11 +5,12 @@ import { test } from 'node:test';
 import { RunningControl } from '../../src/app/control.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { GatewayError } from '../../src/core/errors.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { temporaryFolder } from '../config/load-text.ts';
 
-test('what a reload has changed stays so when a model is scaled afterwards', (t) => {
+test('what a reload has changed stays so when a model is scaled afterwards', async (t) => {
   const file = join(temporaryFolder(t), 'config.yaml');
   const write = (gpus: string, port: number): void =>
     writeFileSync(
@@ -25,10 +26,11 @@ test('what a reload has changed stays so when a model is scaled afterwards', (t)
     env: {},
     supervisor: () => supervisor,
     status: () => assert.fail('not asked'),
+    checkOptions: () => Promise.resolve([]),
     onStop: undefined,
   });
   write('[0, 1]', 8002);
-  const { applies, needsRestart } = control.reload();
+  const { applies, needsRestart } = await control.reload();
   assert.deepEqual([applies, needsRestart], [['gateway.gpus'], ['gateway.listen']]);
   control.scale('m', 3);
   assert.deepEqual(
@@ -38,6 +40,50 @@ test('what a reload has changed stays so when a model is scaled afterwards', (t)
       [[0, 1], 3],
     ],
   );
-  const again = control.reload();
+  const again = await control.reload();
   assert.deepEqual([again.applies, again.needsRestart], [[], ['gateway.listen']], 'told until the gateway is started anew');
+});
+
+test('reloads take turns, so that the file as it was last holds, and one that is refused changes nothing', async (t) => {
+  const file = join(temporaryFolder(t), 'config.yaml');
+  const write = (replicas: number): void =>
+    writeFileSync(
+      file,
+      `llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake, deployment_config: {num_replicas: ${replicas}}}]\n`,
+    );
+  write(1);
+  const applied: (number | undefined)[] = [];
+  // Of the supervisor nothing else is used here.
+  const supervisor = { apply: ({ models }: Config) => applied.push(models[0]?.replicas) } as unknown as Supervisor;
+  const checks: PromiseWithResolvers<readonly []>[] = [];
+  const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
+  const control = new RunningControl(before, {
+    env: {},
+    supervisor: () => supervisor,
+    status: () => assert.fail('not asked'),
+    checkOptions: () => {
+      const check = Promise.withResolvers<readonly []>();
+      checks.push(check);
+      asked[checks.length - 1]?.resolve();
+      return check.promise;
+    },
+    onStop: undefined,
+  });
+  write(2);
+  const first = control.reload();
+  const second = control.reload();
+  const third = control.reload();
+  await asked[0]?.promise;
+  assert.equal(checks.length, 1, 'the others wait');
+  write(3);
+  checks[0]?.resolve([]);
+  await first;
+  await asked[1]?.promise;
+  checks[1]?.reject(new GatewayError('config_invalid', 'no option of the installed engine'));
+  await assert.rejects(second, { code: 'config_invalid' });
+  await asked[2]?.promise;
+  checks[2]?.resolve([]);
+  await third;
+  assert.deepEqual(applied, [2, 3]);
 });
