@@ -53,7 +53,9 @@ function gatewayFacts(config: Config): Facts {
     'gateway.state_dir': config.stateDir,
     'gateway.engine_ports': config.enginePorts,
     'gateway.log.level': config.logLevel,
-    'gateway.limits': config.settings,
+    'gateway.limits': config.settings.limits,
+    'gateway.debug_headers': config.settings.debugHeaders,
+    'gateway.timeouts (heartbeat_s, write_stall_s)': config.settings.client,
     'gateway.timeouts.drain_s': config.drainTimeoutMs,
   };
 }

@@ -43,6 +43,10 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context
         requestTimeoutMs: milliseconds(limits.request_timeout_s),
         maxConnections: limits.max_connections,
       },
+      client: {
+        heartbeatMs: milliseconds(gateway.timeouts.heartbeat_s),
+        writeStallMs: milliseconds(gateway.timeouts.write_stall_s),
+      },
       debugHeaders: gateway.debug_headers,
     },
     drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),

@@ -235,6 +235,9 @@ export const gatewaySchema = mapping({
     startup_s: seconds(0.001).default(1200),
     hang_s: seconds(1).default(60),
     drain_s: seconds(0).default(30),
+    // Shorter than the patience of clients and proxies. Looked at once a second.
+    heartbeat_s: seconds(1).default(10),
+    write_stall_s: seconds(1).default(60),
   }).prefault({}),
   engines: dictionary(mapping({ command: command.optional() })).default({}),
   gpus: z.array(whole(0, 1023), { error: 'expected a list of GPU numbers, such as [0, 1]' }).optional(),

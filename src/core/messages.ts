@@ -9,6 +9,12 @@ export interface GatewaySettings {
     readonly requestTimeoutMs: number;
     readonly maxConnections: number;
   };
+  readonly client: {
+    /** Silence towards the client of a stream after which it gets a comment. */
+    readonly heartbeatMs: number;
+    /** Time a client may leave unread what was written to it. */
+    readonly writeStallMs: number;
+  };
   /** Whether replies tell which replica gave them, and why it was picked. */
   readonly debugHeaders: boolean;
 }

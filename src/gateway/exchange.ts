@@ -26,10 +26,6 @@ import type { Waiter, WaitingRoom } from './waiting-room.ts';
 const maxAttempts = 3;
 /** Pause before a replica that refused the connection is asked again (its exit is known to all within this time), or the retry budget. */
 const retryPauseMs = 50;
-/** Silence towards the client of a stream after which it gets a comment: shorter than the patience of clients and proxies. */
-const heartbeatMs = 10_000;
-/** How long a client may leave unread what was written to it. */
-const writeStallMs = 60_000;
 
 const untried: ReadonlySet<ReplicaId> = new Set();
 
@@ -390,11 +386,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended || entry === undefined) return;
     const { stalledAt } = this.#reply;
     if (stalledAt !== undefined) {
-      if (now - stalledAt >= writeStallMs) this.#clientStalled();
+      if (now - stalledAt >= this.#deps.settings.client.writeStallMs) this.#clientStalled();
       return;
     }
     if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
-    if (!this.request.stream || now - this.#lastSentAt < heartbeatMs) return;
+    if (!this.request.stream || now - this.#lastSentAt < this.#deps.settings.client.heartbeatMs) return;
     this.#lastSentAt = now;
     this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry) : 'working');
   }

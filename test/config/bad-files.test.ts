@@ -389,6 +389,10 @@ const applications: Case[] = [
 ];
 
 const variables: Case[] = [
+  inGateway('a heartbeat more often than it is looked at', '  timeouts: {heartbeat_s: 0.5}\n', [
+    '5:27 gateway.timeouts.heartbeat_s',
+    'expected a number of seconds from 1 to',
+  ]),
   inGateway('one that is not set', '  workers: ${N}\n', [
     '5:12 gateway.workers',
     'environment variable N is not set; set it, or give a default: ${N:-…}',

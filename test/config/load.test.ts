@@ -40,7 +40,11 @@ describe('a config', () => {
       acceleratorMatch: 'warn',
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
-      settings: { limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 }, debugHeaders: false },
+      settings: {
+        limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 },
+        client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
+        debugHeaders: false,
+      },
       drainTimeoutMs: 30_000,
       engineCommands: new Map(),
       models: [
@@ -91,7 +95,7 @@ gateway:
   workers: 3
   state_dir: state
   limits: {max_body_bytes: 2048, request_timeout_s: 0.5, max_connections: 10}
-  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5}
+  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, heartbeat_s: 6, write_stall_s: 7}
   engines: {Fake: {command: [./bin/fake, -x]}}
   engine_ports: {first: 30000, count: 10}
   log: {level: debug}
@@ -104,6 +108,7 @@ gateway:
     assert.equal(config.workers, 3);
     assert.equal(config.stateDir, join(folder, 'state'));
     assert.deepEqual(config.settings.limits, { maxBodyBytes: 2048, requestTimeoutMs: 500, maxConnections: 10 });
+    assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000 });
     assert.equal(config.drainTimeoutMs, 5000);
     assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));
     assert.deepEqual(config.enginePorts, { first: 30_000, count: 10 });

@@ -30,7 +30,11 @@ async function start(t: TestContext, workers: number, port = 0) {
     board,
     log,
     workerLog: { level: 'silent', file: undefined },
-    settings: { limits: { maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 }, debugHeaders: false },
+    settings: {
+      limits: { maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 },
+      client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
+      debugHeaders: false,
+    },
     onApplied: wake,
   });
   t.after(() => plane.terminate());

@@ -428,6 +428,33 @@ describe('a silent stream', () => {
     assert.equal((await reply).status, 503);
   });
 
+  test('gets its comments, and loses a client that reads nothing, after the times that the config sets', async (t) => {
+    const clock = new ManualClock();
+    const gateway = await dataPlane(t, [], { clock, client: { heartbeatMs: 3000, writeStallMs: 5000 } });
+    const waiting = gateway.post(chat({ stream: true }));
+    await eventually(() => gateway.waiting() === 1, 'it waits');
+    await clock.advance(3000);
+    tick(gateway, clock.now());
+    const reader = ((await waiting).body ?? assert.fail()).getReader();
+    assert.match(Buffer.from((await reader.read()).value ?? []).toString(), /^: waiting for a replica/);
+    await reader.cancel();
+    await eventually(() => gateway.live.size === 0, 'it has left');
+    const engine = await scriptedEngine(t, (_request, out) => {
+      streamHead(out);
+      for (let part = 0; part < 2; part += 1) out.write(event('x'.repeat((16 * 1024 * 1024) / 4)));
+    });
+    gateway.setReplicas([engine]);
+    const unread = await gateway.post(chat({ stream: true }));
+    await clock.advance(4999);
+    tick(gateway, clock.now());
+    assert.equal(gateway.live.size, 1);
+    await clock.advance(5000);
+    tick(gateway, clock.now());
+    await engine.aborted(0);
+    assert.equal(gateway.live.size, 0);
+    await assert.rejects(unread.text());
+  });
+
   test('a client that reads nothing for a minute is cut off, and the engine is free', async (t) => {
     const clock = new ManualClock();
     const engine = await scriptedEngine(t, (_request, out) => {

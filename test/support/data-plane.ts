@@ -1,3 +1,4 @@
+import type { GatewaySettings } from '../../src/core/messages.ts';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -110,6 +111,7 @@ export async function dataPlane(
     engine?: string;
     routing?: RoutingPolicy;
     debugHeaders?: boolean;
+    client?: Partial<GatewaySettings['client']>;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -165,6 +167,7 @@ export async function dataPlane(
     memory,
     settings: {
       limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 },
+      client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
     },
     log: pino({ level: 'silent' }),
