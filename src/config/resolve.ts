@@ -37,9 +37,9 @@ export function resolveConfig(value: unknown, files: readonly string[], context:
   for (const app of resolveApps(root, context)) {
     const own = resolveModels(app, { timeouts, uncheckedOptions, env: app.env }, seen, context);
     located.push(...own);
+    claimAliases(own, context);
     served.set(app.prefix, new Map(own.flatMap(({ model }) => [model.name, ...model.aliases].map((name) => [name, model.name] as const))));
   }
-  claimAliases(located, seen, context);
   const models = located.map(({ model }) => model);
   const settings = resolveGateway(gateway, http, context);
   checkPortCount(models, settings.enginePorts.count, context);
@@ -52,8 +52,9 @@ interface Located {
   readonly path: ConfigPath;
 }
 
-/** An alias is a name like an id: one in the whole file, so that it never depends on the order of the models whom it means. */
-function claimAliases(models: readonly Located[], seen: Map<string, ConfigPath>, context: ResolveContext): void {
+/** An alias is a name like an id: one in its application, so that it never depends on the order of the models whom it means. */
+function claimAliases(models: readonly Located[], context: ResolveContext): void {
+  const seen = new Map<string, ConfigPath>(models.map(({ model, path }) => [model.name, path]));
   for (const { model, path } of models) {
     for (const [at, alias] of model.aliases.entries()) {
       const first = seen.get(alias);
@@ -82,14 +83,21 @@ function resolveModels(app: App, defaults: ModelDefaults, seen: Map<string, Conf
     const first = seen.get(id);
     if (first !== undefined) {
       const idPath = [...path, 'model_loading_config', 'model_id'];
-      context.problem(
-        idPath,
-        `the model id ${JSON.stringify(id)} is already that of ${formatPath(first)}; expected every model of the file to have its own`,
-      );
+      context.problem(idPath, sameId(id, first, path));
     } else seen.set(id, path);
     models.push({ model: resolveModel(entry, path, defaults, context), path });
   }
   return models;
+}
+
+/**
+ * Ray has deployments, and so ids, of their own in each application. Here a model goes by its id in status, metrics, logs and commands,
+ * and the engine serves it under that name; an alias is what an application has to itself.
+ */
+function sameId(id: string, first: ConfigPath, again: ConfigPath): string {
+  const taken = `the model id ${JSON.stringify(id)} is already that of ${formatPath(first)}`;
+  if (first[0] !== 'applications' || first[1] === again[1]) return `${taken}; expected every model of the file to have its own`;
+  return `${taken}, and names one model in status, metrics and logs; expected another id, with gateway.aliases: [${JSON.stringify(id)}] for clients`;
 }
 
 function resolveApps(root: Readonly<Record<string, unknown>>, context: ResolveContext): App[] {

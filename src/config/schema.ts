@@ -196,6 +196,8 @@ const applicationSchema = mapping({
     decode_config: refused('prefill and decode on engines of their own are not supported; give one model in llm_configs'),
     ingress_deployment_config: inert('see gateway.workers'),
     ingress_cls_config: inert(noMeaning),
+    proxy_cls_config: inert(noMeaning),
+    proxy_deployment_config: inert(noMeaning),
     api_key: refused('keys are not in this version: requests would be served without a key; put a proxy that asks for one in front'),
   }),
   runtime_env: runtimeEnvSchema.prefault({}),

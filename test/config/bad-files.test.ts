@@ -371,7 +371,7 @@ const applications: Case[] = [
   ]),
   inApp('one model id in two', `  - name: a\n    ${args}\n  - name: b\n    route_prefix: /b\n    ${args}\n`, [
     '6:60 applications[1].args.llm_configs[0].model_loading_config.model_id',
-    'is already that of applications[0].args.llm_configs[0]',
+    'is already that of applications[0].args.llm_configs[0], and names one model in status, metrics and logs; expected another id, with gateway.aliases: ["m"]',
   ]),
   inApp(
     'an API key that would not be asked for',

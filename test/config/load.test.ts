@@ -236,6 +236,15 @@ gateway: {gpus: [1, 0], accelerator_match: require}
     );
   });
 
+  it('may give one name to models of different applications', (t) => {
+    const entry = (id: string): string => `{model_loading_config: {model_id: ${id}}, llm_engine: fake, gateway: {aliases: [chat]}}`;
+    const { config } = loadText(
+      t,
+      `applications:\n  - {name: a, route_prefix: /a, args: {llm_configs: [${entry('one')}]}}\n  - {name: b, route_prefix: /b, args: {llm_configs: [${entry('two')}]}}\n`,
+    );
+    assert.deepEqual([config.apps.get('/a')?.get('chat'), config.apps.get('/b')?.get('chat')], ['one', 'two']);
+  });
+
   it('may be replicas that others run, whose files start at the config file', (t) => {
     const { config, warnings } = loadFiles(t, {
       'config.yaml': `${oneModel}    deployment_config: {num_replicas: 2}\n    gateway: {upstreams: [{url: "https://host:8443/", key_file: key, ca_file: ./ca.pem}, {url: "http://10.0.0.1"}]}\n`,

@@ -29,7 +29,6 @@ const ownedByGateway: ReadonlyMap<string, string> = new Map([
   ['shutdown_timeout', 'the gateway drains a replica itself and decides how long it may take to stop'],
   ['device_ids', 'the gateway assigns the GPUs (gateway.gpus, CUDA_VISIBLE_DEVICES)'],
   ['lora_modules', 'adapters come from lora_config, and are loaded while the engine runs'],
-  ['disable_log_stats', 'the gateway reads the metrics page, which would be empty'],
   ['log_config_file', log],
   ['headless', 'the gateway needs the HTTP server'],
   ['grpc', 'the gateway needs the HTTP server'],
@@ -84,8 +83,9 @@ const tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   classify: { runner: 'pooling', convert: 'classify' },
 };
 
-/** Options of older versions (vLLM 0.4 to 0.17), so that old files keep running. */
+/** Options of older versions (vLLM 0.4 to 0.17), so that old files keep running, and one that Ray's files may have. */
 export const outdated: ReadonlyMap<string, Outdated> = new Map<string, Outdated>([
+  ['disable_log_stats', leftOut('the gateway reads the metrics page, which would be empty')],
   ['swap_space', leftOut('vLLM has no such option since 0.18')],
   ...[
     'num_scheduler_steps',

@@ -89,7 +89,7 @@ test('options that older versions had are left out or renamed, and each is told'
     'rope_theta: vLLM has it as hf_overrides.rope_theta now',
     'distributed_executor_backend: left out: there is no Ray here; vLLM starts its workers itself',
   ]);
-  assert.deepEqual(args({ swap_space: 4 }), always);
+  assert.deepEqual(args({ swap_space: 4, disable_log_stats: true }), always);
 });
 
 test('domains that the config allows stand alone', () => {
@@ -169,7 +169,6 @@ const refused: readonly (readonly [Record<string, unknown>, RegExp, ModelTraits?
   [{ served_model_name: 'x' }, /the served name is model_loading_config\.model_id/u],
   [{ ssl_keyfile: 'x' }, /plain HTTP/u],
   [{ data_parallel_size_local: 1 }, /a replica runs on one machine/u],
-  [{ disable_log_stats: true }, /the gateway reads the metrics page/u],
   [{ lora_modules: ['a=b'] }, /adapters come from lora_config/u],
   [{ config: 'x.yaml' }, /would hide options/u],
   [{ max_running_requests: 4 }, /no option of vLLM: vLLM calls it max_num_seqs/u],
