@@ -203,6 +203,9 @@ gateway:
   });
 });
 
+/** A model that clients call `chat`. */
+const chatEntry = (id: string): string => `{model_loading_config: {model_id: ${id}}, llm_engine: fake, gateway: {aliases: [chat]}}`;
+
 describe('a model’s own settings', () => {
   it('are taken from `gateway:` of its entry', (t) => {
     const { config, warnings } = loadFiles(t, {
@@ -237,10 +240,9 @@ gateway: {gpus: [1, 0], accelerator_match: require}
   });
 
   it('may give one name to models of different applications', (t) => {
-    const entry = (id: string): string => `{model_loading_config: {model_id: ${id}}, llm_engine: fake, gateway: {aliases: [chat]}}`;
     const { config } = loadText(
       t,
-      `applications:\n  - {name: a, route_prefix: /a, args: {llm_configs: [${entry('one')}]}}\n  - {name: b, route_prefix: /b, args: {llm_configs: [${entry('two')}]}}\n`,
+      `applications:\n  - {name: a, route_prefix: /a, args: {llm_configs: [${chatEntry('one')}]}}\n  - {name: b, route_prefix: /b, args: {llm_configs: [${chatEntry('two')}]}}\n`,
     );
     assert.deepEqual([config.apps.get('/a')?.get('chat'), config.apps.get('/b')?.get('chat')], ['one', 'two']);
   });
