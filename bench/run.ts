@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GeneratorClient } from './load/generator-client.ts';
+import { routingReport } from './routing/report.ts';
 import { parseOptions, usage, type Options } from './options.ts';
 import { busiestThread } from './profile.ts';
 import { resultTable } from './report/table.ts';
@@ -19,7 +20,7 @@ const say = (line: string): void => {
 async function measure(bench: Bench, { groups }: Options): Promise<void> {
   // Memory first: it is that of processes that have served nothing yet.
   if (groups.has('memory')) await memory(bench);
-  if (groups.size > (groups.has('memory') ? 1 : 0)) await warmUp(bench);
+  if ([...groups].some((group) => group !== 'memory' && group !== 'routing')) await warmUp(bench);
   if (groups.has('1k')) await requests(bench, '1k');
   if (groups.has('32k')) {
     await requests(bench, '32k-one');
@@ -36,6 +37,8 @@ function machine(systems: readonly System[]): string {
 }
 
 async function measureAll(options: Options, dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+  if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
+  if (options.groups.size === (options.groups.has('routing') ? 1 : 0)) return;
   const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags: () => [] });
   const generator = await GeneratorClient.start(signal);
   cleanup.add(() => generator.stop());

@@ -13,6 +13,7 @@ import type { GatewayMetrics } from './metrics.ts';
 import { engineErrorReply } from './openai/error-body.ts';
 import { EventBoundary } from './openai/event-boundary.ts';
 import type { Verdict } from './breaker.ts';
+import type { LoadTotals } from './load-totals.ts';
 import { Receipt } from './receipt.ts';
 import type { ReplicaMemory } from './replica-memory.ts';
 import { route, type RouteReason, type Sight } from './route.ts';
@@ -44,6 +45,7 @@ export interface ExchangeDeps {
   readonly live: LiveSet<Exchange>;
   readonly retries: RetryBudget;
   readonly memory: ReplicaMemory;
+  readonly totals: LoadTotals;
   readonly settings: GatewaySettings;
 }
 
@@ -124,10 +126,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       this.fail(cannotStart(this.model, entry));
       return true;
     }
-    const { board, worker, memory, clock } = this.#deps;
+    const { board, worker, memory, clock, totals } = this.#deps;
     const now = clock.now();
     const sight: Sight = {
       load: ({ slot }) => board.read(slot),
+      total: () => totals.of(entry.replicas),
       admits: ({ id }) => memory.admits(id, now),
       share: ({ id }) => memory.share(id, now),
     };

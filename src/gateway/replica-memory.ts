@@ -7,49 +7,50 @@ const slowStartMs = 10_000;
 /** The share of a full load that one gets in its first moment. */
 const leastShare = 0.1;
 
-interface Memory {
-  /** Undefined: it was there in the first table, like all its peers. */
-  readonly since: number | undefined;
-  breaker: Breaker;
-}
-
-/** What one worker has seen of the replicas that its table names. */
+/** What one worker has seen of the replicas that its table names. Only what is unusual is kept: most have nothing to be looked up. */
 export class ReplicaMemory {
-  readonly #memories = new Map<ReplicaId, Memory>();
-  #begun = false;
+  #known: ReadonlySet<ReplicaId> = new Set();
+  /** When those that have just come did. */
+  readonly #newcomers = new Map<ReplicaId, number>();
+  readonly #distrusted = new Map<ReplicaId, Breaker>();
 
-  /** Takes in a new table: who is new from `now` on, and who is forgotten. */
+  /** Takes in a new table: who is new from `now` on, and who is forgotten. Those of the first table are as warm as their peers. */
   retain(table: RoutingTable, now: number): void {
+    const first = this.#known.size === 0;
     const live = new Set<ReplicaId>();
-    for (const { replicas } of table.models.values()) {
-      for (const { id } of replicas) {
-        live.add(id);
-        if (!this.#memories.has(id)) this.#memories.set(id, { since: this.#begun ? now : undefined, breaker: trusted });
-      }
-    }
-    for (const id of this.#memories.keys()) if (!live.has(id)) this.#memories.delete(id);
-    this.#begun ||= live.size > 0;
+    for (const { replicas } of table.models.values()) for (const { id } of replicas) live.add(id);
+    for (const id of live) if (!first && !this.#known.has(id)) this.#newcomers.set(id, now);
+    for (const [id, since] of this.#newcomers) if (!live.has(id) || now - since >= slowStartMs) this.#newcomers.delete(id);
+    for (const id of this.#distrusted.keys()) if (!live.has(id)) this.#distrusted.delete(id);
+    this.#known = live;
   }
 
   admits(id: ReplicaId, now: number): boolean {
-    const memory = this.#memories.get(id);
-    return memory === undefined || memory.breaker === trusted || admits(memory.breaker, now);
+    if (this.#distrusted.size === 0) return true;
+    const breaker = this.#distrusted.get(id);
+    return breaker === undefined || admits(breaker, now);
   }
 
   /** The share of a full load it should get: from 0.1, when it has just come, to 1. */
   share(id: ReplicaId, now: number): number {
-    const since = this.#memories.get(id)?.since;
+    if (this.#newcomers.size === 0) return 1;
+    const since = this.#newcomers.get(id);
     if (since === undefined) return 1;
-    return Math.min(1, Math.max(leastShare, (now - since) / slowStartMs));
+    const share = (now - since) / slowStartMs;
+    if (share >= 1) this.#newcomers.delete(id);
+    return Math.min(1, Math.max(leastShare, share));
   }
 
   begun(id: ReplicaId, now: number): void {
-    const memory = this.#memories.get(id);
-    if (memory !== undefined) memory.breaker = begun(memory.breaker, now);
+    const breaker = this.#distrusted.get(id);
+    if (breaker !== undefined) this.#distrusted.set(id, begun(breaker, now));
   }
 
   concluded(id: ReplicaId, verdict: Verdict, now: number): void {
-    const memory = this.#memories.get(id);
-    if (memory !== undefined) memory.breaker = concluded(memory.breaker, verdict, now);
+    if (verdict === 'ok' && this.#distrusted.size === 0) return;
+    if (!this.#known.has(id)) return;
+    const after = concluded(this.#distrusted.get(id) ?? trusted, verdict, now);
+    if (after.kind === 'closed' && after.failures === 0 && now >= after.busyUntil) this.#distrusted.delete(id);
+    else this.#distrusted.set(id, after);
   }
 }

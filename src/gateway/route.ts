@@ -14,6 +14,8 @@ export interface RouteRequest {
 export interface Sight {
   /** Requests in flight on it. */
   load(replica: ReplicaView): number;
+  /** Requests in flight on all of them; may trail a little. */
+  total(): number;
   /** Whether it is trusted with a request now. */
   admits(replica: ReplicaView): boolean;
   /** The share of a full load it should get, 0 < share ≤ 1: less than 1 while it is new. */
@@ -34,6 +36,8 @@ const saturated: RouteDecision = { kind: 'wait', reason: 'saturated' };
 const loadFactor = 1.25;
 /** … and what it may always take: a conversation often has two requests at a time. */
 const leastBound = 2;
+/** How many of its preferred replicas a key looks at before it goes where the load is least. */
+const choices = 8;
 /** From so many replicas on, the better of two drawn ones is taken: nearly as good as the best of all, at a cost that does not grow. */
 const many = 16;
 
@@ -76,22 +80,31 @@ type Usable = (replica: ReplicaView, load: number) => boolean;
  * and every gateway agrees without talking, and when a replica goes only its own keys move.
  */
 function highestWeight(key: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): Pick {
-  let total = 1;
-  for (const replica of replicas) total += sight.load(replica);
-  const bound = Math.max(leastBound, Math.ceil((loadFactor * total) / replicas.length));
+  const bound = Math.max(leastBound, Math.ceil((loadFactor * (sight.total() + 1)) / replicas.length));
+  // Loads cost more to look at than weights, so only those of the replicas that are preferred are.
+  let below = Number.POSITIVE_INFINITY;
+  for (let choice = 0; choice < Math.min(choices, replicas.length); choice += 1) {
+    const best = heaviest(key, replicas, below);
+    if (best === undefined) return undefined;
+    below = weightOf(key, best.index);
+    const load = sight.load(best);
+    if (load >= Math.max(leastBound, bound * sight.share(best)) || !usable(best, load)) continue;
+    return { kind: 'send', replica: best, reason: choice === 0 ? 'affinity' : 'affinity-spilled' };
+  }
+  return undefined;
+}
+
+/** The replica with the highest weight for the key under `below`. */
+function heaviest(key: number, replicas: readonly ReplicaView[], below: number): ReplicaView | undefined {
   let best: ReplicaView | undefined;
   let bestWeight = -1;
-  let highest = -1;
   for (const replica of replicas) {
     const weight = weightOf(key, replica.index);
-    if (weight > highest) highest = weight;
-    if (weight <= bestWeight) continue;
-    const load = sight.load(replica);
-    if (load >= Math.max(leastBound, bound * sight.share(replica)) || !usable(replica, load)) continue;
+    if (weight <= bestWeight || weight >= below) continue;
     best = replica;
     bestWeight = weight;
   }
-  return best === undefined ? undefined : { kind: 'send', replica: best, reason: bestWeight === highest ? 'affinity' : 'affinity-spilled' };
+  return best;
 }
 
 /** A number from 0 to 2³² − 1 that looks random in both arguments (the finalizer of MurmurHash3). */

@@ -7,6 +7,7 @@ import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { engines } from '../plugins/registry.ts';
 import type { Exchange } from './exchange.ts';
+import { LoadTotals } from './load-totals.ts';
 import { LiveSet } from './live-set.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ReplicaMemory } from './replica-memory.ts';
@@ -64,6 +65,7 @@ const app = buildServer({
   live,
   retries: new RetryBudget(),
   memory,
+  totals: new LoadTotals(board),
   settings: start.settings,
   log,
   draining: () => draining,

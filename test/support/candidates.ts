@@ -13,6 +13,7 @@ export function routeAmong(request: RouteRequest, candidates: readonly Candidate
   const known = new Map(candidates.map((candidate) => [candidate.replica, candidate]));
   const sight: Sight = {
     load: (replica) => known.get(replica)?.inFlight ?? 0,
+    total: () => candidates.reduce((sum, { inFlight }) => sum + inFlight, 0),
     admits: (replica) => known.get(replica)?.admits ?? true,
     share: (replica) => known.get(replica)?.share ?? 1,
   };

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable } from '../../src/core/table.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
+import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { GatewayMetrics } from '../../src/gateway/metrics.ts';
 import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
@@ -165,6 +166,7 @@ export async function dataPlane(
     live,
     retries: new RetryBudget(),
     memory,
+    totals: new LoadTotals(board),
     settings: {
       limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
