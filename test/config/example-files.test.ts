@@ -9,6 +9,9 @@ import { deps, temporaryFolder } from './load-text.ts';
 
 const configs = join(import.meta.dirname, '../../configs');
 
+/** What an engine printed for its help. */
+const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/engines/${engine}/help.txt`, import.meta.url), 'utf8');
+
 /** What an example shows that is not in this version yet: the paths of its warnings. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
   'autoscaling.yaml': ['llm_configs[0].deployment_config.autoscaling_config'],
@@ -62,8 +65,8 @@ describe('the config files that come along', () => {
       files,
       readdirSync(join(configs, 'several-files'))
         .map((name) => join(configs, 'several-files', name))
-        .sort()
-        .reverse(),
+        .toSorted()
+        .toReversed(),
     );
     for (const file of files) assert.match(readFileSync(file, 'utf8'), /^# yaml-language-server: \$schema=\.\.\/schema\.json\n# \S/);
   });
@@ -74,12 +77,11 @@ describe('the config files that come along', () => {
   });
 
   it('the options in them are known to the engines', () => {
-    const help = (engine: string): string => readFileSync(new URL(`../fixtures/engines/${engine}/help.txt`, import.meta.url), 'utf8');
     for (const name of readdirSync(configs).filter((file) => file.endsWith('.yaml') && file !== 'quickstart.yaml')) {
       for (const model of loadConfig(join(configs, name), { ...deps, engines }).config.models) {
         const engine = engines.get(model.engine)?.configure(model.engineOptions, model.traits) ?? assert.fail(model.engine);
         if (engine.help === undefined) continue;
-        const installed = engine.help.read(help(model.engine)) ?? assert.fail(`the help of ${model.engine} cannot be read`);
+        const installed = engine.help.read(helpText(model.engine)) ?? assert.fail(`the help of ${model.engine} cannot be read`);
         assert.deepEqual(engine.checkOptions?.(installed), [], name);
       }
     }
