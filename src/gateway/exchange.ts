@@ -276,13 +276,13 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   refused(status: number, body: string): void {
     if (this.#ended) return;
-    const tryAgain = status === 503 && this.#attempts + 1 < maxAttempts;
-    if (tryAgain) {
+    const dialect = this.#deps.dialects.get(this.#entry()?.engine ?? '');
+    const reply = engineErrorReply(status, dialect?.readError(status, body) ?? { message: body.slice(0, 2048) });
+    // Some engines say 500 where they mean that they cannot serve now; their dialect knows.
+    if (reply.status === 503 && this.#attempts + 1 < maxAttempts) {
       this.#retry(true);
       return;
     }
-    const dialect = this.#deps.dialects.get(this.#entry()?.engine ?? '');
-    const reply = engineErrorReply(status, dialect?.readError(status, body) ?? { message: body.slice(0, 2048) });
     this.#end('engine_error', reply.status);
     this.#reply.refuse(reply);
   }

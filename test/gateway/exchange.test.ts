@@ -177,6 +177,17 @@ describe('an engine fails', () => {
     });
   }
 
+  test('a 500 that means, in this engine’s words, that it has died: another replica answers', async (t) => {
+    const message = 'EngineCore encountered an issue. See stack trace (above) for the root cause.';
+    const bad = await scriptedEngine(t, (_request, response) => json(response, { error: { message, code: 500 } }, 500));
+    const good = await scriptedEngine(t, (_request, response) => json(response, { ok: true }));
+    const gateway = await dataPlane(t, [bad, good], { engine: 'vllm' });
+    const statuses = [];
+    for (let turn = 0; turn < 4; turn += 1) statuses.push((await gateway.post(chat())).status);
+    assert.deepEqual(statuses, [200, 200, 200, 200]);
+    assert.ok(bad.bodies.length > 0, 'the bad one was tried');
+  });
+
   test('a request that kills every engine it meets is given up after three', async (t) => {
     const engine = await scriptedEngine(t, (_request, response) => response.destroy());
     const gateway = await dataPlane(t, [engine]);

@@ -5,14 +5,16 @@ import { editRequest, isMapping, without } from '../request-edit.ts';
 import type { Body } from '../request-edit.ts';
 import { nameSchema } from '../response-format.ts';
 
+/** What its HTTP server says while the engine behind it is being stopped, or for about 0.6 s after it was killed (0.26.0, on a GPU). */
+const gone = ['cannot schedule new futures after shutdown', 'EngineCore encountered an issue'];
+
 /** Checked against vLLM 0.26.0. Its replies carry the served name, which is the public id. */
 export const dialect: Dialect = {
   toEngine: (request) => editRequest(request, marks, request.model, [dropToolChoice, nameSchema, structure, dropInternal]),
   readError: (status, body) => {
     const reply = readErrorReply(status, body);
-    // What its HTTP server says while the engine behind it is being stopped.
-    if (status === 500 && reply.message.includes('cannot schedule new futures after shutdown')) {
-      return { message: 'The engine is shutting down.', type: 'server_error', status: 503 };
+    if (status === 500 && gone.some((words) => reply.message.includes(words))) {
+      return { message: 'The engine has stopped.', type: 'server_error', status: 503 };
     }
     return mendFastapiError(status, reply);
   },

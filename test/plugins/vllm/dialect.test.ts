@@ -105,7 +105,13 @@ test('of every real reply something short is left, in OpenAI’s types', () => {
   }
 });
 
-test('an engine that is being stopped is no defect of the request', () => {
-  const body = '{"error":{"message":"cannot schedule new futures after shutdown","type":"InternalServerError","param":null,"code":500}}';
-  assert.deepEqual(dialect.readError(500, body), { message: 'The engine is shutting down.', type: 'server_error', status: 503 });
+test('an engine that is being stopped, or has died, is no defect of the request', () => {
+  const said = [
+    'cannot schedule new futures after shutdown',
+    'EngineCore encountered an issue. See stack trace (above) for the root cause.',
+  ];
+  for (const message of said) {
+    const body = JSON.stringify({ error: { message, type: 'InternalServerError', param: null, code: 500 } });
+    assert.deepEqual(dialect.readError(500, body), { message: 'The engine has stopped.', type: 'server_error', status: 503 });
+  }
 });
