@@ -24,6 +24,7 @@ const host = textLike(
 );
 const ownEnvironment = 'the engine runs in the environment its command has';
 const noMeaning = 'it concerns a Ray cluster';
+const plainHttp = 'the API is plain HTTP in this version; put a proxy that speaks TLS in front';
 
 const envVars = dictionary(z.string({ error: 'expected text; quote it' }));
 
@@ -118,6 +119,8 @@ const deploymentSchema = mapping({
   ray_actor_options: inert(noMeaning),
   placement_group_bundles: inert(noMeaning),
   placement_group_strategy: inert(noMeaning),
+  placement_group_bundle_label_selector: inert(noMeaning),
+  placement_group_fallback_strategy: inert(noMeaning),
   max_replicas_per_node: inert(noMeaning),
   max_constructor_retry_count: inert('starts are tried again for as long as trying can help'),
   logging_config: inert('see gateway.log'),
@@ -201,6 +204,8 @@ const applicationSchema = mapping({
     api_key: refused('keys are not in this version: requests would be served without a key; put a proxy that asks for one in front'),
   }),
   runtime_env: runtimeEnvSchema.prefault({}),
+  host: inert('see http_options'),
+  port: inert('see http_options'),
   deployments: inert(noMeaning),
   logging_config: inert('see gateway.log'),
   autoscaling_policy: later('autoscaling is'),
@@ -218,6 +223,10 @@ export const httpOptionsSchema = mapping({
   num_cpus: inert(noMeaning),
   request_timeout_s: inert('see gateway.timeouts'),
   keep_alive_timeout_s: later('this setting is'),
+  ssl_keyfile: refused(plainHttp),
+  ssl_certfile: refused(plainHttp),
+  ssl_keyfile_password: refused(plainHttp),
+  ssl_ca_certs: refused(plainHttp),
 });
 
 export const gatewaySchema = mapping({

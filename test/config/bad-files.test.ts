@@ -335,6 +335,10 @@ const settings: Case[] = [
     problems: [['5:33 gateway.engine_ports.count', '2 ports for 3 replicas']],
   },
   whole('an unknown key at the top', `${oneModel}gatway: {}\n`, ['4:1 gatway', 'did you mean "gateway"?']),
+  whole('a certificate, which would not be used', `${oneModel}http_options: {ssl_certfile: a.pem}\n`, [
+    '4:16 http_options.ssl_certfile',
+    'the API is plain HTTP in this version',
+  ]),
   whole('a port in http_options', `${oneModel}http_options: {port: -1}\n`, ['4:22 http_options.port', 'got -1']),
 ];
 
