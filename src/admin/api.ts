@@ -72,6 +72,8 @@ export const logsQuery = z.strictObject({
 /** What the admin API can make a running gateway do. All throw GatewayError: `config_invalid`, `model_not_found`, `request_invalid`. */
 export interface Control {
   status(): StatusReply;
+  /** A text of an engine's log, as it may be shown. */
+  redact(text: string): string;
   /** Changes nothing. @param config absolute paths of other files than the gateway's own */
   plan(config: readonly string[] | undefined): Promise<PlanReply>;
   reload(): Promise<ChangeReply>;

@@ -83,7 +83,7 @@ export function buildAdmin({ scrape, control }: Pick<AdminDeps, 'scrape' | 'cont
     return control.stop();
   });
   // Engines print prompts at some log levels: only for the owner.
-  if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, models));
+  if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));
   return app;
 }
 
@@ -97,14 +97,16 @@ async function guard({ method, headers }: FastifyRequest): Promise<void> {
   if (reason !== undefined) throw new GatewayError('admin_refused', reason);
 }
 
-async function sendLogs(request: FastifyRequest, reply: FastifyReply, models: () => StatusReply['models']): Promise<FastifyReply> {
+async function sendLogs(request: FastifyRequest, reply: FastifyReply, control: Control): Promise<FastifyReply> {
+  const models = (): StatusReply['models'] => control.status().models;
   const wanted = read(logsQuery, request.query);
   // Before the first byte, so that a wrong name is a status and not the end of a stream.
   logSources(models(), wanted.target);
   const left = new AbortController();
   reply.raw.once('close', () => left.abort());
   async function* text(): AsyncGenerator<string> {
-    for await (const line of streamLogs(models, { ...wanted, target: wanted.target }, left.signal)) yield `${JSON.stringify(line)}\n`;
+    for await (const { replica, line } of streamLogs(models, { ...wanted, target: wanted.target }, left.signal))
+      yield `${JSON.stringify({ replica, line: control.redact(line) })}\n`;
   }
   return reply.type('application/x-ndjson').send(Readable.from(text()));
 }

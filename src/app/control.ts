@@ -39,6 +39,10 @@ export class RunningControl implements Control {
     return { ...this.#deps.status(), apps };
   }
 
+  redact(text: string): string {
+    return this.#deps.supervisor().redact(text);
+  }
+
   async plan(files: readonly string[] | undefined): Promise<PlanReply> {
     const { config, reply } = await this.#read(files ?? this.#config.files);
     // Engines keep being launched with the ports and the state directory that this process has.

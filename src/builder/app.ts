@@ -6,6 +6,7 @@ import { configFromValue } from '../config/from-value.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
 import type { ModelReport } from '../supervisor/report.ts';
+import { closeToOthers } from '../supervisor/state-dir.ts';
 import type { FileConfig } from './define-config.ts';
 
 /** An OpenAI-compatible API in front of models: what `gateway start` runs. Started once and stopped once. */
@@ -100,6 +101,8 @@ export class App implements AsyncDisposable {
     const config = this.#config;
     makeStateDir(config.stateDir);
     const log = this.#log ?? pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+    const mended = closeToOthers(config.stateDir);
+    if (mended !== undefined) log.warn(mended);
     const planes = await openPlanes(config, { log, logFile: undefined, env: process.env });
     // Whatever ends this process, no engine outlives it unseen.
     process.on('exit', this.#onExit);

@@ -7,7 +7,7 @@ import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
-import { claimStateDir } from '../supervisor/state-dir.ts';
+import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
 import { serving, settled } from './progress.ts';
@@ -50,6 +50,8 @@ export async function start(files: readonly string[], session: Session): Promise
     const check = checkOptions(loaded, { engines, help: installedHelp(session.env) }, ending.signal);
     // An engine that takes long to print its help is started meanwhile: it refuses what it does not know itself.
     warn(await checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => warn([...problems, ...notes])));
+    const mended = closeToOthers(loaded.config.stateDir);
+    if (mended !== undefined) terminal.line(`warning: ${mended}`);
     const claim = claimStateDir(loaded.config.stateDir);
     try {
       return await serveUnder(loaded.config, terminal, session);

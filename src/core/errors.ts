@@ -161,6 +161,12 @@ export const errorTable = {
     meaning: 'The engine did not become ready within `gateway.timeouts.startup_s`.',
   },
   engine_exited: { status: 0, type: 'engine', retryable: true, meaning: 'The engine process ended without being asked to.' },
+  oom_killed: {
+    status: 0,
+    type: 'engine',
+    retryable: true,
+    meaning: "The kernel's out-of-memory killer ended the engine: the machine, or its container, has too little memory.",
+  },
   engine_hung: {
     status: 0,
     type: 'engine',

@@ -55,7 +55,17 @@ const linesShown = 5;
 const lineShown = 500;
 
 function exitInWords(exit: Exit): string {
-  if (exit.signal === 'SIGKILL') return 'was killed by SIGKILL (out of memory, or someone killed it)';
+  if (exit.signal === 'SIGKILL') {
+    switch (exit.killer) {
+      case 'out-of-memory':
+        return "was killed by the kernel's out-of-memory killer";
+      case 'somebody':
+        return 'was killed by SIGKILL (not for want of memory)';
+      case 'unknown':
+      case undefined:
+        return "was killed by SIGKILL (possibly by the kernel's out-of-memory killer)";
+    }
+  }
   if (exit.signal !== null) return `was killed by ${exit.signal}`;
   return exit.code === null ? 'ended (exit code unknown)' : `ended with exit code ${exit.code}`;
 }
@@ -73,6 +83,11 @@ function exited(exit: Exit, evidence: Evidence): Failure {
   const when = evidence.wasReady ? 'while serving' : `while starting${phase}`;
   const head = `${evidence.program} ${exitInWords(exit)} ${when}`;
   const { cause } = evidence;
+  if (exit.killer === 'out-of-memory') {
+    const remedy =
+      'This machine, or the limit of its container, has too little memory for it: give it more, or run fewer or smaller models';
+    return { code: 'oom_killed', message: `${head}. ${remedy}.`, permanent: false };
+  }
   if (cause === undefined) {
     const log = evidence.tail.length === 0 ? '; it printed nothing' : `; its last lines:${quote(evidence.tail)}`;
     return { code: 'engine_exited', message: `${head}${log}`, permanent: false };

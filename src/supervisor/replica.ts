@@ -16,6 +16,7 @@ import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state
 import type { RestartLimits } from './restart.ts';
 import { cleanRecord } from './restart.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
+import { redactor, secretsOf } from './redact.ts';
 import { RunLog } from './run-log.ts';
 import type { Turn } from './start-queue.ts';
 import { replicaName, runId } from './replica-id.ts';
@@ -83,7 +84,7 @@ export class Replica {
   #since: number;
   #scope = new AbortController();
   #run: Run | undefined;
-  #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined } | undefined;
+  #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined; readonly apiKey: string } | undefined;
   #lastFailure: Failure | undefined;
   #launches = 0;
   #probeFlaps = 0;
@@ -333,9 +334,20 @@ export class Replica {
     await run.launched;
     await run.handle?.stop(run.graceMs ?? 0);
     const next = this.#state.kind === 'stopping' ? this.#state.next : undefined;
-    const failure = next?.kind === 'restart' ? explain(next.reason, this.#evidence(run)) : undefined;
+    const failure = next?.kind === 'restart' ? this.#withoutSecrets(explain(next.reason, this.#evidence(run))) : undefined;
     this.#over(run);
     this.send({ kind: 'gone', failure, jitter: this.#deps.random() });
+  }
+
+  /** What a failure quotes of the engine's log goes to clients too. */
+  #withoutSecrets(failure: Failure): Failure {
+    return { ...failure, message: redactor(this.secrets())(failure.message) };
+  }
+
+  /** What no text that an engine wrote may show. */
+  secrets(): readonly string[] {
+    const keys = [this.#run?.handle?.apiKey, this.#lastRun?.apiKey].filter((key): key is string => key !== undefined && key !== '');
+    return [...secretsOf(this.#plan.model.env), ...keys];
   }
 
   #evidence(run: Run): Evidence {
@@ -352,7 +364,7 @@ export class Replica {
   }
 
   #over(run: Run): void {
-    this.#lastRun = { id: run.id, logFile: run.handle?.logFile };
+    this.#lastRun = { id: run.id, logFile: run.handle?.logFile, apiKey: run.handle?.apiKey ?? '' };
     this.#run = undefined;
     run.turn.started();
     run.gpus.release();

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
@@ -42,6 +42,28 @@ function alreadyRunning(dir: string): GatewayError {
     'already_running',
     `${who} runs on the state directory ${dir}. Stop it first, or give this one a gateway.state_dir of its own.`,
   );
+}
+
+const othersBits = 0o077;
+const stickyBit = 0o1000;
+
+/**
+ * Takes the rights of others from a state directory that a gateway has used before: it holds the engines' keys and logs. A directory that
+ * is another user's, or shared by its nature (`/tmp`), is left as it is; what is made in it is its owner's alone anyhow.
+ * @returns what was wrong and is mended, for a warning.
+ */
+export function closeToOthers(dir: string): string | undefined {
+  try {
+    const { mode, uid } = statSync(dir);
+    const used = existsSync(join(dir, 'leases'));
+    if (!used || (mode & othersBits) === 0 || (mode & stickyBit) !== 0 || uid !== process.getuid?.()) return undefined;
+    chmodSync(dir, mode & 0o700);
+    const was = (mode & 0o777).toString(8).padStart(4, '0');
+    return `the state directory ${dir} holds keys and could be read by other users (mode ${was}); it is now 0700`;
+  } catch {
+    // It is not there yet, or cannot be used: whoever uses it next says so.
+    return undefined;
+  }
 }
 
 /**

@@ -21,6 +21,7 @@ import type { HttpGet } from './probe.ts';
 import type { Lease } from './providers/lease.ts';
 import type { Recovery, ReplicaProvider } from './providers/provider.ts';
 import { staticProvider } from './providers/static.ts';
+import { redactor } from './redact.ts';
 import { Replica } from './replica.ts';
 import type { FormerRun } from './replica.ts';
 import { replicaName } from './replica-id.ts';
@@ -97,6 +98,8 @@ export class Supervisor {
   #content = contentOf(emptyTable);
   #nextKey = 0;
   #dirty = false;
+  /** Made anew once a replica has changed: its next run has another key. */
+  #redactor: ((text: string) => string) | undefined;
   #cancelPoll: (() => void) | undefined;
   /** Settles when nothing is left of what a former gateway ran and this one does not want. */
   #reaped: Promise<void> = Promise.resolve();
@@ -201,6 +204,12 @@ export class Supervisor {
     return this.#gpus.status();
   }
 
+  /** Takes out of a text that an engine wrote what must not be shown: the secrets of all models, and whatever looks like one. */
+  redact(text: string): string {
+    this.#redactor ??= redactor([...this.#replicas.values()].flatMap(({ replica }) => replica.secrets()));
+    return this.#redactor(text);
+  }
+
   /** Calls `listener` after anything in `status()` but the counters changed; returns how to end that. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -262,6 +271,7 @@ export class Supervisor {
 
   #reconcile(): void {
     this.#dirty = false;
+    this.#redactor = undefined;
     this.#forgetStopped();
     for (const step of this.#plan()) this.#take(step);
     this.#publish();

@@ -73,3 +73,23 @@ test('the socket plans, reloads, scales and stops; an invalid file changes nothi
   assert.equal((await gateway.exited).code, 0);
   assert.deepEqual(await gateway.engines(), []);
 });
+
+test('logs, status and failures of an engine show no secret, by value or by form', async (t) => {
+  const canary = 'open-sesame-canary';
+  const lines = [`token ${canary}`, 'Authorization: Bearer canary-canary', 'GET https://host/w?X-Amz-Signature=canary'];
+  const chatty = fakeModel('chatty', { log: lines });
+  const failing = fakeModel('failing', { log: lines, exit_at: 'boot' });
+  const env = { runtime_env: { env_vars: { HF_TOKEN: canary } } };
+  const gateway = await startGateway(t, [
+    { ...chatty, ...env },
+    { ...failing, ...env },
+  ]);
+  const client = new Client('http://localhost', { socketPath: join(gateway.stateDir, 'admin.sock') });
+  t.after(() => client.destroy());
+  const read = async (path: string): Promise<string> => (await client.request({ method: 'GET', path })).body.text();
+  const logs = await read('/api/logs?target=chatty');
+  assert.match(logs, /token \[redacted\]/);
+  const status = await read('/api/status');
+  assert.match(status, /token \[redacted\]/, 'the failure quotes the log');
+  for (const shown of [logs, status, gateway.output(), gateway.log()]) assert.doesNotMatch(shown, /canary/);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explain } from '../../src/supervisor/failure.ts';
-import type { Evidence, FailureReason } from '../../src/supervisor/failure.ts';
+import type { Evidence, Failure, FailureReason, Hang } from '../../src/supervisor/failure.ts';
 
 const evidence: Evidence = {
   program: 'engine',
@@ -32,7 +32,7 @@ test('an exit without any output says so', () => {
 });
 
 test('SIGKILL names its usual reason, other signals their name', () => {
-  assert.match(explain(exit(null, 'SIGKILL'), evidence).message, /out of memory/);
+  assert.match(explain(exit(null, 'SIGKILL'), evidence).message, /possibly by the kernel's out-of-memory killer/);
   assert.match(explain(exit(null, 'SIGSEGV'), evidence).message, /was killed by SIGSEGV/);
 });
 
@@ -72,4 +72,29 @@ test('a mismatch and an unresponsive engine say what was seen', () => {
 
 test('a very long line is cut', () => {
   assert.ok(explain(exit(1), { ...evidence, tail: ['x'.repeat(100_000)] }).message.length < 1000);
+});
+
+function killedBy(killer: 'out-of-memory' | 'somebody'): Failure {
+  return explain({ kind: 'exited', exit: { code: null, signal: 'SIGKILL', killer } }, { ...evidence, wasReady: true });
+}
+
+test("a kill by the kernel for want of memory has a code of its own, and another's is not taken for one", () => {
+  assert.equal(killedBy('out-of-memory').code, 'oom_killed');
+  assert.match(
+    killedBy('out-of-memory').message,
+    /^engine was killed by the kernel's out-of-memory killer while serving.*too little memory/,
+  );
+  assert.equal(killedBy('somebody').code, 'engine_exited');
+  assert.match(killedBy('somebody').message, /not for want of memory/);
+});
+
+function hung(proof: Hang['proof']): Failure {
+  return explain({ kind: 'hung', inFlight: 2, forMs: 61_000, proof }, evidence);
+}
+
+test('a hang says how long nothing moved, and by which sign', () => {
+  assert.equal(hung('counters').code, 'engine_hung');
+  assert.match(hung('counters').message, /no byte for 2 requests in flight in 61 s, and its own counters stood still .*hang_s/);
+  assert.match(hung('silence').message, /answered nothing else either .*hang_s/);
+  assert.match(hung('patience').message, /first byte is overdue .*first_byte_s/);
 });

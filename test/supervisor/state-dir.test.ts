@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { claimStateDir } from '../../src/supervisor/state-dir.ts';
+import { claimStateDir, closeToOthers } from '../../src/supervisor/state-dir.ts';
 
 async function emptyDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'roundhouse-claim-'));
@@ -89,4 +89,25 @@ test('a directory that cannot be one, and a lock that is none, are named', async
   assert.throws(() => claimStateDir(file), { code: 'state_unusable', message: new RegExp(`^Cannot use the state directory ${file}: `) });
   await mkdir(join(dir, 'owner.lock'));
   assert.throws(() => claimStateDir(dir), { code: 'state_unusable' });
+});
+
+async function modeOf(dir: string): Promise<string> {
+  return ((await stat(dir)).mode & 0o7777).toString(8);
+}
+
+test('a used state directory that others can read is closed to them, with a warning; one that is shared or new is not touched', async (t) => {
+  const used = await emptyDir(t);
+  await mkdir(join(used, 'leases'));
+  await chmod(used, 0o755);
+  assert.match(closeToOthers(used) ?? '', /holds keys and could be read by other users \(mode 0755\); it is now 0700/);
+  assert.equal(await modeOf(used), '700');
+  assert.equal(closeToOthers(used), undefined, 'said once');
+  await chmod(used, 0o1777);
+  assert.equal(closeToOthers(used), undefined);
+  assert.equal(await modeOf(used), '1777');
+  const fresh = await emptyDir(t);
+  await chmod(fresh, 0o755);
+  assert.equal(closeToOthers(fresh), undefined);
+  assert.equal(await modeOf(fresh), '755');
+  assert.equal(closeToOthers(join(fresh, 'none')), undefined);
 });

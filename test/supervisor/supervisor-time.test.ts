@@ -391,3 +391,16 @@ test('at rest nothing is published and no timer but the probe’s runs', async (
   assert.equal(sim.tables.length, before);
   assert.ok(sim.clock.pending <= 1, `${sim.clock.pending} timers`);
 });
+
+test('what a failure quotes of the log shows no secret, neither by its value nor by its form', async () => {
+  const sim = simulate();
+  sim.provider.prepare = (process) => {
+    process.log.push('token is sesame-open, our key is key-of-the-run', 'GET https://host/w?X-Amz-Signature=deadbeef 403');
+    process.exit({ code: 1, signal: null });
+  };
+  sim.apply(model({ env: { HF_TOKEN: 'sesame-open' } }));
+  await sim.clock.advance(0);
+  const message = sim.supervisor.status()[0]?.replicas[0]?.lastError?.message ?? '';
+  assert.match(message, /token is \[redacted\], our key is \[redacted\]\n.*X-Amz-Signature=\[redacted\] 403/);
+  assert.equal(sim.supervisor.redact('sesame-open and key-of-the-run'), '[redacted] and [redacted]');
+});

@@ -19,6 +19,7 @@ import { ageMs, identify, ProcessHold } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
 import { findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
+import { oomKills, preferAsVictim, withKiller } from './oom.ts';
 import { Ports } from './ports.ts';
 import { killMembersNow, signalGroup } from './processes.ts';
 import type { Family } from './processes.ts';
@@ -264,6 +265,10 @@ interface Started {
 function start(file: string, args: readonly string[], env: Record<string, string>, output: number): Started {
   const child = spawn(file, args, { stdio: ['ignore', output, output], detached: true, env });
   const failed = new Promise<Error>((resolve) => child.once('error', resolve));
-  const exited = new Promise<Exit>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  const before = oomKills();
+  if (child.pid !== undefined) preferAsVictim(child.pid);
+  const exited = new Promise<Exit>((resolve) =>
+    child.once('exit', (code, signal) => resolve(withKiller({ code, signal }, before, oomKills()))),
+  );
   return { pid: child.pid, exited, failed, letGo: () => child.unref() };
 }

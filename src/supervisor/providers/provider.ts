@@ -8,6 +8,8 @@ import type { Lease } from './lease.ts';
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
+  /** Of a SIGKILL: whether the kernel sent it for want of memory, as far as its cgroup's count tells. */
+  readonly killer?: 'out-of-memory' | 'somebody' | 'unknown';
 }
 
 export interface ReplicaSpec {

@@ -13,7 +13,8 @@ const killed: Exit = { code: null, signal: 'SIGKILL' };
 
 /** A process that is only its own record. */
 export class MemoryProcess implements ReplicaHandle {
-  readonly apiKey = 'key';
+  readonly apiKey = 'key-of-the-run';
+  readonly log: string[] = [];
   readonly logFile = '/nowhere.log';
   readonly upstream: string;
   readonly pid: number;
@@ -54,7 +55,7 @@ export class MemoryProcess implements ReplicaHandle {
   }
 
   tail(): readonly string[] {
-    return [];
+    return this.log;
   }
 
   exit(exit: Exit = killed): void {
