@@ -83,7 +83,12 @@ function composeSupervisor(
 }
 
 /** Checks the options of a config that is to be applied; what takes long is told in the log. @throws ConfigError */
-async function checkSoon(loaded: Checked, env: NodeJS.ProcessEnv, log: Logger, signal: AbortSignal): Promise<readonly ConfigProblem[]> {
+export async function checkSoon(
+  loaded: Checked,
+  env: NodeJS.ProcessEnv,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<readonly ConfigProblem[]> {
   const check = checkOptions(loaded, { engines, help: installedHelp(env) }, signal);
   return checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => {
     for (const found of [...problems, ...notes]) log.warn(formatProblem(found));

@@ -1,8 +1,10 @@
 import { homedir } from 'node:os';
 import pino, { type Logger } from 'pino';
-import { closePlanes, makeStateDir, openPlanes, type Planes } from '../app/planes.ts';
+import type { Checked } from '../app/option-check.ts';
+import { checkSoon, closePlanes, makeStateDir, openPlanes, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
 import { configFromValue } from '../config/from-value.ts';
+import { formatProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
 import type { ModelReport } from '../supervisor/report.ts';
@@ -14,8 +16,11 @@ export class App implements AsyncDisposable {
   /** What of the config was accepted and has no effect: path and reason. */
   readonly warnings: readonly string[];
   readonly #config: Config;
+  readonly #built: Checked;
   readonly #log: Logger | undefined;
   readonly #hurry = new AbortController();
+  /** Aborted when it is stopped: ends what is still looked up. */
+  readonly #ending = new AbortController();
   #opening: Promise<Planes> | undefined;
   #planes: Planes | undefined;
   #stopping: Promise<void> | undefined;
@@ -29,13 +34,15 @@ export class App implements AsyncDisposable {
     const deps = { env: process.env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() };
     const built = configFromValue(config, process.cwd(), deps);
     this.#config = built.config;
+    this.#built = built;
     this.warnings = built.warnings;
     this.#log = log;
   }
 
   /**
    * Resolves when the API listens and the engines were asked to start; requests wait for them. A second call changes nothing.
-   * @throws GatewayError `port_in_use`, `state_unusable`; `shutting_down` after `stop`
+   * @throws GatewayError `port_in_use`, `state_unusable`; `config_invalid` with options that the installed engine does not know;
+   * `shutting_down` after `stop`
    */
   async start(): Promise<void> {
     if (this.#stopping !== undefined) throw new GatewayError('shutting_down', 'The app was stopped; build a new one to start again.');
@@ -103,6 +110,8 @@ export class App implements AsyncDisposable {
     const log = this.#log ?? pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
     const mended = closeToOthers(config.stateDir);
     if (mended !== undefined) log.warn(mended);
+    const notes = await checkSoon(this.#built, process.env, log, this.#ending.signal);
+    for (const note of notes) log.warn(formatProblem(note));
     const planes = await openPlanes(config, { log, logFile: undefined, env: process.env });
     // Whatever ends this process, no engine outlives it unseen.
     process.on('exit', this.#onExit);
@@ -114,6 +123,7 @@ export class App implements AsyncDisposable {
   readonly #onExit = (): void => this.#planes?.provider.killAllNow();
 
   async #close(): Promise<void> {
+    this.#ending.abort(new GatewayError('shutting_down', 'the app is stopping'));
     const opened = await this.#opening?.catch(() => undefined);
     if (opened === undefined) return;
     await closePlanes(opened, this.#hurry.signal);

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { GatewayError } from '../core/errors.ts';
+import type { ModelName } from '../core/ids.ts';
 import type { ResolveContext } from './context.ts';
 import { fit } from './fit.ts';
 import type { LoadDeps } from './load.ts';
 import type { Config } from './config.ts';
-import { formatPath, type ConfigPath } from './problems.ts';
+import { formatPath, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { fileSchema } from './schema.ts';
 import { validate } from './validate.ts';
@@ -14,6 +15,8 @@ export interface BuiltConfig {
   readonly config: Config;
   /** What was accepted and has no effect: path and reason. */
   readonly warnings: readonly string[];
+  /** Something to tell of a key of a model, found out later. @param below path from the model's entry on */
+  located(model: ModelName, below: ConfigPath, message: string): ConfigProblem;
 }
 
 /**
@@ -36,9 +39,19 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
   const fitted = fit(fileSchema, value, [], sink);
   const checked = validate(fileSchema, fitted, new Set(), sink.problem);
   const context: ResolveContext = { ...deps, ...sink, exists: existsSync, directoryOf: () => directory };
-  const { config } = resolveConfig(checked, [join(directory, 'config')], context);
+  const { config, entries } = resolveConfig(checked, [join(directory, 'config')], context);
   if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));
-  return { config, warnings };
+  return {
+    config,
+    warnings,
+    located: (model, below, message) => ({
+      file: '',
+      line: 1,
+      column: 1,
+      path: formatPath([...(entries.get(model) ?? []), ...below]),
+      message,
+    }),
+  };
 }
 
 function line(path: ConfigPath, message: string): string {

@@ -5,7 +5,7 @@ export type ConfigPath = readonly (string | number)[];
 
 /** One thing to tell about a config: a mistake, or (as a warning) something that has no effect. */
 export interface ConfigProblem {
-  /** As the user named it, or as the file that refers to it does. */
+  /** As the user named it, or as the file that refers to it does; empty for a config that a program built. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
@@ -28,7 +28,8 @@ export class ConfigError extends GatewayError {
 
 /** `file:line:column: path: message`, the form editors and terminals turn into a link. */
 export function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
-  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
+  const place = file === '' ? '' : `${file}:${line}:${column}: `;
+  return `${place}${path === '' ? '' : `${path}: `}${message}`;
 }
 
 /** `['llm_configs', 0, 'engine_kwargs']` → `llm_configs[0].engine_kwargs`. Keys that are not plain words are quoted. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, it, type TestContext } from 'node:test';
 import { pino } from 'pino';
 import { buildOpenAiApp, defineConfig, type GatewayConfig, GatewayError, LlmServer, OpenAiIngress } from '../../src/index.ts';
@@ -50,6 +51,30 @@ describe('the builder API', () => {
     }
     assert.equal(pids.length, 1);
     assert.deepEqual(pids.filter(alive), []);
+  });
+
+  it('refuses options that the installed engine does not know, by their path', async (t) => {
+    const settings = gateway(t);
+    const dir = settings.state_dir ?? assert.fail('no state directory');
+    const help = fileURLToPath(new URL('../fixtures/engines/vllm/help.txt', import.meta.url));
+    const engine = join(dir, 'vllm');
+    writeFileSync(engine, `#!/bin/sh\ncat ${help}\n`, { mode: 0o755 });
+    const former = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = join(dir, 'cache');
+    t.after(() => {
+      if (former === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = former;
+    });
+    await using app = buildOpenAiApp({
+      llmConfigs: [{ model_loading_config: { model_id: 'one' }, engine_kwargs: { max_modle_len: 1 } }],
+      gateway: { ...settings, engines: { vllm: { command: engine } } },
+      log,
+    });
+    await assert.rejects(app.start(), {
+      code: 'config_invalid',
+      message:
+        'applications[0].args.llm_configs[0].engine_kwargs.max_modle_len: no option of the installed vLLM; did you mean "max_model_len"? (gateway.unchecked_kwargs: true would let it through)',
+    });
   });
 
   it('puts servers that were declared apart behind one ingress, below its prefix', async (t) => {
