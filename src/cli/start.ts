@@ -19,6 +19,9 @@ const oneSignalMs = 250;
 const refreshMs = 1000;
 const drainReportMs = 2000;
 
+const asProcessOne =
+  'the gateway is process 1 of this container, and collects no orphans of its engines: they stay as zombies. Run it under an init (docker run --init, or tini).';
+
 /** Where a run prints, and how it is told to stop. */
 export interface Session {
   /** Whether engines are left running at the end, for the next gateway on the same state directory. */
@@ -45,6 +48,7 @@ export async function start(files: readonly string[], session: Session): Promise
   };
   const loaded = loadConfigHere(files, session.env);
   warn(loaded.warnings);
+  if (process.pid === 1) terminal.line(`warning: ${asProcessOne}`);
   const ending = new AbortController();
   try {
     const check = checkOptions(loaded, { engines, help: installedHelp(session.env) }, ending.signal);

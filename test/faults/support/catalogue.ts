@@ -43,6 +43,18 @@ const engineProcesses = {
     holds: 'not ready, no request reaches it, and the status names it; once it is gone the replica comes back',
   },
   15: { happens: 'a port that the engine chose itself is taken', holds: 'named; started again' },
+  16: {
+    happens: 'more GPUs are asked for than there are, or than are free',
+    holds: 'pending, with how many there are or who holds them; never started on the GPU of somebody else; starts when they come free',
+  },
+  17: {
+    happens: 'the gateway inherits `CUDA_VISIBLE_DEVICES` as index, UUID or MIG instance',
+    holds: 'engines get one of those, in PCI bus order',
+  },
+  18: {
+    happens: 'the driver loses a GPU, and the engine on it dies',
+    holds: 'the GPU is given to nobody and shows as quarantined; the replica starts on another',
+  },
   19: {
     happens: 'an engine takes long to load',
     holds: 'requests wait, or get a 503 with `Retry-After` and the phase; past `startup_s` (20 min unless set) it is ended and says so',
@@ -53,6 +65,10 @@ const engineProcesses = {
     holds: 'the daemon and the workers are ended before it is restarted',
   },
   24: { happens: 'a model is removed while its engine loads', holds: 'the process goes without a grace; who waits gets an error at once' },
+  25: {
+    happens: 'GPU memory is still in use after the engine has ended',
+    holds: 'nothing starts on that GPU until it is free (30 s at most)',
+  },
   28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
   29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
   30: {
@@ -79,9 +95,46 @@ const engineProcesses = {
     holds: 'logged as fatal, engines killed with all their processes, exit 1',
   },
   40: { happens: 'the gateway’s heap is full, and it aborts', holds: 'the next start takes the engines over' },
+  41: {
+    happens: 'the gateway is process 1 of a container, and orphans of an engine end',
+    holds: 'it says that an init should be (`docker run --init`); under one no zombie is left',
+  },
 } as const satisfies Record<number, Fault>;
 
 const host = {
+  148: {
+    happens: 'no file descriptor is left',
+    holds: 'streams that run go on, and once descriptors come free requests are served again',
+  },
+  149: {
+    happens: 'ports of the machine run short',
+    holds: 'connections to an engine are kept and used again: no more than its places for each worker',
+  },
+  150: {
+    happens: 'the state directory cannot be written, or is deleted while the gateway runs',
+    holds: 'a start says so and ends with 1; a running gateway serves on, and its engines are still replaced',
+  },
+  151: {
+    happens: 'reload of a config that is not valid',
+    holds: '`gateway reload` exits with 4 and names file, line and column; nothing changes',
+  },
+  152: {
+    happens: 'reload of a valid config',
+    holds: 'unchanged models keep their process and requests, changed ones are replaced, removed ones end their requests first',
+  },
+  153: {
+    happens: 'the config file is half written, replaced by an editor, or a link that moves (a Kubernetes ConfigMap)',
+    holds: 'a reload refuses half a file, and reads what the path leads to now',
+  },
+  154: {
+    happens: '100 scrapes at a time under load, and a scraper that does not read',
+    holds: 'each scrape and each request is answered; metrics are not on the port of users',
+    untested: 'its test does not pass yet: 45 s later the gateway’s descriptors were not back where they were',
+  },
+  156: {
+    happens: 'no name resolves, not even `localhost`',
+    holds: 'engines are reached all the same, by address',
+  },
   158: {
     happens: 'an upgrade: the state directory holds leases of another version',
     holds: 'their engines are found by their marker and ended; the new gateway starts its own',

@@ -36,6 +36,13 @@ export class CountingClient {
     return { status: statusCode, headers, text, ...errorOf(text) };
   }
 
+  async get(path: string): Promise<Reply> {
+    this.sent += 1;
+    const { statusCode, headers, body } = await request(this.#url + path, { dispatcher: this.#agent });
+    const text = await body.text();
+    return { status: statusCode, headers, text, ...errorOf(text) };
+  }
+
   async stream(model: string, more: object = {}): Promise<Stream> {
     const { statusCode, body } = await this.#post(model, { stream: true, ...more });
     let text = '';

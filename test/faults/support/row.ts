@@ -19,6 +19,7 @@ import { titleOf } from './title.ts';
 /** A gateway under a fault. */
 export interface Victim extends GatewayProcess {
   readonly ask: (model: string, more?: object) => Promise<Reply>;
+  readonly get: (path: string) => Promise<Reply>;
   readonly stream: (model: string, more?: object) => Promise<Stream>;
   /** Resolves with what `found` gives of the model's status, once it gives something. */
   readonly model: <T>(name: string, what: string, found: (model: ModelStatusReport) => T | undefined | false) => Promise<T>;
@@ -98,6 +99,7 @@ function victimOf({ gateway, client }: Subject): Victim {
   return {
     ...gateway,
     ask: (name, more) => client.ask(name, more),
+    get: (path) => client.get(path),
     stream: (name, more) => client.stream(name, more),
     model: find,
     reload: async () => {

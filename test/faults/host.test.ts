@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { fakeModel, type GatewayProcess, startGateway, tempDir } from '../support/gateway-process.ts';
+import { until } from '../support/until.ts';
+import { isAlive } from '../supervisor/support/real.ts';
+import { needsRoot } from './support/privileges.ts';
+import { model, patienceMs, row } from './support/row.ts';
+
+/** Runs `script` in a mount namespace of its own before the gateway. */
+const withMounts = (script: string): readonly string[] => ['unshare', '--mount', 'sh', '-c', `${script} && exec "$@"`, 'sh'];
+
+interface Process {
+  readonly pid: number;
+  readonly zombie: boolean;
+  readonly parent: number;
+}
+
+async function processes(): Promise<readonly Process[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/u.test(name));
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')));
+  return stats.flatMap((stat, at) => {
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return stat === '' ? [] : [{ pid: Number(pids[at]), zombie: state === 'Z', parent: Number(parent) }];
+  });
+}
+
+const childrenOf = async (parent: number): Promise<readonly Process[]> => (await processes()).filter((child) => child.parent === parent);
+
+async function onlyChildOf(parent: number): Promise<number> {
+  const [child, ...others] = await childrenOf(parent);
+  assert.ok(child !== undefined && others.length === 0);
+  return child.pid;
+}
+
+/** Kills a replica with its worker and its daemon, and waits for the next one. */
+async function orphanSome(gateway: GatewayProcess): Promise<void> {
+  const before = await gateway.engines();
+  assert.equal(before.length, 3);
+  for (const pid of before) process.kill(pid, 'SIGKILL');
+  await until('replaced', async () => (await gateway.engines()).filter((pid) => !before.includes(pid)).length === 3, patienceMs);
+  assert.deepEqual(before.filter(isAlive), []);
+}
+
+const inNamespace = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+
+row(
+  41,
+  async ({ t }) => {
+    const family = model('m', { daemonise: true, fork: 1 });
+    const bare = await startGateway(t, [family], { prefix: inNamespace });
+    assert.match(bare.output(), /warning: the gateway is process 1 [^\n]*docker run --init/u);
+    await orphanSome(bare);
+    process.kill(await onlyChildOf(bare.pid), 'SIGTERM');
+    assert.deepEqual(await bare.exited, { code: 0, signal: null });
+
+    const tended = await startGateway(t, [family], { prefix: [...inNamespace, 'sh', '-c', '"$@" & wait $!', 'sh'] });
+    assert.doesNotMatch(tended.output(), /process 1/u);
+    const init = await onlyChildOf(tended.pid);
+    const gateway = await onlyChildOf(init);
+    await orphanSome(tended);
+    await until('no zombies', async () => (await childrenOf(init)).every(({ zombie }) => !zombie), patienceMs);
+    process.kill(gateway, 'SIGTERM');
+    assert.deepEqual(await tended.exited, { code: 0, signal: null });
+  },
+  { skip: needsRoot },
+);
+
+row(148, async ({ t, start }) => {
+  // Enough for the gateway itself, and for some fifty connections.
+  const limit = 110;
+  const gateway = await start([model('m', { tokens: 10_000, tokens_per_s: 20 })], { prefix: ['prlimit', `--nofile=${limit}:${limit}`] });
+  const stream = await gateway.stream('m');
+  await stream.until(/data: \{"id"/u);
+  const { hostname, port } = new URL(gateway.url);
+  const sockets = Array.from({ length: 200 }, (): Socket => connect(Number(port), hostname).on('error', () => undefined));
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  await until('no descriptor is left', async () => (await readdir(`/proc/${gateway.pid}/fd`)).length >= limit - 2, patienceMs);
+  const before = (await stream.until(/data:/u)).length;
+  await stream.until(new RegExp(`^[\\s\\S]{${before + 2000},}`, 'u'));
+  for (const socket of sockets) socket.destroy();
+  stream.leave();
+  await gateway.model('m', 'its place is free again', ({ replicas: [replica] }) => replica?.inFlight === 0);
+  const next = await gateway.stream('m');
+  await next.until(/data: \{"id"/u);
+  next.leave();
+});
+
+row(149, async ({ start }) => {
+  const gateway = await start([fakeModel('m', { keep_alive_ms: 60_000 })]);
+  const upstream = await gateway.model('m', 'ready', ({ replicas: [replica] }) => replica?.upstream);
+  for (let round = 0; round < 25; round += 1) {
+    const replies = await Promise.all(Array.from({ length: 8 }, () => gateway.ask('m')));
+    assert.ok(replies.every(({ status }) => status === 200));
+  }
+  // Two workers, each with a connection for every place of the replica.
+  const open = await connectionsTo(Number(new URL(upstream).port));
+  assert.ok(open <= 16, `${open} connections for 200 requests`);
+});
+
+/** Client ends of connections to a local port, those included that wait for their end to be forgotten; without the probes' of a moment ago. */
+async function connectionsTo(port: number): Promise<number> {
+  const established = '01';
+  const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/u));
+  return rows.filter(([, , to, state]) => to === remote && state === established).length;
+}
+
+row(
+  150,
+  async ({ t, start }) => {
+    const dir = await tempDir(t);
+    const readOnly = join(dir, 'read-only');
+    const prefix = withMounts(`mkdir ${readOnly} && mount -t tmpfs -o ro none ${readOnly}`);
+    await assert.rejects(
+      start([model('m')], { stateDir: join(readOnly, 'state'), prefix }),
+      /ended with 1 [\s\S]*Cannot use the state directory [^\n]*read-only[^\n]*\(gateway\.state_dir\)/u,
+    );
+    await writeFile(join(dir, 'file'), '');
+    await assert.rejects(start([model('m')], { stateDir: join(dir, 'file') }), /ended with 1 [\s\S]*Cannot use the state directory/u);
+    const gateway = await start([model('m')]);
+    const pid = await gateway.pidOf('m');
+    await rm(gateway.stateDir, { recursive: true });
+    assert.equal((await gateway.ask('m')).status, 200);
+    process.kill(-pid, 'SIGKILL');
+    await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+    assert.equal((await gateway.ask('m')).status, 200);
+  },
+  { skip: needsRoot },
+);
+
+row(
+  156,
+  async ({ t, start }) => {
+    const empty = join(await tempDir(t), 'empty');
+    await writeFile(empty, '');
+    const prefix = withMounts(`mount --bind ${empty} /etc/hosts && mount --bind ${empty} /etc/resolv.conf`);
+    const gateway = await start([model('m')], { prefix });
+    assert.equal((await gateway.ask('m')).status, 200);
+    const upstream = await gateway.model('m', 'ready', ({ replicas: [replica] }) => replica?.upstream);
+    assert.match(upstream, /^http:\/\/127\.0\.0\.1:\d+$/u);
+  },
+  { skip: needsRoot },
+);
