@@ -1,11 +1,12 @@
 import { delimiter, dirname, join } from 'node:path';
 import { GatewayError } from '../src/core/errors.ts';
 import { relay } from './child.mjs';
+import { runEngineTests } from './engine-test-run.ts';
 import { interruptible } from './interrupt.mjs';
 import { ensureKit } from './kit/kit.ts';
 import { runTests } from './test-run.ts';
 
-const verbs = ['start', 'gateway', 'test', 'bench'] as const;
+const verbs = ['start', 'gateway', 'test', 'test-engines', 'bench'] as const;
 type Verb = (typeof verbs)[number];
 
 /**
@@ -40,6 +41,8 @@ async function carryOut(verb: Verb, root: string, args: readonly string[]): Prom
       return await gateway(args);
     case 'test':
       return await runTests(root, args, process.env);
+    case 'test-engines':
+      return await runEngineTests(root, args, process.env);
     case 'bench':
       return await relay(process.execPath, [join(root, 'bench', 'run.ts'), ...args]);
   }
