@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { relay, run } from './child.mjs';
 import { installPythonEngine, pythonEngines, type Tools } from './engines/python-engine.ts';
@@ -55,11 +56,12 @@ async function findEngines(root: string, env: NodeJS.ProcessEnv, signal: AbortSi
 
 /** The quickstart's model as those engines load it, made once. */
 async function hfModel(gguf: string, python: string, root: string, { cache, env, signal }: Tools): Promise<string> {
-  const target = join(cache, 'models', 'smollm2-135m-instruct');
+  const script = join(root, 'setup', 'engines', 'hf_model.py');
+  const revision = createHash('sha256').update(readFileSync(script)).digest('hex').slice(0, 12);
+  const target = join(cache, 'models', `smollm2-135m-instruct-${revision}`);
   if (existsSync(target)) return target;
   sweep(join(cache, 'models'));
   await withStage(join(cache, 'models'), async (stage) => {
-    const script = join(root, 'setup', 'engines', 'hf_model.py');
     const work = async (): Promise<string> => await run(python, [script, gguf, join(stage, 'model')], { env, signal });
     await step('SmolLM2-135M-Instruct as safetensors', work, () => 'converted');
     publish(join(stage, 'model'), target);

@@ -14,6 +14,7 @@ model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.f
 # The weights are read into floats, but the configuration goes on calling them quantised, and then nothing can be saved.
 del model.config.quantization_config
 model.config.dtype = torch.bfloat16
+model.config.architectures = [type(model).__name__]
 tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
 weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items() if name not in tied}
 target.mkdir(parents=True)
