@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { exitCode } from './cli/exit-code.ts';
 import { addChat } from './cli/chat.ts';
+import { addCompletion } from './cli/completion.ts';
 import { addConformance } from './cli/conformance.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addImport } from './cli/import.ts';
@@ -48,7 +49,20 @@ const processSession: Omit<Session, 'keepEngines'> = {
 const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
 
 /** Every verb but `start` and `version`, in the order of the help. */
-const verbs = [addStatus, addReload, addStop, addScale, addValidate, addSchema, addInit, addImport, addChat, addConformance, addDoctor];
+const verbs = [
+  addStatus,
+  addReload,
+  addStop,
+  addScale,
+  addValidate,
+  addSchema,
+  addInit,
+  addImport,
+  addChat,
+  addConformance,
+  addDoctor,
+  addCompletion,
+];
 
 /** The whole command line; `run` carries an action out. */
 export function commandLine(run: Run): Command {
