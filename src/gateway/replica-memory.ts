@@ -1,4 +1,4 @@
-import type { ReplicaId } from '../core/ids.ts';
+import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
 import { admits, begun, type Breaker, concluded, trusted, type Verdict } from './breaker.ts';
 
@@ -10,16 +10,29 @@ const leastShare = 0.1;
 /** What one worker has seen of the replicas that its table names. Only what is unusual is kept: most have nothing to be looked up. */
 export class ReplicaMemory {
   #known: ReadonlySet<ReplicaId> = new Set();
+  /** When each model that has replicas got its first. */
+  #begun: ReadonlyMap<ModelName, number> = new Map();
   /** When those that have just come did. */
   readonly #newcomers = new Map<ReplicaId, number>();
   readonly #distrusted = new Map<ReplicaId, Breaker>();
 
-  /** Takes in a new table: who is new from `now` on, and who is forgotten. Those of the first table are as warm as their peers. */
+  /**
+   * Takes in a new table: who is new from `now` on, and who is forgotten. While a model's first replica is new itself, its peers are as
+   * warm as it is.
+   */
   retain(table: RoutingTable, now: number): void {
-    const first = this.#known.size === 0;
     const live = new Set<ReplicaId>();
-    for (const { replicas } of table.models.values()) for (const { id } of replicas) live.add(id);
-    for (const id of live) if (!first && !this.#known.has(id)) this.#newcomers.set(id, now);
+    const begunAt = new Map<ModelName, number>();
+    for (const [name, { replicas }] of table.models) {
+      if (replicas.length === 0) continue;
+      const since = this.#begun.get(name) ?? now;
+      begunAt.set(name, since);
+      for (const { id } of replicas) {
+        live.add(id);
+        if (!this.#known.has(id) && now - since >= slowStartMs) this.#newcomers.set(id, now);
+      }
+    }
+    this.#begun = begunAt;
     for (const [id, since] of this.#newcomers) if (!live.has(id) || now - since >= slowStartMs) this.#newcomers.delete(id);
     for (const id of this.#distrusted.keys()) if (!live.has(id)) this.#distrusted.delete(id);
     this.#known = live;
