@@ -210,7 +210,7 @@ export class Replica {
       this.#deps.retire(turn);
       return;
     }
-    const log = new RunLog(this.#plan.engine);
+    const log = new RunLog(this.#plan.engine, this.#deps.clock);
     const id = this.#former?.id ?? runId(this.#name, this.#deps.random());
     this.#run = {
       id,

@@ -1,23 +1,30 @@
 import type { Engine } from '../plugins/engine-plugin.ts';
+import type { Clock } from '../core/clock.ts';
 import type { LogCause } from './failure.ts';
+
+/** How long after a cause, while the engine serves, another one is taken for its consequence. */
+const consequencesMs = 60_000;
 
 /** What the log of one run has told so far. */
 export class RunLog {
   readonly #engine: Engine;
   #phase = 'starting';
-  #cause: LogCause | undefined;
+  #served = false;
+  readonly #clock: Clock;
+  #cause: { readonly told: LogCause; readonly at: number } | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, clock: Clock) {
     this.#engine = engine;
+    this.#clock = clock;
   }
 
   get phase(): string {
     return this.#phase;
   }
 
-  /** The first cause of a failure: later ones are its consequences. */
+  /** The first cause of the last failure: those soon after it are its consequences, a much older one was survived. */
   get cause(): LogCause | undefined {
-    return this.#cause;
+    return this.#cause?.told;
   }
 
   /** Returns whether the line told something new. */
@@ -32,14 +39,21 @@ export class RunLog {
         return changed;
       }
       case 'cause':
-        if (this.#cause !== undefined) return false;
-        this.#cause = { cause: sign.cause, remedy: sign.remedy, permanent: sign.permanent, line };
-        return true;
+        return this.#blame({ cause: sign.cause, remedy: sign.remedy, permanent: sign.permanent, line });
     }
+  }
+
+  #blame(told: LogCause): boolean {
+    const at = this.#clock.now();
+    const survived = this.#served && this.#cause !== undefined && at - this.#cause.at >= consequencesMs;
+    if (this.#cause !== undefined && !survived) return false;
+    this.#cause = { told, at };
+    return true;
   }
 
   /** Forgets causes: the engine became ready in spite of them. */
   pardon(): void {
+    this.#served = true;
     this.#cause = undefined;
   }
 }

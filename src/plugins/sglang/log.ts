@@ -41,6 +41,7 @@ const patterns: readonly LogPattern[] = [
   ...torchCauses,
   // An assertion is how SGLang refuses options that do not go together.
   cause(/AssertionError: (.{1,300}?)(?:\. |$)/u, '$1', fixOption, true),
+  cause(/Subprocess (\w+ \(pid=\d+\) crashed with exit code -?\d+)/u, "SGLang's process $1", 'The log above this line says why.', false),
   cause(/Received sigquit from a child process/u, "one of SGLang's processes died", 'The log above this line says why.', false),
 ];
 

@@ -26,6 +26,7 @@ const failures: Readonly<Record<string, readonly [cause: string, remedy: RegExp,
   'fail-missing-path.txt': ["there is no model directory '/models/nope'", /model_source/u, true],
   'fail-no-gpu.txt': ['no GPU is visible to the engine', /nvidia-smi/u, true],
   'fail-port-in-use.txt': ['port in use', /another/u, false],
+  'fail-scheduler-killed.txt': ["SGLang's process scheduler_0 (pid=786) crashed with exit code -9", /log above/u, false],
   'fail-unknown-flag.txt': ['unknown option --bogus-flag 1', /sglang serve --help/u, true],
 };
 for (const [name, [cause, remedy, permanent]] of Object.entries(failures)) {
