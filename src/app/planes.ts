@@ -13,6 +13,7 @@ import { engines } from '../plugins/registry.ts';
 import { GpuLedger } from '../supervisor/gpus/ledger.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { LocalProvider } from '../supervisor/providers/local.ts';
+import { StartHistory } from '../supervisor/start-history.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
 /** Columns of the load board: one for each model and each replica there can be at a time. */
@@ -73,6 +74,7 @@ function composeSupervisor(
     engines,
     board,
     log,
+    history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
     publish: (table) => data.publish(table),
     appliedVersion: () => data.appliedVersion(),

@@ -1,5 +1,6 @@
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 import { waitingToStart } from '../supervisor/table.ts';
+import { timeLeft } from './duration.ts';
 
 const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
 
@@ -30,7 +31,7 @@ export function loadingLine(models: readonly ModelReport[], now: number): string
   const loading = models.flatMap((model) =>
     model.replicas
       .filter(({ state }) => state === 'starting')
-      .map((replica) => `${nameOf(model, replica)}: ${replica.phase} ${((now - replica.since) / 1000).toFixed(0)} s`),
+      .map((replica) => `${nameOf(model, replica)}: ${replica.phase} ${((now - replica.since) / 1000).toFixed(0)} s${timeLeft(replica)}`),
   );
   return loading.length === 0 ? undefined : loading.join('   ');
 }

@@ -1,22 +1,15 @@
 import type { StatusReply } from '../admin/api.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
+import { duration, timeLeft } from './duration.ts';
 
 const heading = ['MODEL', 'REPLICA', 'STATE', 'FOR', 'GPUS', 'PID', 'IN FLIGHT', 'WAITING', 'RESTARTS'];
-
-/** E.g. `41 s`, `12 min`, `3 h`, `2 d`. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
-}
 
 function replicaRow(model: ModelReport, replica: ReplicaReport, now: number): string[] {
   return [
     model.name,
     `#${replica.index}`,
-    replica.phase,
+    `${replica.phase}${timeLeft(replica)}`,
     duration(now - replica.since),
     replica.gpus.join(',') || '-',
     String(replica.pid ?? '-'),

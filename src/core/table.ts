@@ -22,7 +22,7 @@ export interface ReplicaView {
 export interface ModelStatus {
   /** `ready`, or what the nearest replica is doing: `starting`, `loading model`, `backing off`, … */
   readonly phase: string;
-  /** Milliseconds until a replica is expected to be ready, where that can be told. */
+  /** Milliseconds until a replica is expected to be ready, counted from the table's publication, where that can be told. */
   readonly etaMs?: number;
   /** Set when the last start failed. */
   readonly error?: {

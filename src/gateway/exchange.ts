@@ -17,7 +17,7 @@ import type { LoadTotals } from './load-totals.ts';
 import { Receipt } from './receipt.ts';
 import type { ReplicaMemory } from './replica-memory.ts';
 import { route, type RouteReason, type Sight } from './route.ts';
-import { cannotStart, queueFull, removedWhileWaiting, silentTooLong, waitedTooLong, waitingFor } from './refusals.ts';
+import { cannotStart, etaLeft, queueFull, removedWhileWaiting, silentTooLong, waitedTooLong, waitingFor } from './refusals.ts';
 import type { LiveSet, Seated } from './live-set.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -33,6 +33,8 @@ const untried: ReadonlySet<ReplicaId> = new Set();
 export interface ExchangeDeps {
   readonly worker: number;
   table(): RoutingTable;
+  /** When `table()` came, on `clock`: its estimates count from then. */
+  tableSince(): number;
   readonly board: LoadBoard;
   readonly room: WaitingRoom;
   readonly upstreams: Upstreams;
@@ -115,6 +117,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     return this.#deps.table().models.get(this.model);
   }
 
+  /** Milliseconds until a replica is expected, now. */
+  #etaMs({ status }: ModelEntry): number | undefined {
+    return etaLeft(status.etaMs, this.#deps.clock.now() - this.#deps.tableSince());
+  }
+
   /** Sends the request if a replica can take it; true also when it ended instead. The pick and its count are one synchronous turn. */
   #routeNow(): boolean {
     const entry = this.#entry();
@@ -123,7 +130,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       return true;
     }
     if (entry.replicas.length === 0 && entry.status.error?.permanent === true) {
-      this.fail(cannotStart(this.model, entry));
+      this.fail(cannotStart(this.model, entry, this.#etaMs(entry)));
       return true;
     }
     const { board, worker, memory, clock, totals } = this.#deps;
@@ -181,7 +188,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const { maxWaiting, queueTimeoutMs } = entry.limits;
     const leftMs = this.#startedAt + queueTimeoutMs - clock.now();
     if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
-      this.fail(queueFull(this.model, entry));
+      this.fail(queueFull(this.model, entry, this.#etaMs(entry)));
       return;
     }
     if (leftMs <= 0) {
@@ -203,7 +210,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   expire(): void {
     const entry = this.#entry();
     const waitedMs = this.#deps.clock.now() - this.#startedAt;
-    this.fail(entry === undefined ? removedWhileWaiting(this.request) : waitedTooLong(this.model, entry, waitedMs));
+    this.fail(entry === undefined ? removedWhileWaiting(this.request) : waitedTooLong(this.model, entry, this.#etaMs(entry), waitedMs));
   }
 
   #leaveRoom(): void {
@@ -395,7 +402,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
     if (!this.request.stream || now - this.#lastSentAt < this.#deps.settings.client.heartbeatMs) return;
     this.#lastSentAt = now;
-    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry) : 'working');
+    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry, this.#etaMs(entry)) : 'working');
   }
 
   #silentTooLong(now: number, limits: ModelLimits): boolean {

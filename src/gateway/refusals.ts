@@ -7,13 +7,18 @@ import type { ModelEntry } from '../core/table.ts';
 const unknownEtaMs = 5000;
 const fullQueueEtaMs = 1000;
 
+/** What is left of an estimate after `ageMs`; undefined once it has proved wrong. */
+export function etaLeft(etaMs: number | undefined, ageMs: number): number | undefined {
+  return etaMs === undefined || etaMs <= ageMs ? undefined : etaMs - ageMs;
+}
+
 export function removedWhileWaiting({ requestedModel }: NormalizedRequest): GatewayError {
   return new GatewayError('model_not_found', `The model '${requestedModel}' was removed while the request waited.`, { param: 'model' });
 }
 
-export function queueFull(model: ModelName, { limits, status }: ModelEntry): GatewayError {
+export function queueFull(model: ModelName, { limits }: ModelEntry, etaMs: number | undefined): GatewayError {
   return new GatewayError('overloaded', `${limits.maxWaiting} requests wait for '${model}' already (max_queued_requests).`, {
-    retryAfterS: (status.etaMs ?? fullQueueEtaMs) / 1000,
+    retryAfterS: (etaMs ?? fullQueueEtaMs) / 1000,
   });
 }
 
@@ -21,13 +26,13 @@ function lastFailure({ status: { error } }: ModelEntry): string {
   return error === undefined ? '' : ` Last failure: ${error.message}`;
 }
 
-export function cannotStart(model: ModelName, entry: ModelEntry): GatewayError {
+export function cannotStart(model: ModelName, entry: ModelEntry, etaMs: number | undefined): GatewayError {
   const message = `The model '${model}' cannot start.${lastFailure(entry)}`;
-  return new GatewayError('start_failed', message, { retryAfterS: (entry.status.etaMs ?? unknownEtaMs) / 1000 });
+  return new GatewayError('start_failed', message, { retryAfterS: (etaMs ?? unknownEtaMs) / 1000 });
 }
 
-export function waitedTooLong(model: ModelName, entry: ModelEntry, waitedMs: number): GatewayError {
-  const { phase, etaMs } = entry.status;
+export function waitedTooLong(model: ModelName, entry: ModelEntry, etaMs: number | undefined, waitedMs: number): GatewayError {
+  const { phase } = entry.status;
   const message = `No replica of '${model}' took the request within ${Math.round(waitedMs / 1000)} s (state: ${phase}).${lastFailure(entry)}`;
   return new GatewayError('wait_timeout', message, { retryAfterS: (etaMs ?? unknownEtaMs) / 1000 });
 }
@@ -38,7 +43,7 @@ export function silentTooLong(model: ModelName, silentMs: number, limit: string)
 }
 
 /** What a heartbeat tells a client whose request no replica has taken yet. */
-export function waitingFor({ status: { phase, etaMs } }: ModelEntry): string {
+export function waitingFor({ status: { phase } }: ModelEntry, etaMs: number | undefined): string {
   const eta = etaMs === undefined ? '' : `, about ${Math.ceil(etaMs / 1000)} s`;
   return `waiting for a replica (${phase}${eta})`;
 }

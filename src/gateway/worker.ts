@@ -49,12 +49,14 @@ const memory = new ReplicaMemory();
 const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
 const log = pino({ level: start.log.level, base: { worker: start.index } }, pino.destination({ dest: start.log.file ?? 2, sync: true }));
 let table: RoutingTable = emptyTable;
+let tableSince = clock.now();
 let draining = false;
 let sequence = 0;
 
 const app = buildServer({
   worker: start.index,
   table: () => table,
+  tableSince: () => tableSince,
   board,
   room,
   upstreams,
@@ -73,6 +75,7 @@ const app = buildServer({
 
 function applyTable(next: RoutingTable): void {
   table = next;
+  tableSince = clock.now();
   upstreams.retain(next);
   memory.retain(next, clock.now());
   room.wakeAll();

@@ -17,11 +17,13 @@ import type { RestartLimits } from './restart.ts';
 import { cleanRecord } from './restart.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import { redactor, secretsOf } from './redact.ts';
-import { RunLog } from './run-log.ts';
+import { firstPhase, RunLog } from './run-log.ts';
+import type { StartHistory } from './start-history.ts';
+import type { StartSubject } from './start-times.ts';
 import type { Turn } from './start-queue.ts';
 import { replicaName, runId } from './replica-id.ts';
 import type { ReplicaReport } from './report.ts';
-import { phaseOf } from './table.ts';
+import { etaOf, phaseOf } from './table.ts';
 import type { ReplicaFact } from './table.ts';
 import { watchReplica } from './watch.ts';
 
@@ -41,6 +43,7 @@ export interface ReplicaDeps {
   /** 0 ≤ random() < 1. */
   readonly random: () => number;
   readonly restart: RestartLimits;
+  readonly history: StartHistory;
   /** Waits for the GPUs of its next run; `waits` is told why it must, each time that changes. */
   gpus(waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant>;
   /** Waits for the right to start a process. */
@@ -158,11 +161,22 @@ export class Replica {
       this.#lastFailure = undefined;
       if (this.#run !== undefined) this.#run.wasReady = true;
       this.#run?.log.pardon();
+      this.#learnStart();
     }
     const fields = { replica: this.#name, run: this.#run?.id ?? this.#lastRun?.id, from: before.kind, on: event.kind };
     if ('failure' in this.#state)
       this.#deps.log.warn({ ...fields, code: this.#state.failure.code }, `${this.#state.kind}: ${this.#state.failure.message}`);
     else this.#deps.log.info(fields, `replica is ${this.#state.kind}`);
+  }
+
+  /** Of an engine that was there before us nobody has seen the start. */
+  #learnStart(): void {
+    if (this.#run?.handle === undefined || this.#run.handle.adoptedAgeMs !== undefined || this.#plan.upstream !== undefined) return;
+    this.#deps.history.learn(this.#subject, this.#run.log.phases, this.#deps.clock.now());
+  }
+
+  get #subject(): StartSubject {
+    return { model: this.#plan.model.name, engine: this.#plan.model.engine, fingerprint: this.#plan.fingerprint };
   }
 
   #do(effect: Effect): void {
@@ -389,11 +403,20 @@ export class Replica {
   fact(): ReplicaFact {
     return {
       state: this.#state,
-      phase: this.#run?.log.phase ?? 'starting',
+      phase: this.#run?.log.phase ?? firstPhase,
       view: this.#view(),
       lastFailure: this.#lastFailure,
       waitsFor: this.#wait?.reason,
+      startMs: this.#startMs(),
     };
+  }
+
+  /** Milliseconds that its start still takes, or its next one will take as a whole, by the last one. */
+  #startMs(): number | undefined {
+    const adopted = this.#run?.handle?.adoptedAgeMs !== undefined;
+    if (adopted || this.#plan.upstream !== undefined) return undefined;
+    const log = this.#state.kind === 'starting' ? this.#run?.log : undefined;
+    return this.#deps.history.remainingMs(this.#subject, log?.phase ?? firstPhase, log?.phaseForMs ?? 0);
   }
 
   #view(): ReplicaView | undefined {
@@ -406,11 +429,13 @@ export class Replica {
 
   report(): ReplicaReport {
     const run = this.#run;
+    const fact = this.fact();
     return {
       id: run?.id ?? this.#lastRun?.id,
       index: this.index,
       state: this.#state.kind,
-      phase: phaseOf(this.fact()),
+      phase: phaseOf(fact),
+      etaMs: etaOf(fact, this.#deps.clock.now()),
       since: this.#since,
       readySince: this.#state.kind === 'ready' ? this.#state.since : undefined,
       nextStartAt: 'until' in this.#state ? this.#state.until : undefined,

@@ -12,6 +12,8 @@ export interface ReplicaReport {
   readonly state: ReplicaState['kind'];
   /** What a user reads: while it starts, what the engine says it does. */
   readonly phase: string;
+  /** Milliseconds until it is expected to be ready, by what its last start took; undefined where nobody knows. */
+  readonly etaMs: number | undefined;
   /** When it entered its state. */
   readonly since: number;
   readonly readySince: number | undefined;

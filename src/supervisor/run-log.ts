@@ -5,10 +5,14 @@ import type { LogCause } from './failure.ts';
 /** How long after a cause, while the engine serves, another one is taken for its consequence. */
 const consequencesMs = 60_000;
 
+/** What a run is in that has said nothing yet. */
+export const firstPhase = 'starting';
+
 /** What the log of one run has told so far. */
 export class RunLog {
   readonly #engine: Engine;
-  #phase = 'starting';
+  readonly #phases: Map<string, number>;
+  #phase = firstPhase;
   #served = false;
   readonly #clock: Clock;
   #cause: { readonly told: LogCause; readonly at: number } | undefined;
@@ -16,10 +20,21 @@ export class RunLog {
   constructor(engine: Engine, clock: Clock) {
     this.#engine = engine;
     this.#clock = clock;
+    this.#phases = new Map([[firstPhase, clock.now()]]);
   }
 
   get phase(): string {
     return this.#phase;
+  }
+
+  /** When the engine first said so, by phase; the time before it says anything is a phase too. */
+  get phases(): ReadonlyMap<string, number> {
+    return this.#phases;
+  }
+
+  /** Milliseconds since it first was in its phase. */
+  get phaseForMs(): number {
+    return this.#clock.now() - (this.#phases.get(this.#phase) ?? this.#clock.now());
   }
 
   /** The first cause of the last failure: those soon after it are its consequences, a much older one was survived. */
@@ -36,6 +51,7 @@ export class RunLog {
       case 'phase': {
         const changed = sign.phase !== this.#phase;
         this.#phase = sign.phase;
+        if (!this.#phases.has(sign.phase)) this.#phases.set(sign.phase, this.#clock.now());
         return changed;
       }
       case 'cause':

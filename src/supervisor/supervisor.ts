@@ -31,6 +31,7 @@ import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
 import { Slots } from './slots.ts';
+import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
 import { buildTable, contentOf, modelStatus } from './table.ts';
 import type { ModelFact } from './table.ts';
@@ -51,6 +52,8 @@ export interface SupervisorDeps {
   wallClockSeconds(): number;
   readonly get?: HttpGet;
   readonly restart?: RestartLimits;
+  /** What starts took; without one, only its own are known. */
+  readonly history?: StartHistory;
   /** Its own, and closed by `stop()`; without one there are no GPUs. */
   readonly gpus?: GpuLedger;
 }
@@ -86,6 +89,7 @@ export class Supervisor {
   readonly #slots: Slots;
   readonly #starts: StartQueue;
   readonly #gpus: GpuLedger;
+  readonly #history: StartHistory;
   readonly #models = new Map<ModelName, Model>();
   readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica }>();
   readonly #listeners = new Set<() => void>();
@@ -110,6 +114,7 @@ export class Supervisor {
     this.#slots = new Slots(deps.board.slots);
     this.#starts = new StartQueue(deps.clock, this.#slots, startLimits);
     this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
+    this.#history = deps.history ?? StartHistory.inMemory(deps.log);
     this.#gpus.listen(() => this.#changed());
   }
 
@@ -360,6 +365,7 @@ export class Supervisor {
         board: this.#deps.board,
         log: this.#deps.log,
         random: this.#deps.random,
+        history: this.#history,
         restart: plan.upstream === undefined ? restart : { ...restart, ...externalRestart },
         gpus: async (waits, signal) => {
           await clear;

@@ -15,6 +15,8 @@ export interface ReplicaFact {
   readonly lastFailure: Failure | undefined;
   /** What a pending one waits for, besides its turn. */
   readonly waitsFor?: string | undefined;
+  /** Milliseconds its start still takes, or its next one will take as a whole; undefined where nobody knows. */
+  readonly startMs?: number | undefined;
 }
 
 export interface ModelFact {
@@ -50,6 +52,27 @@ export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>)
   }
 }
 
+/** Milliseconds until it is expected to be ready; undefined where nobody knows, and where it is ready or on its way out. */
+export function etaOf({ state, startMs, waitsFor }: Pick<ReplicaFact, 'state' | 'startMs' | 'waitsFor'>, now: number): number | undefined {
+  switch (state.kind) {
+    case 'starting':
+      return startMs;
+    case 'pending':
+      // When others will give a GPU back cannot be told.
+      return waitsFor === undefined ? startMs : undefined;
+    case 'stopping':
+      return state.next.kind === 'restart' ? startMs : undefined;
+    case 'backing-off':
+    case 'crash-loop':
+      return Math.max(0, state.until - now) + (startMs ?? 0);
+    case 'ready':
+    case 'draining':
+    case 'stopped':
+    case 'failed':
+      return undefined;
+  }
+}
+
 /** How near a state is to serving; the nearest replica speaks for its model. */
 function distance(state: ReplicaState): number {
   switch (state.kind) {
@@ -80,15 +103,17 @@ function failureOf(fact: ReplicaFact): Failure | undefined {
 
 /** What is told to those who ask for a model that may not be able to serve now. */
 export function modelStatus(replicas: readonly ReplicaFact[], now: number): ModelStatus {
-  const nearest = [...replicas].sort((a, b) => distance(a.state) - distance(b.state))[0];
+  const eta = (fact: ReplicaFact): number => etaOf(fact, now) ?? Number.MAX_SAFE_INTEGER;
+  const nearest = [...replicas].sort((a, b) => distance(a.state) - distance(b.state) || eta(a) - eta(b))[0];
   if (nearest === undefined) return { phase: 'stopped' };
   const phase = phaseOf(nearest);
   if (nearest.state.kind === 'ready') return { phase };
   const failure = failureOf(nearest) ?? replicas.map(failureOf).find((found) => found !== undefined);
+  const etaMs = etaOf(nearest, now);
   const hopeless = nearest.state.kind === 'failed' || nearest.state.kind === 'crash-loop';
   return {
     phase,
-    ...('until' in nearest.state ? { etaMs: Math.max(0, nearest.state.until - now) } : {}),
+    ...(etaMs === undefined ? {} : { etaMs }),
     ...(failure === undefined ? {} : { error: { code: failure.code, message: failure.message, permanent: hopeless } }),
   };
 }
@@ -116,7 +141,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
   };
 }
 
-/** Equal for two tables that say the same; `version` and the passing of time (`etaMs`) do not count. */
+/** Equal for two tables that say the same; `version` and how long it still takes (`etaMs`) do not count: whoever has a table counts down. */
 export function contentOf(table: RoutingTable): string {
   const models = [...table.models].map(([name, { status, ...rest }]) => [
     name,

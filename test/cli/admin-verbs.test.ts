@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { duration, statusTable } from '../../src/cli/status-table.ts';
+import { duration } from '../../src/cli/duration.ts';
+import { statusTable } from '../../src/cli/status-table.ts';
 import { fakeModel, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
 
 test('status, scale, reload and stop reach the gateway of a state directory', async (t) => {

@@ -42,6 +42,12 @@ describe('what a start says', () => {
     assert.deepEqual([...newsOf([two], false).values()], ['m #0: ready']);
   });
 
+  test('how long it still takes is said where it is known, never as less than a second', () => {
+    const loading = { ...replica(0, 'starting', 'loading model'), etaMs: 20_400 };
+    assert.equal(loadingLine([model(loading)], 2400), 'm: loading model 2 s, about 20 s left');
+    assert.equal(loadingLine([model({ ...loading, etaMs: 200 })], 2400), 'm: loading model 2 s, about 1 s left');
+  });
+
   test('a model with fewer replicas than it should have is not settled', () => {
     assert.equal(settled([{ ...model(replica(0, 'ready', 'ready')), desired: 2 }]), false);
   });

@@ -83,6 +83,24 @@ const statuses: readonly [what: string, facts: readonly ReplicaFact[], expected:
     [fact(crashLoop)],
     { phase: 'crash loop', etaMs: 299_000, error: { ...error, permanent: true } },
   ],
+  [
+    'backing off, and how long a start takes is known',
+    [fact(backingOff, { startMs: 500 })],
+    { phase: 'backing off', etaMs: 4500, error: { ...error, permanent: false } },
+  ],
+  [
+    'of two that start, the one that is ready first',
+    [fact(starting), fact(starting, { phase: 'warming up', startMs: 700 }), fact(starting, { startMs: 900 })],
+    { phase: 'warming up', etaMs: 700 },
+  ],
+  ['its turn has not come', [fact({ kind: 'pending', record }, { startMs: 900 })], { phase: 'waiting to start', etaMs: 900 }],
+  [
+    'waits for a GPU: when it gets one nobody knows',
+    [fact({ kind: 'pending', record }, { startMs: 900, waitsFor: 'waiting for a GPU' })],
+    { phase: 'waiting for a GPU' },
+  ],
+  ['restarts', [fact(restarting, { startMs: 900 })], { phase: 'restarting', etaMs: 900 }],
+  ['serves again', [fact(ready, { startMs: 900 })], { phase: 'ready' }],
   ['killed, about to restart', [fact(restarting)], { phase: 'restarting' }],
   ['failed for good', [fact(failed)], { phase: 'failed', error: { code: 'engine_missing', message: 'it died', permanent: true } }],
   [

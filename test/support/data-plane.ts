@@ -152,10 +152,12 @@ export async function dataPlane(
     apps: new Map([['', new Map([[model, modelName(model)]])]]),
   });
   let table = tableOf(1, replicas.map(view), { phase: 'ready' });
+  let tableSince = clock.now();
   memory.retain(table, clock.now());
   const app = buildServer({
     worker: 0,
     table: () => table,
+    tableSince: () => tableSince,
     board,
     room,
     upstreams,
@@ -194,6 +196,7 @@ export async function dataPlane(
     waiting: () => board.read(waitingSlot),
     setReplicas(next, status = { phase: 'ready' }) {
       table = tableOf(table.version + 1, next.map(view), status);
+      tableSince = clock.now();
       upstreams.retain(table);
       memory.retain(table, clock.now());
       room.wakeAll();
