@@ -36,6 +36,11 @@ export interface Launch {
   readonly servedName: string;
   /** `<port>` where the command line is only shown or compared. */
   readonly port: number | '<port>';
+  /**
+   * The first of the `Engine.innerPorts` ports in a row that are this replica's own, for what its processes say to each other;
+   * `<inner port>` where the command line is only shown or compared.
+   */
+  readonly innerPort: number | '<inner port>';
   /** Random; passed to the engine by environment, never on the command line. */
   readonly apiKey: string;
   /** Seconds the engine may take to finish requests after SIGTERM. */
@@ -82,6 +87,8 @@ export interface Engine {
   /** What to tell a user who does not have the executable. */
   readonly install: string;
   command(launch: Launch): CommandLine;
+  /** Ports beside the one it serves on that a replica needs to have for itself, in a row. Left out: it needs none. */
+  readonly innerPorts?: number;
   /** Requests a replica really works on at once. */
   readonly concurrency: number;
   /** GPUs a replica needs (0: none), and the share of each one's memory it takes (0 < share ≤ 1; 1: the card is its own). */

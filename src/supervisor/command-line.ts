@@ -1,8 +1,8 @@
 import type { Config, ModelConfig } from '../config/config.ts';
 import type { CommandLine, Engine, Launch } from '../plugins/engine-plugin.ts';
 
-/** What stands for the port and the key, which each run gets anew, in a command line that is only shown or compared. */
-export const placeholders = { port: '<port>', apiKey: '<key>' } as const;
+/** What stands for the ports and the key, which each run gets anew, in a command line that is only shown or compared. */
+export const placeholders = { port: '<port>', innerPort: '<inner port>', apiKey: '<key>' } as const;
 
 /** A replica's executable and its leading arguments. @param commands `gateway.engines` */
 export function executableOf(model: ModelConfig, engine: Engine, commands: Config['engineCommands']): readonly [string, ...string[]] {
@@ -10,7 +10,7 @@ export function executableOf(model: ModelConfig, engine: Engine, commands: Confi
 }
 
 /** What follows a replica's executable and its leading arguments, and what its engine needs in its environment. */
-export function commandLineOf(model: ModelConfig, engine: Engine, given: Pick<Launch, 'port' | 'apiKey'>): CommandLine {
+export function commandLineOf(model: ModelConfig, engine: Engine, given: Pick<Launch, 'port' | 'innerPort' | 'apiKey'>): CommandLine {
   return engine.command({
     model: model.source,
     servedName: model.name,

@@ -36,7 +36,7 @@ export type PlannedReplica =
       readonly kind: 'process';
       readonly running: boolean;
       readonly source: ModelConfig['source'];
-      /** `<port>` and `<key>` stand for what each run gets anew. */
+      /** `<port>`, `<inner port>` and `<key>` stand for what each run gets anew. */
       readonly argv: readonly string[];
       /** Why its executable cannot be started here. */
       readonly missing: string | undefined;

@@ -56,7 +56,7 @@ describe('a YAML file as Ray documents it', () => {
     it(`${name} is accepted unmodified and makes a sensible command`, () => {
       const model = first(name);
       const engine = engines.get(model.engine)?.configure(model.engineOptions, model.traits);
-      const launch = { model: model.source, servedName: model.name, port: 20_000, apiKey: 'key', stopGraceS: 30 };
+      const launch = { model: model.source, servedName: model.name, port: 20_000, innerPort: 20_001, apiKey: 'key', stopGraceS: 30 };
       assert.match(engine?.command(launch).args.join(' ') ?? '', expected);
     });
   }

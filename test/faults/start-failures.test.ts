@@ -125,6 +125,18 @@ row(15, async ({ t, start }) => {
   await gateway.pidOf('m');
   assert.match(gateway.output(), /port in use/u);
   await gateway.model('m', 'started twice', ({ replicas: [replica] }) => replica?.restarts === 1);
+  // What the gateway gives them does not collide, though eight start at once.
+  const many = await start([model('many', { inner_ports: 3 }, { num_replicas: 8 })]);
+  const replicas = await many.model('many', 'eight serve', ({ replicas: all }) => all.every(({ state }) => state === 'ready') && all);
+  assert.ok(
+    replicas.every(({ restarts }) => restarts === 0),
+    'none was started twice',
+  );
+  const ports = replicas.map(({ upstream }) => Number(new URL(upstream ?? '').port)).toSorted((a, b) => a - b);
+  assert.ok(
+    ports.every((port, at) => at === 0 || port - (ports[at - 1] ?? 0) >= 4),
+    ports.join(),
+  );
 });
 
 row(19, async ({ start }) => {

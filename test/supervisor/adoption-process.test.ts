@@ -182,7 +182,18 @@ function forged(stateDir: string, identity: Lease['process']): Lease {
   const id = replicaId('demo-0-0badcafe');
   const logFile = join(stateDir, 'log');
   return {
-    ...newLease({ id, model: modelName('demo'), index: 0, engine: 'fake', fingerprint: 'x', port: 1, apiKey: 'k', logFile, gpus: [] }),
+    ...newLease({
+      id,
+      model: modelName('demo'),
+      index: 0,
+      engine: 'fake',
+      fingerprint: 'x',
+      port: 1,
+      innerPorts: 0,
+      apiKey: 'k',
+      logFile,
+      gpus: [],
+    }),
     process: identity,
   };
 }

@@ -20,6 +20,7 @@ function lease(text: string): Lease {
     engine: 'fake',
     fingerprint,
     port: 1,
+    innerPorts: 0,
     apiKey: 'k',
     logFile: '',
     gpus: [],

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Config, ModelConfig } from '../../src/config/config.ts';
 import type { EnginePlugin } from '../../src/plugins/engine-plugin.ts';
 import { engines } from '../../src/plugins/registry.ts';
+import { placeholders } from '../../src/supervisor/command-line.ts';
 import { fingerprintOf, processFacts } from '../../src/supervisor/process-facts.ts';
 import { model } from './support/model.ts';
 
@@ -43,7 +44,7 @@ test('a gateway that would start the same config differently has another fingerp
   const vllm = model({ engine: 'vllm' });
   const now = plugin('vllm');
   const before = fingerprint(vllm, now);
-  const line = now.configure({}).command({ model: vllm.source, servedName: 'demo', port: '<port>', apiKey: '<key>', stopGraceS: 15 });
+  const line = now.configure({}).command({ model: vllm.source, servedName: 'demo', ...placeholders, stopGraceS: 15 });
   assert.notEqual(fingerprint(vllm, changed(now, { command: () => ({ ...line, args: [...line.args, '--new-flag'] }) })), before);
   assert.notEqual(fingerprint(vllm, changed(now, { command: () => ({ ...line, env: { ...line.env, NEW: '1' } }) })), before);
   assert.notEqual(fingerprint(vllm, changed(now, { executable: 'vllm-server' })), before);

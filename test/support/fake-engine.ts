@@ -97,7 +97,7 @@ export interface LaunchedFake {
 export function launchFake(options: Readonly<Record<string, unknown>>, t: Cleanup): LaunchedFake {
   const { args, env } = fake
     .configure(options)
-    .command({ model: { kind: 'reference', value: servedName }, servedName, port: 0, apiKey, stopGraceS: 5 });
+    .command({ model: { kind: 'reference', value: servedName }, servedName, port: 0, innerPort: 0, apiKey, stopGraceS: 5 });
   const child = spawn(process.execPath, args, { env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit').then(([code, signal]: unknown[]) => ({
     code: code as number | null,

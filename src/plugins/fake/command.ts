@@ -15,6 +15,7 @@ export const keyVariable = 'FAKE_API_KEY';
  */
 export function command(given: Partial<Settings>, launch: Launch): CommandLine {
   const flags = ['--host', '127.0.0.1', '--port', String(launch.port), '--stop-grace-s', String(launch.stopGraceS)];
+  if ((given.inner_ports ?? 0) > 0) flags.push('--inner-port', String(launch.innerPort));
   // Joined with `=`: the name comes from a config and might begin with a dash.
   return {
     args: [script, ...flags, `--served-model-name=${launch.servedName}`, ...settingFlags(given)],

@@ -5,6 +5,7 @@ import { readFlags } from './engine/flags.ts';
 import type { EngineFlags } from './engine/flags.ts';
 import { startFlood } from './engine/flood.ts';
 import { Journal } from './engine/journal.ts';
+import { takeInnerPorts } from './engine/inner-ports.ts';
 import { randomFrom } from './engine/random.ts';
 import { createEngineServer } from './engine/server.ts';
 import { Slots } from './engine/slots.ts';
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
   server.on('error', (error) => fail(1, error.message));
   stopOnSignals({ state, server, ending, graceMs: flags.stopGraceS * 1000, say });
   await setTimeout(settings.listen_after_s * 1000);
+  await takeInnerPorts(flags, (error) => fail(1, error.message));
   await new Promise<void>((resolve) => server.listen(flags.port, flags.host, resolve));
   const address = server.address();
   say(`listening on http://${flags.host}:${typeof address === 'object' ? address?.port : flags.port}`);

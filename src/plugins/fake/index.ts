@@ -17,6 +17,7 @@ function build(given: Partial<Settings>): Engine {
     executable: process.execPath,
     install: 'The fake engine is part of this package and runs on its own Node.',
     command: (launch) => command(given, launch),
+    innerPorts: given.inner_ports ?? settings.inner_ports.fallback,
     concurrency: given.max_num_seqs ?? settings.max_num_seqs.fallback,
     needs: { gpus: 0, memoryShare: 1 },
     notes: [],

@@ -18,6 +18,7 @@ export const settings = {
   log: list(text('', { expected: 'a string' }, 'start')),
   boot_error: text('', { expected: 'a string' }, 'start'),
   exit_at: text('never', { expected: 'never, boot or a number of seconds', pattern: /^(never|boot|\d+(\.\d+)?)$/ }, 'start'),
+  inner_ports: number(0, { min: 0, max: 16, whole: true }, 'start'),
   exit_code: number(1, { min: 0, max: 255, whole: true }),
   fork: number(0, { min: 0, max: 16, whole: true }, 'start'),
   daemonise: flag('start'),

@@ -9,8 +9,9 @@ const style: ArgumentStyle = { negatable: (name) => negatable.has(name), jsonLis
 /**
  * Flags checked against the `--help` of SGLang 0.5.17. The key is on the command line because SGLang reads it nowhere else.
  * @param values all options, by SGLang's names.
+ * @param givesPort whether the port of its group of workers is given, or SGLang looks for one.
  */
-export function command(values: ReadonlyMap<string, unknown>, launch: Launch): CommandLine {
+export function command(values: ReadonlyMap<string, unknown>, givesPort: boolean, launch: Launch): CommandLine {
   return {
     args: [
       'serve',
@@ -20,6 +21,7 @@ export function command(values: ReadonlyMap<string, unknown>, launch: Launch): C
       '127.0.0.1',
       '--port',
       String(launch.port),
+      ...(givesPort ? ['--nccl-port', String(launch.innerPort)] : []),
       '--served-model-name',
       toServedName(launch.servedName),
       '--api-key',

@@ -36,11 +36,14 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
   // With it, the data-parallel copies of the attention share the GPUs of the tensor-parallel group.
   const copies = values.get('enable_dp_attention') === true ? 1 : numberOf(values, 'dp_size', 1);
   const share = values.has('mem_fraction_static') ? numberOf(values, 'mem_fraction_static', 1) + besideStatic : 1;
+  // Data-parallel copies each need a port of their own, and one that is given would be given to all of them (0.5.23).
+  const innerPorts = numberOf(values, 'dp_size', 1) > 1 ? 0 : 1;
   return {
     executable: 'sglang',
     install:
       'Install SGLang (pip install sglang, in a virtual environment), or name its sglang executable in gateway.engines.sglang.command.',
-    command: (launch) => command(values, launch),
+    command: (launch) => command(values, innerPorts > 0, launch),
+    innerPorts,
     concurrency: requests,
     needs: { gpus: copies * numberOf(values, 'tp_size', 1) * numberOf(values, 'pp_size', 1), memoryShare: Math.min(1, share) },
     notes: [...given.notes, ...lora.notes],

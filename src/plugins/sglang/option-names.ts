@@ -10,7 +10,7 @@ export const otherNames: ReadonlyMap<string, string> = new Map([
 ]);
 
 const address = 'the gateway gives each replica its own loopback address';
-const ports = 'SGLang picks free ports itself; one that is fixed can serve one replica only';
+const ports = 'each replica gets ports of its own; one that is fixed can serve one replica only';
 const model = 'the model is what model_loading_config.model_source names';
 const key = 'the gateway gives each replica its own key';
 const gpus = 'the gateway assigns the GPUs (gateway.gpus, CUDA_VISIBLE_DEVICES)';

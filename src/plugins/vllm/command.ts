@@ -35,6 +35,8 @@ export function command(values: ReadonlyMap<string, unknown>, loadsAdapters: boo
     args: [...fixed, ...media, ...[...values].flatMap(([name, value]) => toArgs(name, value, style))],
     env: {
       VLLM_API_KEY: launch.apiKey,
+      // It takes the first free ones from here on; what two replicas find free by themselves at the same time may be the same.
+      VLLM_PORT: String(launch.innerPort),
       VLLM_NO_USAGE_STATS: '1',
       DO_NOT_TRACK: '1',
       HF_HUB_DISABLE_TELEMETRY: '1',

@@ -18,6 +18,9 @@ export const vllm: EnginePlugin = defineEngine('vllm', dialect, options, build);
 /** Sequences in one batch where the config says nothing: vLLM's own default on most GPUs, but bounded and known to the gateway. */
 const defaultSequences = 256;
 
+/** vLLM 0.32 takes one port for its group of workers, and five and more where it has data-parallel copies. */
+const innerPorts = { alone: 4, copies: 16 } as const;
+
 function build(given: ReadKwargs, traits: ModelTraits): Engine {
   const lora = planLora(given, traits);
   const problems = [...lora.problems, ...tokenizerProblem(given, traits)];
@@ -37,6 +40,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     executable: 'vllm',
     install: 'Install vLLM (pip install vllm, in a virtual environment), or name its vllm executable in gateway.engines.vllm.command.',
     command: (launch) => command(values, lora.dynamic, launch),
+    innerPorts: copies > 1 ? innerPorts.copies : innerPorts.alone,
     concurrency: sequences * copies,
     needs: {
       gpus:

@@ -14,6 +14,8 @@ const schema = z.object({
   engine: z.string(),
   fingerprint: z.string(),
   port: z.int(),
+  /** Ports that follow `port` and are the replica's own too; leases of 0.1 have none. */
+  innerPorts: z.int().min(0).default(0),
   apiKey: z.string(),
   logFile: z.string(),
   gpus: z.array(z.string()),

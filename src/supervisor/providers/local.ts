@@ -46,6 +46,7 @@ interface Prepared {
   readonly args: readonly string[];
   readonly env: Record<string, string>;
   readonly port: number;
+  readonly innerPorts: number;
   readonly apiKey: string;
   readonly logFile: string;
 }
@@ -68,15 +69,17 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const file = await findExecutable(command, searchPath(spec.model.env, this.#deps.env), spec.engine.install);
     const logFile = await this.#logFile(spec.id);
     signal.throwIfAborted();
-    const port = await this.#ports.take();
+    const { innerPorts = 0 } = spec.engine;
+    const port = await this.#ports.take(1 + innerPorts);
     try {
       signal.throwIfAborted();
       const apiKey = randomBytes(32).toString('hex');
-      const { args, env } = commandLineOf(spec.model, spec.engine, { port, apiKey });
+      const { args, env } = commandLineOf(spec.model, spec.engine, { port, innerPort: port + 1, apiKey });
       const environment = engineEnvironment(this.#deps.env, spec.model.env, { ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) }, spec.id);
-      return await this.#spawn(spec, { file, args: [...leading, ...args], env: environment, port, apiKey, logFile }, watch, signal);
+      const prepared: Prepared = { file, args: [...leading, ...args], env: environment, port, innerPorts, apiKey, logFile };
+      return await this.#spawn(spec, prepared, watch, signal);
     } catch (thrown) {
-      this.#ports.release(port);
+      this.#ports.release(port, 1 + innerPorts);
       throw thrown;
     }
   }
@@ -97,7 +100,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       const { pid, exited, failed, letGo } = this.#startLeased(spec, prepared, output);
       if (pid === undefined)
         throw new GatewayError('engine_missing', `${file}: cannot be run: ${messageOf(await failed)}. ${spec.engine.install}`);
-      return this.#own({ id: spec.id, pid, port: prepared.port, apiKey: prepared.apiKey, logFile, tail, exited, letGo });
+      const { port, innerPorts, apiKey } = prepared;
+      return this.#own({ id: spec.id, pid, port, innerPorts, apiKey, logFile, tail, exited, letGo });
     } catch (thrown) {
       await tail?.close();
       throw thrown;
@@ -111,7 +115,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
    * whatever moment the gateway is killed, its next start finds the process.
    */
   #startLeased(spec: ReplicaSpec, prepared: Prepared, output: number): Started {
-    const { file, args, env, port, apiKey, logFile } = prepared;
+    const { file, args, env, port, innerPorts, apiKey, logFile } = prepared;
     const { id, index, fingerprint, model } = spec;
     const lease = newLease({
       id,
@@ -120,6 +124,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       engine: model.engine,
       fingerprint,
       port,
+      innerPorts,
       apiKey,
       logFile,
       gpus: [...(spec.gpus?.ids ?? [])],
@@ -142,7 +147,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const { clock, log } = this.#deps;
     const onGone = (): void => {
       this.#families.delete(family);
-      this.#ports.release(run.port);
+      this.#ports.release(run.port, 1 + run.innerPorts);
       this.#forget(run.id);
     };
     const onRelease = (): void => {
@@ -172,7 +177,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   }
 
   async adopt(lease: Lease, watch: LogWatch): Promise<EngineProcess | undefined> {
-    const { process: first, id, port, apiKey, logFile } = lease;
+    const { process: first, id, port, innerPorts, apiKey, logFile } = lease;
     const hold = first === undefined ? undefined : ProcessHold.take(first);
     if (first === undefined || hold === undefined) {
       await this.reap({ id, pgid: undefined });
@@ -188,9 +193,10 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       await this.reap({ id, pgid: first.pid });
       return undefined;
     }
-    this.#ports.reserve(port);
+    this.#ports.reserve(port, 1 + innerPorts);
     const exited = untilEnded(hold, clock);
-    return this.#own({ id, pid: first.pid, port, apiKey, logFile, tail, exited, adoptedAgeMs: ageMs(first), letGo: () => hold.close() });
+    const letGo = (): void => hold.close();
+    return this.#own({ id, pid: first.pid, port, innerPorts, apiKey, logFile, tail, exited, adoptedAgeMs: ageMs(first), letGo });
   }
 
   async reap({ id, pgid }: Remains): Promise<void> {
@@ -224,7 +230,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 }
 
 /** A run from the moment its process exists. */
-interface Owned extends Pick<Lease, 'id' | 'port' | 'apiKey' | 'logFile'> {
+interface Owned extends Pick<Lease, 'id' | 'port' | 'innerPorts' | 'apiKey' | 'logFile'> {
   readonly pid: number;
   readonly tail: LogTail;
   readonly exited: Promise<Exit>;

@@ -9,6 +9,8 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
+const rowOf = (first: number, count: number): readonly number[] => Array.from({ length: count }, (_, at) => first + at);
+
 /**
  * Ports for engines: out of a range, at random, so that two gateways on one host seldom try the same; never one that is in use, by us
  * or by others, at the time of asking.
@@ -25,27 +27,33 @@ export class Ports {
     this.#random = random;
   }
 
-  /** @throws GatewayError `start_failed` when no port of the range is free. */
-  async take(): Promise<number> {
-    const start = Math.floor(this.#random() * this.#count);
-    for (let offset = 0; offset < this.#count; offset += 1) {
-      const port = this.#first + ((start + offset) % this.#count);
-      if (this.#ours.has(port)) continue;
+  /**
+   * The first of `count` ports in a row.
+   * @throws GatewayError `start_failed` when the range has none that are free.
+   */
+  async take(count: number): Promise<number> {
+    const places = Math.max(0, this.#count - count + 1);
+    const start = Math.floor(this.#random() * places);
+    for (let offset = 0; offset < places; offset += 1) {
+      const first = this.#first + ((start + offset) % places);
+      const row = rowOf(first, count);
+      if (row.some((port) => this.#ours.has(port))) continue;
       // Taken before it is checked: another launch may ask while we wait.
-      this.#ours.add(port);
-      if (await isFree(port)) return port;
-      this.#ours.delete(port);
+      this.reserve(first, count);
+      if ((await Promise.all(row.map(isFree))).every(Boolean)) return first;
+      this.release(first, count);
     }
     const last = this.#first + this.#count - 1;
-    throw new GatewayError('start_failed', `no free port for an engine between ${this.#first} and ${last} (gateway.engine_ports)`);
+    const wanted = count === 1 ? 'no free port' : `no ${count} free ports in a row`;
+    throw new GatewayError('start_failed', `${wanted} for an engine between ${this.#first} and ${last} (gateway.engine_ports)`);
   }
 
-  /** Keeps a port from being given away: an engine that was adopted has it. */
-  reserve(port: number): void {
-    this.#ours.add(port);
+  /** Keeps ports from being given away: an engine that was adopted has them. */
+  reserve(first: number, count: number): void {
+    for (const port of rowOf(first, count)) this.#ours.add(port);
   }
 
-  release(port: number): void {
-    this.#ours.delete(port);
+  release(first: number, count: number): void {
+    for (const port of rowOf(first, count)) this.#ours.delete(port);
   }
 }

@@ -42,7 +42,10 @@ const engineProcesses = {
     happens: 'an impostor answers on the engine’s port, to any key, with our model',
     holds: 'not ready, no request reaches it, and the status names it; once it is gone the replica comes back',
   },
-  15: { happens: 'a port that the engine chose itself is taken', holds: 'named; started again' },
+  15: {
+    happens: "ports of an engine's own processes collide",
+    holds: 'each replica has its own; a taken one is named, and the start tried again',
+  },
   16: {
     happens: 'more GPUs are asked for than there are, or than are free',
     holds: 'pending, with how many there are or who holds them; never started on the GPU of somebody else; starts when they come free',

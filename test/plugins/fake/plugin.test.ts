@@ -13,6 +13,7 @@ const launch: Launch = {
   model: { kind: 'reference', value: 'org/name' },
   servedName: '--odd name: 1',
   port: 20_001,
+  innerPort: 20_101,
   apiKey: 'secret',
   stopGraceS: 3,
 };
@@ -55,7 +56,14 @@ test('whatever the options are, the engine process reads from its flags what the
       const { args } = fake.configure(options).command(launch);
       const read = readFlags(args.slice(1));
       const expected = { ...withDefaults({}), ...options, ...('exit_at' in options ? { exit_at: String(options['exit_at']) } : {}) };
-      assert.deepEqual(read, { host: '127.0.0.1', port: 20_001, servedName: launch.servedName, stopGraceS: 3, settings: expected });
+      assert.deepEqual(read, {
+        host: '127.0.0.1',
+        port: 20_001,
+        innerPort: 0,
+        servedName: launch.servedName,
+        stopGraceS: 3,
+        settings: expected,
+      });
     }),
   );
 });

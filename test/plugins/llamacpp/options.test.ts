@@ -12,6 +12,7 @@ const launch: Launch = {
   model: { kind: 'path', value: '/models/a b.gguf' },
   servedName: 'org/model:1',
   port: 20_001,
+  innerPort: 20_101,
   apiKey: 'secret',
   stopGraceS: 3,
 };

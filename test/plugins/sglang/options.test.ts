@@ -11,6 +11,7 @@ const launch: Launch = {
   model: { kind: 'path', value: '/models/a b' },
   servedName: 'org/model',
   port: 20_001,
+  innerPort: 20_101,
   apiKey: 'secret',
   stopGraceS: 20,
 };
@@ -22,6 +23,8 @@ const always = [
   '127.0.0.1',
   '--port',
   '20001',
+  '--nccl-port',
+  '20101',
   '--served-model-name',
   'org/model',
   '--api-key',
@@ -39,6 +42,12 @@ test('without options: loopback, a key, metrics, a bounded batch', () => {
   assert.deepEqual([concurrency, needs, notes], [256, { gpus: 1, memoryShare: 1 }, []]);
   // It looks for the end of its requests every 5 s only.
   assert.ok(stopping.graceMs >= 15_000);
+});
+
+test('data-parallel copies look for a port each themselves', () => {
+  assert.equal(sglang.configure({}).innerPorts, 1);
+  assert.equal(sglang.configure({ dp_size: 2 }).innerPorts, 0);
+  assert.ok(!args({ dp_size: 2 }).includes('--nccl-port'));
 });
 
 test('probes wait longer than the 20 s that /health may take', () => {
@@ -137,7 +146,7 @@ test('lora_config enables adapters, with a slot for the base model', () => {
 const adapters: ModelTraits = { lora: { maxAdaptersPerReplica: 4 } };
 const refused: readonly (readonly [Record<string, unknown>, RegExp, ModelTraits?])[] = [
   [{ host: '0.0.0.0' }, /^engine_kwargs\.host: cannot be set: the gateway gives each replica its own loopback address$/u],
-  [{ nccl_port: 1 }, /SGLang picks free ports itself/u],
+  [{ nccl_port: 1 }, /each replica gets ports of its own/u],
   [{ model_path: 'x' }, /model_loading_config\.model_source/u],
   [{ admin_api_key: 'x' }, /its own key/u],
   [{ base_gpu_id: 1 }, /the gateway assigns the GPUs/u],

@@ -10,6 +10,7 @@ const launch: Launch = {
   model: { kind: 'path', value: '/models/a b' },
   servedName: 'org/model:1',
   port: 20_001,
+  innerPort: 20_101,
   apiKey: 'secret',
   stopGraceS: 15,
 };
@@ -45,6 +46,13 @@ test('the key is in the environment only, and no development routes are opened',
   assert.equal(env['VLLM_API_KEY'], 'secret');
   assert.ok(!argv.some((arg) => arg.includes('secret')));
   assert.ok(!('VLLM_SERVER_DEV_MODE' in env) && !('VLLM_ALLOW_RUNTIME_LORA_UPDATING' in env));
+});
+
+test('its own processes talk over ports that no other replica has', () => {
+  const engine = vllm.configure({});
+  assert.equal(engine.command(launch).env['VLLM_PORT'], '20101');
+  assert.ok((engine.innerPorts ?? 0) >= 1);
+  assert.ok((vllm.configure({ data_parallel_size: 2 }).innerPorts ?? 0) >= 10);
 });
 
 test('however short the time to stop is, requests are never cut at once', () => {

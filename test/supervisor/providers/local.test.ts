@@ -326,5 +326,6 @@ test('the engine is told its port, key, model and grace', async (t) => {
   const port = Number(new URL(handle.upstream).port);
   assert.ok(port >= testPorts.first && port < testPorts.first + testPorts.count);
   assert.match(handle.apiKey, /^[0-9a-f]{64}$/);
-  assert.deepEqual(seen, [{ model: { kind: 'reference', value: 'none' }, servedName: 'demo', port, apiKey: handle.apiKey, stopGraceS: 5 }]);
+  const given = { model: { kind: 'reference', value: 'none' }, servedName: 'demo', port, innerPort: port + 1, apiKey: handle.apiKey };
+  assert.deepEqual(seen, [{ ...given, stopGraceS: 5 }]);
 });

@@ -6,6 +6,8 @@ export interface EngineFlags {
   readonly host: string;
   /** 0: any free port; the log says which. */
   readonly port: number;
+  /** First of its `inner_ports`. */
+  readonly innerPort: number;
   readonly servedName: string;
   readonly stopGraceS: number;
   readonly settings: Settings;
@@ -18,18 +20,20 @@ export function readFlags(argv: readonly string[]): EngineFlags {
   const types: FlagTypes = {
     host: { type: 'string' },
     port: { type: 'string' },
+    'inner-port': { type: 'string' },
     'served-model-name': { type: 'string' },
     'stop-grace-s': { type: 'string' },
   };
   for (const [name, { flag }] of settingTable) types[name.replaceAll('_', '-')] = { type: flag === 'bare' ? 'boolean' : 'string' };
   const { values } = parseArgs({ args: [...argv], options: types, allowPositionals: false, strict: true });
-  const { host, port, 'served-model-name': servedName, 'stop-grace-s': stopGraceS, ...rest } = values;
+  const { host, port, 'inner-port': innerPort, 'served-model-name': servedName, 'stop-grace-s': stopGraceS, ...rest } = values;
   const raw = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name.replaceAll('-', '_'), value]));
   const read = readSettings(raw);
   if (read.kind === 'invalid') throw new Error(read.problems.map((problem) => `${problem.name}: ${problem.message}`).join('; '));
   return {
     host: typeof host === 'string' ? host : '127.0.0.1',
     port: readWhole('port', port, 0, 65_535),
+    innerPort: readWhole('inner-port', innerPort, 0, 65_535),
     servedName: typeof servedName === 'string' ? servedName : 'fake',
     stopGraceS: readWhole('stop-grace-s', stopGraceS, 5, 86_400),
     settings: withDefaults(read.given),
