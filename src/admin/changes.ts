@@ -30,6 +30,7 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.aliases': model.aliases,
     'gateway.priority': model.priority,
     'gateway.routing': model.routing,
+    'gateway.unsupported_params': model.unsupportedParams,
     'gateway.timeouts.queue_s': model.limits.queueTimeoutMs,
     'gateway.timeouts.first_byte_s': model.limits.firstByteTimeoutMs,
     'gateway.timeouts.idle_s': model.limits.idleTimeoutMs,

@@ -1,6 +1,6 @@
 import type { ModelName } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
-import type { ModelLimits, RoutingPolicy } from '../core/table.ts';
+import type { ModelLimits, RoutingPolicy, UnsupportedParams } from '../core/table.ts';
 import type { ModelTraits } from '../plugins/engine-plugin.ts';
 
 /** A replica that is run by others. */
@@ -45,6 +45,7 @@ export interface ModelConfig {
   readonly maxOngoing: number | undefined;
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
+  readonly unsupportedParams: UnsupportedParams;
   readonly startupTimeoutMs: number;
   /** Without progress on any request, after which an engine counts as hung. */
   readonly hangTimeoutMs: number;

@@ -15,6 +15,7 @@ import type { GatewayEntry, ModelEntry } from './schema.ts';
 export interface ModelDefaults {
   readonly timeouts: GatewayEntry['timeouts'];
   readonly uncheckedOptions: boolean;
+  readonly unsupportedParams: ModelConfig['unsupportedParams'];
   /** The application's `runtime_env.env_vars`; a model's own stand above them. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -39,6 +40,7 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
     upstreams: resolveUpstreams(entry, path, context),
     maxOngoing: deployment.max_ongoing_requests,
     routing: resolveRouting(entry, path, context),
+    unsupportedParams: entry.gateway.unsupported_params ?? defaults.unsupportedParams,
     limits: {
       maxWaiting: deployment.max_queued_requests,
       queueTimeoutMs: milliseconds(timeouts.queue_s),

@@ -151,6 +151,8 @@ const upstreamSchema = mapping(
   'a mapping with url',
 );
 
+const unsupportedParams = choice(['drop', 'warn', 'reject']);
+
 const modelGatewaySchema = mapping({
   aliases: z.array(text('a name'), { error: 'expected a list of names' }).default([]),
   gpus: whole(0, 64).optional(),
@@ -163,6 +165,7 @@ const modelGatewaySchema = mapping({
     headers: list(textLike(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'the name of a header'), 'a list of header names').optional(),
   }).optional(),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).optional(),
+  unsupported_params: unsupportedParams.optional(),
   timeouts: modelTimeoutsSchema.prefault({}),
 });
 
@@ -255,6 +258,7 @@ export const gatewaySchema = mapping({
   accelerator_match: choice(['warn', 'require']).default('warn'),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
   debug_headers: z.boolean({ error: 'expected true or false' }).default(false),
+  unsupported_params: unsupportedParams.default('warn'),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
   log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 });

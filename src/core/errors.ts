@@ -17,6 +17,12 @@ export const errorTable = {
     retryable: false,
     meaning: 'The request body or a parameter is not valid; `param` names it.',
   },
+  param_unsupported: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: "The model's engine cannot do what a parameter asks for, and `unsupported_params` is `reject`; `param` names it.",
+  },
   model_not_found: {
     status: 404,
     type: 'invalid_request_error',

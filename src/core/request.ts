@@ -2,6 +2,18 @@ import type { ModelName } from './ids.ts';
 
 export type Operation = 'chat' | 'completions';
 
+export type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
+
+/** A top-level member of a JSON object: what it is and where its bytes stand. */
+export interface Member {
+  readonly kind: JsonKind;
+  /** First byte of the key's opening quote. */
+  readonly keyStart: number;
+  /** First byte of the value, and the first behind it. */
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A request past the edge: its body is valid JSON (scanned, not necessarily parsed) and names a model we serve. */
 export interface NormalizedRequest {
   readonly operation: Operation;
@@ -11,6 +23,8 @@ export interface NormalizedRequest {
   readonly stream: boolean;
   /** The body as it came; no top-level key stands twice in it. */
   readonly raw: Uint8Array;
+  /** Its top-level members by their decoded keys, in the order of the body. */
+  readonly members: ReadonlyMap<string, Member>;
   /** A top-level member that is a string; undefined where there is none. Parses nothing else. */
   text(name: string): string | undefined;
   /** The body parsed, on first use; the same object every time. Treat as read-only. */

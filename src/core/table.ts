@@ -50,6 +50,9 @@ export type RoutingPolicy =
   /** The same one for prompts that begin alike, up to and including the first user message: it has them in its KV cache. */
   | { readonly kind: 'prefix' };
 
+/** What becomes of parameters that the engine cannot honour: left out silently, left out and named in a header, or an error. */
+export type UnsupportedParams = 'drop' | 'warn' | 'reject';
+
 export interface ModelEntry {
   /** Engine plugin whose dialect the workers use. */
   readonly engine: string;
@@ -60,6 +63,7 @@ export interface ModelEntry {
   readonly status: ModelStatus;
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
+  readonly unsupportedParams: UnsupportedParams;
   readonly replicas: readonly ReplicaView[];
 }
 

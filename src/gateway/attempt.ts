@@ -21,7 +21,8 @@ export interface AttemptListener {
 
 const text = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
-function verdictOf(status: number): Verdict {
+/** What a status shows of the replica that gave it. */
+export function verdictOf(status: number): Verdict {
   if (status === 429 || status === 503) return 'busy';
   if (status >= 500) return 'failed';
   return status >= 400 ? 'unknown' : 'ok';
@@ -36,6 +37,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #aborted: Error | undefined;
   #blamed = false;
   #released = false;
+  #discarded = false;
   #status = 0;
   #error: Buffer[] | undefined;
   #errorBytes = 0;
@@ -54,6 +56,18 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** To be called before `abort` where that is the replica's fault. */
   blame(): void {
     this.#blamed = true;
+  }
+
+  /** Ends the attempt because the engine's reply is of no use: `released` is told at once, and nothing more. */
+  discard(reason: Error, verdict: Verdict): void {
+    this.#discarded = true;
+    this.#release(verdict);
+    this.abort(reason);
+  }
+
+  /** Whether the engine may be working on the request. */
+  get working(): boolean {
+    return this.#sent && !this.#released;
   }
 
   pause(): void {
@@ -82,6 +96,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#discarded) return;
     if (this.#error === undefined) this.#listener.received(chunk);
     else if (this.#errorBytes < maxErrorBytes) {
       this.#error.push(chunk);
@@ -91,13 +106,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#release(verdictOf(this.#status));
+    if (this.#discarded) return;
     if (this.#error === undefined) this.#listener.ended();
     else this.#listener.refused(this.#status, Buffer.concat(this.#error).toString('utf8', 0, maxErrorBytes));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#release(this.#aborted === undefined || this.#blamed ? 'failed' : 'unknown');
-    this.#listener.failed(error, this.#sent);
+    if (!this.#discarded) this.#listener.failed(error, this.#sent);
   }
 
   #release(verdict: Verdict): void {

@@ -16,6 +16,7 @@ export class ClientReply {
   readonly #raw: ServerResponse;
   readonly #requestId: string;
   #kind: 'untouched' | 'plain' | 'events' = 'untouched';
+  #notes: readonly string[] = [];
   /** When the client stopped reading what was written; undefined while it keeps up. */
   #stalledAt: number | undefined;
 
@@ -33,12 +34,17 @@ export class ClientReply {
     return this.#stalledAt;
   }
 
+  /** A header of whatever head is still to be sent; a later one takes its place. */
+  note(name: string, value: string): void {
+    this.#notes = [name, value];
+  }
+
   /** Sends the head, once, with `more` header names and values. After a heartbeat only another part of the same event stream can follow; false when `head` is not that. */
   begin(head: ReplyHead, more: readonly string[] = []): boolean {
     const events = isEventStream(head.contentType);
     if (this.#kind === 'events') return events && head.status === 200;
     this.#kind = events ? 'events' : 'plain';
-    const headers = ['content-type', head.contentType, 'x-request-id', this.#requestId, ...more];
+    const headers = ['content-type', head.contentType, 'x-request-id', this.#requestId, ...this.#notes, ...more];
     if (events) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
     else if (head.contentLength !== undefined) headers.push('content-length', head.contentLength);
     this.#raw.writeHead(head.status, headers);
@@ -64,7 +70,7 @@ export class ClientReply {
     return false;
   }
 
-  end(last?: string): void {
+  end(last?: string | Buffer): void {
     if (last === undefined) this.#raw.end();
     else this.#raw.end(last);
   }
@@ -73,12 +79,16 @@ export class ClientReply {
   answer(reply: ErrorReply): boolean {
     if (this.#kind !== 'untouched') return false;
     this.#kind = 'plain';
-    this.#raw.writeHead(reply.status, {
-      ...reply.headers,
-      'content-type': 'application/json; charset=utf-8',
-      'content-length': Buffer.byteLength(reply.body),
-      'x-request-id': this.#requestId,
-    });
+    this.#raw.writeHead(reply.status, [
+      ...Object.entries(reply.headers).flat(),
+      'content-type',
+      'application/json; charset=utf-8',
+      'content-length',
+      String(Buffer.byteLength(reply.body)),
+      'x-request-id',
+      this.#requestId,
+      ...this.#notes,
+    ]);
     this.#raw.end(reply.body);
     return true;
   }

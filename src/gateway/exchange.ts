@@ -7,11 +7,12 @@ import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
-import { Attempt, type AttemptListener } from './attempt.ts';
-import { ClientReply, isEventStream, type ReplyHead } from './client-reply.ts';
+import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
+import { ClientReply, type ReplyHead } from './client-reply.ts';
+import { droppedNames, type EngineCall, engineHeaders, prepareCall, tellEngine } from './engine-call.ts';
+import { EngineReply, type Passage } from './engine-reply.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import { engineErrorReply } from './openai/error-body.ts';
-import { EventBoundary } from './openai/event-boundary.ts';
+import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import type { Verdict } from './breaker.ts';
 import type { LoadTotals } from './load-totals.ts';
 import { Receipt } from './receipt.ts';
@@ -51,6 +52,13 @@ export interface ExchangeDeps {
   readonly settings: GatewaySettings;
 }
 
+const gaveUp = (): Error => new Error('it gave the request up');
+
+function unsendable(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  return new GatewayError('internal_error', `The request could not be sent: ${messageOf(error)}`, { cause: error });
+}
+
 /** How a request ended: one word a metric can carry. */
 export type Outcome = 'ok' | 'engine_error' | ErrorCode;
 
@@ -73,8 +81,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #retrying = false;
   #waitingSlot: Slot | undefined;
   #ended = false;
-  #head: ReplyHead | undefined;
-  #events: EventBoundary | undefined;
+  #call: EngineCall | undefined;
+  #engineReply: EngineReply | undefined;
   /** Whether the client has a byte of an engine's: from then on nothing is tried again. */
   #relayed = false;
   #lastByteAt: number;
@@ -108,7 +116,25 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   start(): void {
     this.#deps.live.add(this);
     this.#raw.on('close', () => this.#clientClosed());
+    if (this.#refuseAtOnce()) return;
     if (this.#deps.room.waiting(this.model) > 0 || !this.#routeNow()) this.#wait();
+  }
+
+  /** What would be refused for its parameters once a replica takes it does not wait for one first. */
+  #refuseAtOnce(): boolean {
+    const entry = this.#entry();
+    if (entry?.unsupportedParams !== 'reject') return false;
+    try {
+      this.#prepare(entry);
+      return false;
+    } catch (error) {
+      this.fail(unsendable(error));
+      return true;
+    }
+  }
+
+  #prepare(entry: ModelEntry): EngineCall {
+    return prepareCall(this.#deps.dialects.get(entry.engine), entry.engine, this.request, entry.unsupportedParams);
   }
 
   // ── routing ────────────────────────────────────────────────────────────────
@@ -158,20 +184,19 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#receipt.routed(now, replica, reason);
     this.#lastByteAt = now;
     try {
-      const dialect = this.#deps.dialects.get(entry.engine);
-      if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${entry.engine}' in this worker.`);
-      const { path, body } = dialect.toEngine(this.request);
-      const key = replica.apiKey === '' ? [] : ['authorization', `Bearer ${replica.apiKey}`];
-      const headers = ['content-type', 'application/json', ...key, 'x-request-id', this.#requestId];
-      // Both of undici's timeouts are off: `checkDeadline` knows the first byte from the next ones, and uses the injected clock.
-      this.#deps.upstreams.poolOf(replica).dispatch({ method: 'POST', path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, attempt);
+      const call = this.#prepare(entry);
+      this.#call = call;
+      const dropped = droppedNames(call, entry.unsupportedParams);
+      if (dropped !== undefined) this.#reply.note('x-gateway-dropped-params', dropped);
+      const { path, body, lastOnConnection: reset = false } = call.request;
+      const headers = engineHeaders(replica, this.#requestId);
+      // Both of undici's timeouts are off: `check` knows the first byte from the next ones, and uses the injected clock.
+      this.#deps.upstreams
+        .poolOf(replica)
+        .dispatch({ method: 'POST', path, headers, body, reset, headersTimeout: 0, bodyTimeout: 0 }, attempt);
     } catch (error) {
       this.released('unknown');
-      this.fail(
-        error instanceof GatewayError
-          ? error
-          : new GatewayError('internal_error', `The request could not be sent: ${messageOf(error)}`, { cause: error }),
-      );
+      this.fail(unsendable(error));
     }
   }
 
@@ -224,21 +249,68 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   began(status: number, contentType: string, contentLength: string | undefined): void {
     if (this.#ended) return;
-    this.#head = { status, contentType, contentLength };
+    const reply = new EngineReply({ status, contentType, contentLength }, this.#call?.mender);
+    this.#engineReply = reply;
     // A stream's head waits for its first event, so that an engine that dies before it can still be replaced.
-    if (isEventStream(contentType)) this.#events = new EventBoundary();
-    else this.#beginRelay(this.#head);
+    if (!reply.waits) this.#beginRelay(reply.head);
   }
 
   received(chunk: Buffer): void {
     const attempt = this.#attempt;
-    if (this.#ended || attempt === undefined || this.#head === undefined) return;
+    const reply = this.#engineReply;
+    if (this.#ended || attempt === undefined || reply === undefined) return;
     const { board, worker, clock } = this.#deps;
     board.moved(worker, attempt.replica.slot);
-    const now = clock.now();
-    this.#lastByteAt = now;
-    const bytes = this.#events === undefined ? chunk : this.#completeEvents(chunk);
-    if (bytes === undefined || (!this.#relayed && !this.#beginRelay(this.#head))) return;
+    this.#lastByteAt = clock.now();
+    const passage = this.#passageOf(reply, chunk);
+    if (passage !== undefined) this.#pass(passage, reply.head, attempt);
+  }
+
+  #passageOf(reply: EngineReply, chunk: Buffer): Passage | undefined {
+    try {
+      return reply.push(chunk);
+    } catch (error) {
+      this.fail(new GatewayError('upstream_invalid', `The engine sent ${messageOf(error)}.`, { cause: error }));
+      return undefined;
+    }
+  }
+
+  #pass(passage: Passage, head: ReplyHead, attempt: Attempt): void {
+    switch (passage.kind) {
+      case 'held':
+        return;
+      case 'bytes':
+        this.#relay(passage.bytes, head, attempt);
+        return;
+      case 'aborted':
+        if (passage.bytes !== undefined) this.#relay(passage.bytes, head, attempt);
+        this.#gaveUp(attempt);
+        return;
+      case 'error':
+        if (passage.bytes !== undefined) this.#relay(passage.bytes, head, attempt);
+        this.#failedInside(passage.status, passage.body, attempt);
+        return;
+    }
+  }
+
+  /** The engine ended the request by itself, and says so as the reason why the text ends. */
+  #gaveUp(attempt: Attempt): void {
+    if (this.#ended) return;
+    attempt.discard(gaveUp(), 'busy');
+    this.#broken(gaveUp(), true);
+  }
+
+  /** An error that came as an event of the stream. Before anything was passed on it can still be what it would have been: a status. */
+  #failedInside(status: number, body: string, attempt: Attempt): void {
+    if (this.#ended) return;
+    attempt.discard(new Error('the engine failed'), verdictOf(status));
+    if (this.#relayed) this.#refuse(this.#read(status, body));
+    else this.refused(status, body);
+  }
+
+  #relay(bytes: Buffer, head: ReplyHead, attempt: Attempt): void {
+    if (!this.#relayed && !this.#beginRelay(head)) return;
+    const now = this.#deps.clock.now();
     this.#lastSentAt = now;
     const onDrained = (): void => {
       // Time spent waiting for the client is not the engine's silence.
@@ -246,15 +318,6 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       attempt.resume();
     };
     if (!this.#reply.write(bytes, now, onDrained)) attempt.pause();
-  }
-
-  #completeEvents(chunk: Buffer): Buffer | undefined {
-    try {
-      return this.#events?.push(chunk);
-    } catch (error) {
-      this.fail(new GatewayError('upstream_invalid', `The engine sent ${messageOf(error)}.`, { cause: error }));
-      return undefined;
-    }
   }
 
   /** Passes the engine's head on; false when what the client already has does not allow it. */
@@ -270,27 +333,41 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   }
 
   ended(): void {
-    if (this.#ended) return;
-    const events = this.#events;
+    const reply = this.#engineReply;
+    if (this.#ended || reply === undefined) return;
+    const { events, head } = reply;
     if (events !== undefined && !events.done && !events.finished) {
       this.#broken(new Error('the stream ended before it was complete'), true);
       return;
     }
-    this.#end(events?.failed === true ? 'engine_error' : 'ok');
+    const whole = reply.finish();
+    if (whole?.kind === 'aborted') {
+      this.#broken(gaveUp(), true);
+      return;
+    }
+    if (whole !== undefined && !this.#beginRelay({ ...head, contentLength: String(whole.bytes.length) })) return;
+    this.#end('ok');
     // An engine that said why it finished, and only forgot the end marker, has lost nothing.
-    this.#reply.end(events === undefined || events.done ? undefined : 'data: [DONE]\n\n');
+    this.#reply.end(whole?.bytes ?? (events === undefined || events.done ? undefined : 'data: [DONE]\n\n'));
   }
 
   refused(status: number, body: string): void {
     if (this.#ended) return;
-    const dialect = this.#deps.dialects.get(this.#entry()?.engine ?? '');
-    const reply = engineErrorReply(status, dialect?.readError(status, body) ?? { message: body.slice(0, 2048) });
+    const reply = this.#read(status, body);
     // Some engines say 500 where they mean that they cannot serve now; their dialect knows.
     if (reply.status === 503 && this.#attempts + 1 < maxAttempts) {
       this.#retry(true);
       return;
     }
-    this.#end('engine_error', reply.status);
+    this.#refuse(reply);
+  }
+
+  #read(status: number, body: string): ErrorReply {
+    return engineErrorReply(status, this.#call?.dialect.readError(status, body) ?? { message: body.slice(0, 2048) });
+  }
+
+  #refuse(reply: ErrorReply): void {
+    this.#end('engine_error', this.#relayed ? undefined : reply.status);
     this.#reply.refuse(reply);
   }
 
@@ -313,8 +390,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     const { board, worker, room, memory, clock } = this.#deps;
-    const brokeInside = verdict === 'ok' && this.#events?.failed === true;
-    memory.concluded(attempt.replica.id, brokeInside ? 'failed' : verdict, clock.now());
+    memory.concluded(attempt.replica.id, verdict, clock.now());
     board.add(worker, attempt.replica.slot, -1);
     const entry = this.#entry();
     if (entry === undefined || board.read(entry.waiting) === 0) return;
@@ -326,8 +402,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const replica = this.#attempt?.replica.id;
     this.#attempt = undefined;
     this.#receipt.failed(this.#deps.clock.now());
-    this.#head = undefined;
-    this.#events = undefined;
+    this.#call = undefined;
+    this.#engineReply = undefined;
     if (sent) this.#attempts += 1;
     if (replica !== undefined) this.#tried = new Set([...this.#tried, replica]);
     this.#deps.metrics.retried(this.model);
@@ -370,16 +446,32 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended) return;
     this.#end(error.code, this.#reply.begun ? undefined : errorTable[error.code].status);
     this.#reply.fail(error);
-    this.#attempt?.abort(error);
+    this.#abandon(error);
+  }
+
+  /** Nobody waits for the reply any more: the engine is to stop working on it. */
+  #abandon(reason: Error): void {
+    const attempt = this.#attempt;
+    const isWorking = attempt?.working === true;
+    attempt?.abort(reason);
+    if (attempt === undefined || !isWorking) return;
+    const { metrics, upstreams } = this.#deps;
+    const abort = this.#call?.abort;
+    if (abort === undefined) {
+      metrics.abandoned(this.model, 'closed');
+      return;
+    }
+    const headers = engineHeaders(attempt.replica, this.#requestId);
+    tellEngine(upstreams.poolOf(attempt.replica), abort, headers, (taken) => metrics.abandoned(this.model, taken ? 'asked' : 'failed'));
   }
 
   #clientClosed(): void {
     if (this.#ended) return;
     this.#end('client_closed', 499);
-    this.#attempt?.abort(new Error('the client closed the connection'));
+    this.#abandon(new Error('the client closed the connection'));
   }
 
-  #end(outcome: Outcome, status: number = this.#head?.status ?? (this.#reply.begun ? 200 : 0)): void {
+  #end(outcome: Outcome, status: number = this.#engineReply?.head.status ?? (this.#reply.begun ? 200 : 0)): void {
     this.#ended = true;
     if (this.#retrying) this.#deps.retries.giveBack();
     this.#cancelPause?.();
@@ -417,8 +509,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   /** The client holds its connection and reads nothing: the engine's slot is worth more. */
   #clientStalled(): void {
-    this.#end('client_stalled', this.#head?.status);
+    this.#end('client_stalled', this.#engineReply?.head.status);
     this.#reply.cut();
-    this.#attempt?.abort(new Error('the client stopped reading'));
+    this.#abandon(new Error('the client stopped reading'));
   }
 }

@@ -28,6 +28,12 @@ export class GatewayMetrics {
     labelNames: ['model'],
     registers: [this.#registry],
   });
+  readonly #abandoned = new Counter({
+    name: 'roundhouse_abandoned_generations_total',
+    help: 'Generations given up while an engine worked on them (the client left, a timeout). abort: closed (the connection; enough for this engine), asked (the engine was also told to stop), failed (it was, and did not answer).',
+    labelNames: ['model', 'abort'],
+    registers: [this.#registry],
+  });
   readonly #duration = new Histogram({
     name: 'roundhouse_request_duration_seconds',
     help: 'Time from acceptance to the last byte.',
@@ -65,6 +71,10 @@ export class GatewayMetrics {
 
   retried(model: ModelName): void {
     this.#retries.inc({ model });
+  }
+
+  abandoned(model: ModelName, abort: 'closed' | 'asked' | 'failed'): void {
+    this.#abandoned.inc({ model, abort });
   }
 
   rejected(code: ErrorCode): void {

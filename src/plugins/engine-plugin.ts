@@ -2,12 +2,24 @@ import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { EngineVersion } from './engine-version.ts';
+import type { ReplyMender } from './reply-mend.ts';
 
 /** What the worker sends to the engine. */
 export interface EngineRequest {
   readonly path: string;
   /** The client's own bytes where the engine takes them as they came. */
   readonly body: Uint8Array;
+  /** Parameters of the client's that are not in `body`, because the engine cannot do what they ask for. */
+  readonly dropped?: readonly DroppedParam[];
+  /** True for an engine that closes the connection after this reply without saying so: no other request is sent on it. */
+  readonly lastOnConnection?: boolean;
+}
+
+export interface DroppedParam {
+  /** As in the client's body; a dot before a nested name. */
+  readonly name: string;
+  /** For the client: why. */
+  readonly reason: string;
 }
 
 /** An engine's error reply, read; the gateway writes OpenAI's object from it. */
@@ -24,7 +36,15 @@ export interface EngineError {
 
 /** Runs in the workers and keeps no state. */
 export interface Dialect {
-  toEngine(request: NormalizedRequest): EngineRequest;
+  /**
+   * @param attemptId unguessable, and of no other request: what `abort` will name. Letters, digits and dashes.
+   * @throws GatewayError `request_invalid` for what this engine must not be sent.
+   */
+  toEngine(request: NormalizedRequest, attemptId: string): EngineRequest;
+  /** What mends the reply to one attempt; undefined where this engine's replies to this request are right as they come. */
+  mend?(request: NormalizedRequest): ReplyMender | undefined;
+  /** What tells the engine to stop working on an attempt, where closing the connection is not enough. */
+  abort?(request: NormalizedRequest, attemptId: string): EngineRequest;
   /** Reads an error reply (status ≥ 400) of this engine. `body` is at most 64 KB of text; not always JSON. */
   readError(status: number, body: string): EngineError;
 }

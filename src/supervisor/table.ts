@@ -132,6 +132,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     status: modelStatus(fact.replicas, now),
     limits: fact.config.limits,
     routing: fact.config.routing,
+    unsupportedParams: fact.config.unsupportedParams,
     replicas: routable(fact.replicas),
   });
   return {

@@ -61,6 +61,7 @@ describe('a config', () => {
           priority: 0,
           command: undefined,
           uncheckedOptions: false,
+          unsupportedParams: 'warn',
           traits: {},
           upstreams: [],
           routing: { kind: 'least-in-flight' },

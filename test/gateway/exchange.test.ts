@@ -496,9 +496,9 @@ describe('what engines forget or say in a stream', () => {
       'ok',
     ],
     [
-      'an error event is passed on and counted as the engine’s',
-      event({ error: { message: 'oops' } }) + event('[DONE]'),
-      event({ error: { message: 'oops' } }) + event('[DONE]'),
+      'an error event ends it in OpenAI’s shape and is counted as the engine’s',
+      event({ n: 1 }) + event({ error: { message: 'oops', code: 503 } }) + event('[DONE]'),
+      event({ n: 1 }) + event({ error: { message: 'oops', type: 'server_error', param: null, code: 'engine_error' } }),
       'engine_error',
     ],
     [

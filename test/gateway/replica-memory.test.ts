@@ -24,6 +24,7 @@ const table = (...ids: readonly string[]): RoutingTable => ({
         status: { phase: 'ready' },
         limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
         routing: { kind: 'least-in-flight' },
+        unsupportedParams: 'warn',
         replicas: ids.map(view),
       },
     ],

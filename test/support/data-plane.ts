@@ -6,7 +6,7 @@ import pino from 'pino';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
-import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable } from '../../src/core/table.ts';
+import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
@@ -113,6 +113,8 @@ export async function dataPlane(
     routing?: RoutingPolicy;
     debugHeaders?: boolean;
     client?: Partial<GatewaySettings['client']>;
+    unsupportedParams?: UnsupportedParams;
+    aliases?: readonly string[];
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -145,11 +147,12 @@ export async function dataPlane(
           status,
           limits: { ...limits, ...options.limits },
           routing: options.routing ?? { kind: 'least-in-flight' },
+          unsupportedParams: options.unsupportedParams ?? 'warn',
           replicas: views,
         },
       ],
     ]),
-    apps: new Map([['', new Map([[model, modelName(model)]])]]),
+    apps: new Map([['', new Map([model, ...(options.aliases ?? [])].map((id) => [id, modelName(model)]))]]),
   });
   let table = tableOf(1, replicas.map(view), { phase: 'ready' });
   let tableSince = clock.now();

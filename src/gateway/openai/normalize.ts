@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../core/errors.ts';
 import type { ModelName } from '../../core/ids.ts';
-import type { NormalizedRequest, Operation } from '../../core/request.ts';
+import type { JsonKind, Member, NormalizedRequest, Operation } from '../../core/request.ts';
 import type { RoutingTable } from '../../core/table.ts';
-import { type Field, type JsonKind, scanObject, stringAt } from './scan.ts';
+import { scanObject, stringAt } from './scan.ts';
 
 const number: readonly JsonKind[] = ['number', 'null'];
 const boolean: readonly JsonKind[] = ['boolean', 'null'];
@@ -39,7 +39,7 @@ const parameterKinds: ReadonlyMap<string, readonly JsonKind[]> = new Map([
 
 const requiredParameter: Readonly<Record<Operation, string>> = { chat: 'messages', completions: 'prompt' };
 
-function checkKinds(fields: ReadonlyMap<string, Field>): void {
+function checkKinds(fields: ReadonlyMap<string, Member>): void {
   for (const [name, field] of fields) {
     const allowed = parameterKinds.get(name);
     if (allowed !== undefined && !allowed.includes(field.kind)) {
@@ -100,6 +100,7 @@ export function normalize(operation: Operation, bytes: Buffer, table: RoutingTab
     requestedModel,
     stream: stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,
+    members: fields,
     text: (name) => {
       const field = fields.get(name);
       return field?.kind === 'string' ? stringAt(bytes, field) : undefined;

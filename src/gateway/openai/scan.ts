@@ -1,14 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonKind, Member } from '../../core/request.ts';
 import { nativeEnd } from './native-skip.ts';
-
-export type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
-
-/** A top-level member of a JSON object: what it is and where its value's bytes stand. */
-export interface Field {
-  readonly kind: JsonKind;
-  readonly start: number;
-  readonly end: number;
-}
 
 /** Deepest nesting of a request body; engines and JSON.stringify fail far above it. */
 export const maxDepth = 64;
@@ -227,7 +219,7 @@ function decode(bytes: Buffer, from: number, to: number): string {
 }
 
 /** The text of a string field. */
-export function stringAt(bytes: Buffer, field: Field): string {
+export function stringAt(bytes: Buffer, field: Member): string {
   return decode(bytes, field.start + 1, field.end - 1);
 }
 
@@ -236,9 +228,9 @@ export function stringAt(bytes: Buffer, field: Field): string {
  * members are, without building any of it: what goes on to the engine then means the same there as here.
  * @throws GatewayError `request_invalid`, naming the byte and what was expected.
  */
-export function scanObject(bytes: Buffer): ReadonlyMap<string, Field> {
+export function scanObject(bytes: Buffer): ReadonlyMap<string, Member> {
   ahead.surveyed = false;
-  const fields = new Map<string, Field>();
+  const fields = new Map<string, Member>();
   let at = skipSpace(bytes, 0);
   if (bytes[at] !== openBrace) fail(at, 'an object');
   at = skipSpace(bytes, at + 1);
@@ -251,7 +243,7 @@ export function scanObject(bytes: Buffer): ReadonlyMap<string, Field> {
       if (fields.has(key))
         throw new GatewayError('request_invalid', `The key ${JSON.stringify(key)} stands twice in the body.`, { param: key });
       const end = nativeEnd(bytes, start, maxDepth - 1) ?? skipValue(bytes, start, 1);
-      fields.set(key, { kind: kindByFirstByte[bytes[start] as number] as JsonKind, start, end });
+      fields.set(key, { kind: kindByFirstByte[bytes[start] as number] as JsonKind, keyStart: at, start, end });
       at = skipSpace(bytes, end);
       if (bytes[at] === closeBrace) break;
       if (bytes[at] !== comma) fail(at, "',' or '}'");

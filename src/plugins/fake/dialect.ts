@@ -1,9 +1,11 @@
 import type { Dialect } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
+import { nameModel } from '../reply-mend.ts';
 import { openaiPath } from '../openai-path.ts';
 
 /** The fake engine speaks OpenAI's API as it is: requests go on as they came, error codes are strings. */
 export const dialect: Dialect = {
   toEngine: (request) => ({ path: openaiPath[request.operation], body: request.raw }),
+  mend: ({ model, requestedModel }) => (requestedModel === model ? undefined : nameModel(requestedModel)),
   readError: readErrorReply,
 };

@@ -1,15 +1,14 @@
 import type { Dialect, EngineError } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import type { ErrorReply } from '../error-reply.ts';
-import { openaiPath } from '../openai-path.ts';
+import { mend } from './reply.ts';
+import { toEngine } from './request.ts';
 
-/**
- * Requests go on as they came: llama-server 0.7.0 answers any model name with its only model, and its replies carry the
- * served name, which is the public id.
- */
+/** Checked against llama-server 0.7.0 (build 11669). */
 export const dialect: Dialect = {
-  toEngine: (request) => ({ path: openaiPath[request.operation], body: request.raw }),
-  readError: (status, body) => mend(status, readErrorReply(status, body)),
+  toEngine,
+  mend,
+  readError: (status, body) => mendError(status, readErrorReply(status, body)),
 };
 
 /** Messages that llama-server 0.7.0 sends with status 500 although the client is at fault. */
@@ -19,7 +18,7 @@ const clientMistake =
 /** Where a message names the field at fault. */
 const namedField = /^(?:Field '|Failed to parse (?=messages|tools)|Expected '|')(\w+)|key '(\w+)' not found/u;
 
-function mend(status: number, reply: ErrorReply): EngineError {
+function mendError(status: number, reply: ErrorReply): EngineError {
   if (status === 401) {
     // The gateway's own key was refused: no fault of the client, who must not look for it in its own key.
     return { message: `The engine refused the gateway's key: ${reply.message}`, type: 'server_error', status: 502 };

@@ -1,23 +1,41 @@
-import { GatewayError } from '../../core/errors.ts';
-import type { Dialect } from '../engine-plugin.ts';
+import type { NormalizedRequest } from '../../core/request.ts';
+import { takeConstraint } from '../constraint.ts';
+import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
-import { editRequest, isMapping, without } from '../request-edit.ts';
-import type { Body } from '../request-edit.ts';
-import { nameSchema } from '../response-format.ts';
+import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { RequestDraft } from '../request-draft.ts';
+import { inOrder, nameModel } from '../reply-mend.ts';
+import type { ReplyMender } from '../reply-mend.ts';
+import { nameSchema, schemaFormat } from '../response-format.ts';
+import { completeToolCalls } from '../tool-call-mend.ts';
+import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 import { toServedName } from './served-name.ts';
 
 /**
- * Checked against SGLang 0.5.17. It answers any model name from the base model and repeats the name it was sent, so that a request must
- * carry the served name; replies carry it too.
+ * Checked against SGLang 0.5.17 and 0.5.23. It answers any model name from the base model and repeats the name it was sent, so that a
+ * request must carry the served name; replies carry it too.
  */
 export const dialect: Dialect = {
-  toEngine: (request) => editRequest(request, marks, toServedName(request.model), [nameSchema, constrain, dropInternal, refuseRemoteMedia]),
+  toEngine,
+  mend,
+  // Versions from mid-2026 generate on to the token limit after a client has left (their issues 36333 and 36552).
+  abort: (request, attemptId) => ({ path: '/abort_request', body: Buffer.from(JSON.stringify({ rid: ridOf(request, attemptId) })) }),
   readError: (status, body) => mendFastapiError(status, readErrorReply(status, body)),
 };
 
-/** Fields that choose adapters and other engines, name requests (to abort them), or carry code: not a client's business. */
-const internal: ReadonlySet<string> = new Set([
+/** The request's name in the engine, which is also the `id` of its replies. Of several choices each one's name has a number behind it. */
+function ridOf(request: NormalizedRequest, attemptId: string): string {
+  return `${request.operation === 'chat' ? 'chatcmpl' : 'cmpl'}-${attemptId}`;
+}
+
+function mend(request: NormalizedRequest): ReplyMender {
+  const model = request.requestedModel === toServedName(request.model) ? [] : [nameModel(request.requestedModel)];
+  return inOrder(request.operation === 'chat' ? [...model, completeToolCalls] : model);
+}
+
+/** Fields that choose adapters and other engines, name requests (to abort them), or carry code. */
+const internal = [
   'lora_path',
   'rid',
   'routed_dp_rank',
@@ -27,54 +45,65 @@ const internal: ReadonlySet<string> = new Set([
   'bootstrap_room',
   'bootstrap_pair_key',
   'custom_logit_processor',
-]);
+];
 
-const marks = ['"response_format"', '"guided_', '_url"', ...[...internal].map((name) => `"${name}"`)].map((mark) => Buffer.from(mark));
+/** `suffix` and `best_of` are in its request schema, and nothing reads them (0.5.23). */
+const unsupported = [
+  ...unknownToAll,
+  'suffix',
+  'bad_words',
+  'allowed_token_ids',
+  'prompt_logprobs',
+  'truncate_prompt_tokens',
+  'use_beam_search',
+  'length_penalty',
+  'thinking_token_budget',
+  'mirostat',
+  'typical_p',
+];
 
-function dropInternal(body: Body): Body {
-  return without(body, internal);
+function toEngine(request: NormalizedRequest, attemptId: string): EngineRequest {
+  const draft = new RequestDraft(request);
+  const served = toServedName(request.model);
+  if (request.requestedModel !== served) draft.set('model', served);
+  nameSchema(draft);
+  constrain(draft);
+  nameMaxTokens(draft);
+  nameReasoning(draft, 'reasoning_content');
+  refuseRemoteMedia(draft);
+  wrapImageUrls(draft);
+  dropUnsupported(draft, unsupported, 'SGLang');
+  dropInternal(draft, internal);
+  draft.set('rid', ridOf(request, attemptId));
+  return draft.toRequest();
 }
 
-const guidedFields: ReadonlySet<string> = new Set(['guided_json', 'guided_regex', 'guided_grammar', 'guided_decoding_backend']);
-
-/** vLLM's `guided_` fields that mean exactly what a field of SGLang does; what the client says in SGLang's own words stands above them. */
-function constrain(body: Body): Body {
-  const rest = without(body, guidedFields);
-  if (rest === body) return body;
-  const { guided_json: schema, guided_regex: regex, guided_grammar: grammar } = body;
-  return {
-    ...(isMapping(schema) ? { response_format: { type: 'json_schema', json_schema: { name: 'response', schema } } } : {}),
-    ...(typeof regex === 'string' ? { regex } : {}),
-    ...(typeof grammar === 'string' ? { ebnf: grammar } : {}),
-    ...rest,
-  };
-}
-
-/**
- * SGLang has no list of hosts that it may fetch images from, and reads local files too: a client could make it fetch anything.
- * @throws GatewayError `request_invalid`
- */
-function refuseRemoteMedia(body: Body): Body {
-  const { messages } = body;
-  if (!Array.isArray(messages)) return body;
-  for (const [index, message] of messages.entries()) {
-    const content: unknown = isMapping(message) ? message['content'] : undefined;
-    const url = Array.isArray(content)
-      ? content.flatMap((part: unknown) => mediaUrls(part)).find((url) => !/^data:/iu.test(url))
-      : undefined;
-    if (url === undefined) continue;
-    const param = `messages.${index}.content`;
-    const shown = JSON.stringify(url.slice(0, 200));
-    throw new GatewayError('request_invalid', `${param}: ${shown} would have to be fetched by the engine; expected a data: URL`, { param });
+/** Its own words differ by route: completions take a schema as text in `json_schema`. */
+function constrain(draft: RequestDraft): void {
+  const chat = draft.request.operation === 'chat';
+  const constraint = takeConstraint(draft, chat ? ['regex', 'ebnf'] : ['regex', 'ebnf', 'json_schema']);
+  if (constraint === undefined) return;
+  switch (constraint.kind) {
+    case 'schema':
+    case 'object': {
+      const schema = constraint.kind === 'schema' ? constraint.schema : { type: 'object' };
+      if (chat) draft.set('response_format', schemaFormat(schema));
+      else draft.set('json_schema', JSON.stringify(schema));
+      return;
+    }
+    case 'regex':
+      draft.set('regex', constraint.regex);
+      return;
+    case 'choice':
+      draft.set('regex', `(${constraint.choices.map(literally).join('|')})`);
+      return;
+    case 'grammar':
+      draft.set('ebnf', constraint.grammar);
+      return;
   }
-  return body;
 }
 
-function mediaUrls(part: unknown): readonly string[] {
-  if (!isMapping(part)) return [];
-  return Object.entries(part).flatMap(([name, value]) => {
-    if (!name.endsWith('_url')) return [];
-    const url = isMapping(value) ? value['url'] : value;
-    return typeof url === 'string' ? [url] : [];
-  });
+/** A text as the regular expression that only it matches. */
+function literally(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/gu, String.raw`\$&`);
 }

@@ -1,16 +1,24 @@
-import type { Dialect } from '../engine-plugin.ts';
+import type { NormalizedRequest } from '../../core/request.ts';
+import { takeConstraint } from '../constraint.ts';
+import type { Constraint } from '../constraint.ts';
+import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
-import { editRequest, isMapping, without } from '../request-edit.ts';
-import type { Body } from '../request-edit.ts';
+import { nameReasoning, wrapImageUrls } from '../messages.ts';
+import { RequestDraft } from '../request-draft.ts';
+import { inOrder, nameModel, replaceMark } from '../reply-mend.ts';
+import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema } from '../response-format.ts';
+import { completeToolCalls } from '../tool-call-mend.ts';
+import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 
 /** What its HTTP server says while the engine behind it is being stopped, or for about 0.6 s after it was killed (0.26.0, on a GPU). */
 const gone = ['cannot schedule new futures after shutdown', 'EngineCore encountered an issue'];
 
-/** Checked against vLLM 0.26.0. Its replies carry the served name, which is the public id. */
+/** Checked against vLLM 0.26.0 and 0.32.0. Its replies carry the served name, which is the public id. */
 export const dialect: Dialect = {
-  toEngine: (request) => editRequest(request, marks, request.model, [dropToolChoice, nameSchema, structure, dropInternal]),
+  toEngine,
+  mend,
   readError: (status, body) => {
     const reply = readErrorReply(status, body);
     if (status === 500 && gone.some((words) => reply.message.includes(words))) {
@@ -20,41 +28,62 @@ export const dialect: Dialect = {
   },
 };
 
-const marks = ['"tool', '"response_format"', '"guided_', '"kv_transfer_params"', '"request_id"', '"vllm_xargs"'].map((mark) =>
-  Buffer.from(mark),
-);
-
-/** Fields that steer parts of the engine which are not a client's business: other engines' caches, ids of other requests. */
-const internal: ReadonlySet<string> = new Set(['kv_transfer_params', 'request_id', 'vllm_xargs']);
-
-function dropInternal(body: Body): Body {
-  return without(body, internal);
+function mend(request: NormalizedRequest): ReplyMender {
+  const model = request.requestedModel === request.model ? [] : [nameModel(request.requestedModel)];
+  if (request.operation !== 'chat') return inOrder(model);
+  // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
+  return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls]);
 }
 
-const toolFields: ReadonlySet<string> = new Set(['tools', 'tool_choice']);
+/** Other engines' caches, ids of other requests. */
+const internal = ['kv_transfer_params', 'request_id', 'vllm_xargs'];
+
+const unsupported = [...unknownToAll, 'mirostat', 'typical_p', 'separate_reasoning', 'stream_reasoning'];
+
+function toEngine(request: NormalizedRequest): EngineRequest {
+  const draft = new RequestDraft(request);
+  if (request.requestedModel !== request.model) draft.set('model', request.model);
+  leaveOutNoTools(draft);
+  nameSchema(draft);
+  structure(draft);
+  nameMaxTokens(draft);
+  nameReasoning(draft, 'reasoning');
+  wrapImageUrls(draft);
+  dropUnsupported(draft, unsupported, 'vLLM');
+  dropInternal(draft, internal);
+  return draft.toRequest();
+}
 
 /** OpenAI takes an empty list of tools, and vLLM neither that nor a choice without tools. */
-function dropToolChoice(body: Body): Body {
-  const { tools } = body;
-  const none = tools === undefined || tools === null || (Array.isArray(tools) && tools.length === 0);
-  return none ? without(body, toolFields) : body;
+function leaveOutNoTools(draft: RequestDraft): void {
+  const member = draft.request.members.get('tools');
+  const none =
+    member === undefined || member.kind === 'null' || (member.kind === 'array' && (draft.get('tools') as unknown[]).length === 0);
+  if (!none) return;
+  draft.leaveOut('tools');
+  draft.leaveOut('tool_choice');
 }
 
-/** The `guided_` fields of vLLM before 0.12, by their name in `structured_outputs`; vLLM ignores the old ones silently. */
-const guided: ReadonlyMap<string, string> = new Map([
-  ['guided_json', 'json'],
-  ['guided_regex', 'regex'],
-  ['guided_choice', 'choice'],
-  ['guided_grammar', 'grammar'],
-  ['guided_json_object', 'json_object'],
-  ['guided_whitespace_pattern', 'whitespace_pattern'],
-]);
-const guidedFields: ReadonlySet<string> = new Set([...guided.keys(), 'guided_decoding_backend']);
+/** vLLM since 0.12 ignores its own former `guided_` words silently. */
+function structure(draft: RequestDraft): void {
+  const whitespace = draft.get('guided_whitespace_pattern');
+  const constraint = takeConstraint(draft, ['structured_outputs']);
+  if (constraint === undefined) return;
+  const outputs = { ...inStructuredOutputs(constraint), ...(typeof whitespace === 'string' ? { whitespace_pattern: whitespace } : {}) };
+  draft.set('structured_outputs', outputs);
+}
 
-function structure(body: Body): Body {
-  const rest = without(body, guidedFields);
-  if (rest === body) return body;
-  const old = [...guided].flatMap(([from, to]) => (body[from] === undefined || body[from] === null ? [] : [[to, body[from]] as const]));
-  if (old.length === 0 || isMapping(body['structured_outputs'])) return rest;
-  return { ...rest, structured_outputs: Object.fromEntries(old) };
+function inStructuredOutputs(constraint: Constraint): object {
+  switch (constraint.kind) {
+    case 'schema':
+      return { json: constraint.schema };
+    case 'object':
+      return { json_object: true };
+    case 'regex':
+      return { regex: constraint.regex };
+    case 'choice':
+      return { choice: constraint.choices };
+    case 'grammar':
+      return { grammar: constraint.grammar };
+  }
 }

@@ -116,10 +116,10 @@ test('concurrency is the size of the batch', () => {
 
 test('requests go on as they came', () => {
   const request = requestOf('chat', '{ "messages": [] }');
-  const sent = fake.dialect.toEngine(request);
+  const sent = fake.dialect.toEngine(request, 'attempt');
   assert.equal(sent.path, '/v1/chat/completions');
   assert.equal(sent.body, request.raw);
-  assert.equal(fake.dialect.toEngine(requestOf('completions', '{}')).path, '/v1/completions');
+  assert.equal(fake.dialect.toEngine(requestOf('completions', '{}'), 'attempt').path, '/v1/completions');
 });
 
 test('its log tells phases and causes', () => {

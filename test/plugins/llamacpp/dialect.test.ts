@@ -7,9 +7,44 @@ import { requestOf } from '../../support/request.ts';
 const { dialect } = llamacpp;
 
 test('requests go on as they came', () => {
-  const request = requestOf('completions', '{"model": "x",  "prompt": "y"}');
-  assert.deepEqual(dialect.toEngine(request), { path: '/v1/completions', body: request.raw });
-  assert.equal(dialect.toEngine(requestOf('chat', '{}')).path, '/v1/chat/completions');
+  const request = requestOf('completions', '{"model": "x",  "prompt": "y", "seed": 9223372036854775807}');
+  const sent = dialect.toEngine(request, 'attempt');
+  assert.deepEqual(sent, { path: '/v1/completions', body: request.raw, dropped: [], lastOnConnection: false });
+  assert.equal(dialect.toEngine(requestOf('chat', '{"stream":true}'), 'attempt').lastOnConnection, true);
+});
+
+const schema = { type: 'object' };
+const mended: readonly (readonly [string, 'chat' | 'completions', unknown, unknown, readonly string[]])[] = [
+  ['guided_json', 'completions', { guided_json: schema }, { json_schema: schema }, []],
+  ['a choice', 'chat', { guided_choice: ['a"b', 'c\f'] }, { grammar: String.raw`root ::= "a\"b" | "c\x0C"` }, []],
+  ['a regular expression', 'chat', { structured_outputs: { regex: 'a+' }, n: 1 }, { n: 1 }, ['structured_outputs.regex']],
+  [
+    'a schema in the place of its wrapper',
+    'chat',
+    { response_format: { type: 'json_schema', json_schema: schema } },
+    { response_format: { type: 'json_schema', json_schema: { name: 'response', schema } } },
+    [],
+  ],
+  ['echo and suffix', 'completions', { echo: true, suffix: 'x', prompt: 'p' }, { prompt: 'p' }, ['echo', 'suffix']],
+  ['echo that is off', 'completions', { echo: false, best_of: 1, suffix: null }, {}, []],
+  ['the newer name of a limit', 'completions', { max_completion_tokens: 5 }, { max_tokens: 5 }, []],
+  ['a penalty by its other name', 'chat', { repetition_penalty: 1.1 }, { repeat_penalty: 1.1, repeat_last_n: -1 }, []],
+  ['an adapter that the client names', 'chat', { lora: [{ id: 0 }], id_slot: 1 }, {}, ['lora', 'id_slot']],
+];
+for (const [name, operation, before, after, dropped] of mended) {
+  test(`mended: ${name}`, () => {
+    const sent = dialect.toEngine(requestOf(operation, JSON.stringify(before)), 'attempt');
+    assert.deepEqual(JSON.parse(Buffer.from(sent.body).toString()), after);
+    assert.deepEqual(
+      sent.dropped?.map((param) => param.name),
+      dropped,
+    );
+  });
+}
+
+test('the engine is not made to fetch media', () => {
+  const messages = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'http://169.254.169.254/' } }] }];
+  assert.throws(() => dialect.toEngine(requestOf('chat', JSON.stringify({ messages })), 'attempt'), { code: 'request_invalid' });
 });
 
 const mistake = { type: 'invalid_request_error' } as const;

@@ -39,7 +39,7 @@ for (const [name, [cause, permanent]] of Object.entries(failures)) {
 }
 
 test('every log of a failure is in the table', () => {
-  const logs = readdirSync(folder).filter((name) => !['start.txt', 'metrics.txt', 'help.txt'].includes(name));
+  const logs = readdirSync(folder).filter((name) => name.endsWith('.txt') && !['start.txt', 'metrics.txt', 'help.txt'].includes(name));
   assert.deepEqual(logs.sort(), Object.keys(failures).sort());
 });
 

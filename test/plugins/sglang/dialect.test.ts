@@ -7,24 +7,35 @@ import { sglang } from '../../../src/plugins/sglang/index.ts';
 import { requestOf } from '../../support/request.ts';
 
 const { dialect } = sglang;
-const sent = (body: unknown): unknown => JSON.parse(Buffer.from(dialect.toEngine(requestOf('chat', JSON.stringify(body))).body).toString());
+const rid = 'chatcmpl-attempt';
+const sent = (body: unknown): unknown =>
+  JSON.parse(Buffer.from(dialect.toEngine(requestOf('chat', JSON.stringify(body)), 'attempt').body).toString());
 
 const image = (url: unknown): unknown => ({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: url }] }] });
 
-test('what needs no change goes on as it came', () => {
+test('what needs no change goes on as it came, but for the name by which it can be aborted', () => {
   for (const body of [{ tools: [], tool_choice: 'auto' }, image({ url: 'data:image/png;base64,AA' }), { messages: 1, x: '_url"' }]) {
-    const request = requestOf('chat', JSON.stringify(body));
-    const { path, body: bytes } = dialect.toEngine(request);
+    const { path, body: bytes } = dialect.toEngine(requestOf('chat', JSON.stringify(body)), 'attempt');
     assert.equal(path, '/v1/chat/completions');
-    assert.equal(bytes, request.raw);
+    assert.equal(Buffer.from(bytes).toString(), `${JSON.stringify(body).slice(0, -1)},"rid":"${rid}"}`);
   }
+});
+
+test('a generation is aborted by that name, which no client can choose', () => {
+  const { path, body } = dialect.abort?.(requestOf('chat', '{}'), 'attempt') ?? assert.fail('no abort');
+  assert.deepEqual([path, JSON.parse(Buffer.from(body).toString())], ['/abort_request', { rid }]);
+  const { dropped } = dialect.toEngine(requestOf('chat', '{"rid":"of-another-client"}'), 'attempt');
+  assert.deepEqual(
+    dropped?.map(({ name }) => name),
+    ['rid'],
+  );
 });
 
 test('the model is always the served name: any other would be answered by the base, or read as an adapter', () => {
   const request = { ...requestOf('chat', '{"model":"m:8b"}'), model: modelName('m:8b'), requestedModel: 'm:8b' };
-  assert.equal(Buffer.from(dialect.toEngine(request).body).toString(), '{"model":"m%3A8b"}');
+  assert.equal(Buffer.from(dialect.toEngine(request, 'attempt').body).toString(), `{"model":"m%3A8b","rid":"${rid}"}`);
   const alias = { ...requestOf('chat', '{"model":"alias"}'), requestedModel: 'alias' };
-  assert.equal(Buffer.from(dialect.toEngine(alias).body).toString(), '{"model":"public/id"}');
+  assert.equal(Buffer.from(dialect.toEngine(alias, 'attempt').body).toString(), `{"model":"public/id","rid":"${rid}"}`);
 });
 
 const schema = { type: 'object' };
@@ -32,13 +43,30 @@ const named = { response_format: { type: 'json_schema', json_schema: { name: 're
 const mended: readonly (readonly [string, unknown, unknown])[] = [
   ['a schema in the place of its wrapper', { response_format: { type: 'json_schema', json_schema: schema } }, named],
   ['guided_json', { guided_json: schema }, named],
-  ['guided_regex and guided_grammar', { guided_regex: 'a', guided_grammar: 'b', ebnf: 'c' }, { regex: 'a', ebnf: 'c' }],
+  ['two constraints beside an own one: it takes only one', { guided_regex: 'a', guided_grammar: 'b', ebnf: 'c' }, { ebnf: 'c' }],
+  ['guided_choice', { guided_choice: ['a.b', 'c'] }, { regex: String.raw`(a\.b|c)` }],
+  [
+    'structured_outputs',
+    { structured_outputs: { json_object: true } },
+    { response_format: { type: 'json_schema', json_schema: { name: 'response', schema } } },
+  ],
+  [
+    'reasoning in earlier turns',
+    { messages: [{ role: 'assistant', reasoning: 'r', content: 'c' }] },
+    { messages: [{ role: 'assistant', reasoning_content: 'r', content: 'c' }] },
+  ],
+  ['an image that is only a text', image('data:image/png;base64,AA'), image({ url: 'data:image/png;base64,AA' })],
   ['an adapter that the client names', { lora_path: 'a', n: 1 }, { n: 1 }],
   ['ids, other engines and code', { rid: 'x', bootstrap_host: 'h', routed_dp_rank: 1, custom_logit_processor: 'p', n: 1 }, { n: 1 }],
 ];
 for (const [name, before, after] of mended) {
-  test(`mended: ${name}`, () => assert.deepEqual(sent(before), after));
+  test(`mended: ${name}`, () => assert.deepEqual(sent(before), { ...(after as object), rid }));
 }
+
+test('a schema goes into completions as text', () => {
+  const { body } = dialect.toEngine(requestOf('completions', JSON.stringify({ guided_json: schema })), 'attempt');
+  assert.deepEqual(JSON.parse(Buffer.from(body).toString()), { json_schema: '{"type":"object"}', rid: 'cmpl-attempt' });
+});
 
 for (const url of ['http://169.254.169.254/x', { url: 'https://a.example/x.png' }, { url: 'file:///etc/passwd' }, '/etc/passwd']) {
   test(`the engine is not made to fetch ${JSON.stringify(url)}`, () => {

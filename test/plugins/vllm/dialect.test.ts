@@ -6,7 +6,8 @@ import { vllm } from '../../../src/plugins/vllm/index.ts';
 import { requestOf } from '../../support/request.ts';
 
 const { dialect } = vllm;
-const sent = (body: unknown): unknown => JSON.parse(Buffer.from(dialect.toEngine(requestOf('chat', JSON.stringify(body))).body).toString());
+const sent = (body: unknown): unknown =>
+  JSON.parse(Buffer.from(dialect.toEngine(requestOf('chat', JSON.stringify(body)), 'attempt').body).toString());
 
 /** Bodies that are right as they came, to the last byte. */
 const untouched = [
@@ -20,7 +21,7 @@ const untouched = [
 for (const text of untouched) {
   test(`goes on as it came: ${text}`, () => {
     const request = requestOf('completions', text);
-    const { path, body } = dialect.toEngine(request);
+    const { path, body } = dialect.toEngine(request, 'attempt');
     assert.equal(path, '/v1/completions');
     assert.equal(body, request.raw);
   });
@@ -29,12 +30,12 @@ for (const text of untouched) {
 test('a chat that names no field of interest is not even parsed', () => {
   const request = requestOf('chat', '{"model":"public/id"}');
   const unparsed = { ...request, body: () => assert.fail('parsed') };
-  assert.equal(dialect.toEngine(unparsed).path, '/v1/chat/completions');
+  assert.equal(dialect.toEngine(unparsed, 'attempt').path, '/v1/chat/completions');
 });
 
 test('an alias becomes the served name', () => {
   const request = { ...requestOf('chat', '{"model":"alias","n":1}'), requestedModel: 'alias' };
-  assert.equal(Buffer.from(dialect.toEngine(request).body).toString(), '{"model":"public/id","n":1}');
+  assert.equal(Buffer.from(dialect.toEngine(request, 'attempt').body).toString(), '{"model":"public/id","n":1}');
 });
 
 const schema = { type: 'object', properties: { a: { type: 'integer' } } };
@@ -56,7 +57,7 @@ for (const [name, before, after] of mended) {
 }
 
 test('a key written with escapes is found too', () => {
-  const { body } = dialect.toEngine(requestOf('chat', String.raw`{"request\u005fid":"x","n":1}`));
+  const { body } = dialect.toEngine(requestOf('chat', String.raw`{"request\u005fid":"x","n":1}`), 'attempt');
   assert.equal(Buffer.from(body).toString(), '{"n":1}');
 });
 

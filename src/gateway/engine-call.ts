@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import type { Dispatcher } from 'undici';
+import { GatewayError } from '../core/errors.ts';
+import type { NormalizedRequest } from '../core/request.ts';
+import type { ReplicaView, UnsupportedParams } from '../core/table.ts';
+import type { Dialect, EngineRequest } from '../plugins/engine-plugin.ts';
+import type { ReplyMender } from '../plugins/reply-mend.ts';
+
+/** Time an engine has to take note that a generation is wanted no more. */
+const abortTimeoutMs = 5000;
+
+/** One attempt of a request in its engine's words. */
+export interface EngineCall {
+  readonly dialect: Dialect;
+  readonly request: EngineRequest;
+  readonly mender: ReplyMender | undefined;
+  /** What tells the engine to stop working on it; undefined where closing the connection is enough. */
+  readonly abort: EngineRequest | undefined;
+}
+
+/** @throws GatewayError `param_unsupported` where the model's policy is to reject; what the dialect refuses. */
+export function prepareCall(
+  dialect: Dialect | undefined,
+  engine: string,
+  request: NormalizedRequest,
+  policy: UnsupportedParams,
+): EngineCall {
+  if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${engine}' in this worker.`);
+  // Unguessable: clients can name requests too (`x-request-id`), and must not be able to end one another's.
+  const attemptId = dialect.abort === undefined ? '' : randomUUID();
+  const inWords = dialect.toEngine(request, attemptId);
+  const [first] = inWords.dropped ?? [];
+  if (first !== undefined && policy === 'reject') {
+    const message = `'${first.name}' has no effect on the model '${request.requestedModel}': ${first.reason} (unsupported_params: reject).`;
+    throw new GatewayError('param_unsupported', message, { param: first.name });
+  }
+  return { dialect, request: inWords, mender: dialect.mend?.(request), abort: dialect.abort?.(request, attemptId) };
+}
+
+/** Names for the header that tells of dropped parameters; undefined where there is nothing to tell. */
+export function droppedNames({ request }: EngineCall, policy: UnsupportedParams): string | undefined {
+  const { dropped = [] } = request;
+  if (policy !== 'warn' || dropped.length === 0) return undefined;
+  return dropped.map(({ name }) => name.replaceAll(/[^\x21-\x7e]/g, '?')).join(', ');
+}
+
+export function engineHeaders(replica: ReplicaView, requestId: string): string[] {
+  const key = replica.apiKey === '' ? [] : ['authorization', `Bearer ${replica.apiKey}`];
+  return ['content-type', 'application/json', ...key, 'x-request-id', requestId];
+}
+
+/** Sends a request of which only the status matters. `done` is called once: whether the engine took it. */
+export function tellEngine(pool: Dispatcher, request: EngineRequest, headers: string[], done: (taken: boolean) => void): void {
+  let status = 0;
+  const { path, body } = request;
+  pool.dispatch(
+    { method: 'POST', path, headers, body, headersTimeout: abortTimeoutMs, bodyTimeout: abortTimeoutMs },
+    {
+      onRequestStart: () => undefined,
+      onResponseStart: (_controller, code) => {
+        status = code;
+      },
+      onResponseData: () => undefined,
+      onResponseEnd: () => done(status < 300),
+      onResponseError: () => done(false),
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import type { NormalizedRequest } from '../../core/request.ts';
+import { editEvents, inOrder, nameModel, replaceMark } from '../reply-mend.ts';
+import type { ReplyMender } from '../reply-mend.ts';
+import { isMapping } from '../request-draft.ts';
+import type { Mapping } from '../request-draft.ts';
+import { completeToolCalls } from '../tool-call-mend.ts';
+
+/** What llama-server 0.7.0 gets wrong in replies. */
+export function mend(request: NormalizedRequest): ReplyMender {
+  const model = request.requestedModel === request.model ? [] : [nameModel(request.requestedModel)];
+  if (request.operation === 'chat') return inOrder([...model, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
+  return inOrder([...model, replaceMark('"id":"chatcmpl-', '"id":"cmpl-'), usageApart(request)]);
+}
+
+/** The first chunk of a choice has no role where the first token was not a whole character. */
+function firstRole(): ReplyMender {
+  const begun = new Set<unknown>();
+  return {
+    whole: (bytes) => bytes,
+    events(bytes) {
+      // After the first choice's beginning only a stream of several choices (`index` other than 0) can still begin one.
+      if (begun.size > 0 && !/"index":[1-9]/u.test(bytes.toString('latin1'))) return bytes;
+      return editEvents(bytes, (event) => {
+        const [choice] = Array.isArray(event['choices']) ? (event['choices'] as unknown[]) : [];
+        if (!isMapping(choice) || !isMapping(choice['delta']) || begun.has(choice['index'])) return undefined;
+        begun.add(choice['index']);
+        if ('role' in choice['delta']) return undefined;
+        return [{ ...event, choices: [{ ...choice, delta: { role: 'assistant', ...choice['delta'] } }] }];
+      });
+    },
+  };
+}
+
+/** Usage comes inside the last text chunk, asked for or not; OpenAI sends it alone in a chunk without choices, and only if asked for. */
+function usageApart(request: NormalizedRequest): ReplyMender {
+  const wanted = request.members.has('stream_options') && wantsUsage(request.body()['stream_options']);
+  return {
+    whole: (bytes) => bytes,
+    events(bytes) {
+      if (!bytes.includes('"usage":{')) return bytes;
+      return editEvents(bytes, (event) => {
+        const { usage, timings, ...rest } = event;
+        const last = Array.isArray(event['choices']) && event['choices'].length > 0;
+        if (!isMapping(usage) || !last) return undefined;
+        const apart: Mapping = { ...rest, choices: [], usage, ...(timings === undefined ? {} : { timings }) };
+        return wanted ? [rest, apart] : [{ ...rest, ...(timings === undefined ? {} : { timings }) }];
+      });
+    },
+  };
+}
+
+function wantsUsage(options: unknown): boolean {
+  return isMapping(options) && options['include_usage'] === true;
+}

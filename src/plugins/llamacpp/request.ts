@@ -1,0 +1,83 @@
+import type { NormalizedRequest } from '../../core/request.ts';
+import { takeConstraint } from '../constraint.ts';
+import type { EngineRequest } from '../engine-plugin.ts';
+import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { RequestDraft } from '../request-draft.ts';
+import { nameSchema } from '../response-format.ts';
+import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+
+/** Which adapter is applied, and which slot's cache is used. */
+const internal = ['lora', 'id_slot'];
+
+/** Accepted by llama-server 0.7.0 and without effect. */
+const unsupported = [
+  ...unknownToAll,
+  'echo',
+  'suffix',
+  'stop_token_ids',
+  'min_tokens',
+  'bad_words',
+  'allowed_token_ids',
+  'prompt_logprobs',
+  'truncate_prompt_tokens',
+  'use_beam_search',
+  'length_penalty',
+  'include_stop_str_in_output',
+  'thinking_token_budget',
+  'separate_reasoning',
+  'stream_reasoning',
+];
+
+/** llama-server 0.7.0 answers any model name with its only model, so that the name stays as the client wrote it. */
+export function toEngine(request: NormalizedRequest): EngineRequest {
+  const draft = new RequestDraft(request);
+  nameSchema(draft);
+  constrain(draft);
+  nameMaxTokens(draft);
+  namePenalty(draft);
+  nameReasoning(draft, 'reasoning_content');
+  refuseRemoteMedia(draft);
+  wrapImageUrls(draft);
+  dropUnsupported(draft, unsupported, 'llama-server');
+  dropInternal(draft, internal);
+  return { ...draft.toRequest(), lastOnConnection: request.stream };
+}
+
+function constrain(draft: RequestDraft): void {
+  const constraint = takeConstraint(draft, ['json_schema', 'grammar']);
+  if (constraint === undefined) return;
+  switch (constraint.kind) {
+    case 'schema':
+      draft.set('json_schema', constraint.schema);
+      return;
+    case 'object':
+      draft.set('json_schema', { type: 'object' });
+      return;
+    case 'regex':
+      draft.drop(constraint.param, 'llama-server knows grammars and JSON schemas, not regular expressions');
+      return;
+    case 'choice':
+      draft.set('grammar', `root ::= ${constraint.choices.map(terminal).join(' | ')}`);
+      return;
+    case 'grammar':
+      draft.set('grammar', constraint.grammar);
+      return;
+  }
+}
+
+/** A text as a terminal of GBNF, which knows fewer escapes than JSON. */
+function terminal(text: string): string {
+  return JSON.stringify(text)
+    .replaceAll(String.raw`\b`, String.raw`\x08`)
+    .replaceAll(String.raw`\f`, String.raw`\x0C`);
+}
+
+/** The other engines' `repetition_penalty` looks at the whole context, llama-server's own only at the last 64 tokens. */
+function namePenalty(draft: RequestDraft): void {
+  if (!draft.has('repetition_penalty')) return;
+  const penalty = draft.get('repetition_penalty');
+  draft.leaveOut('repetition_penalty');
+  if (penalty === null || draft.has('repeat_penalty')) return;
+  draft.set('repeat_penalty', penalty);
+  if (!draft.has('repeat_last_n')) draft.set('repeat_last_n', -1);
+}

@@ -1,0 +1,106 @@
+import { isMapping } from './request-draft.ts';
+import type { Mapping } from './request-draft.ts';
+
+/**
+ * Mends what an engine gets wrong in the replies (below 400) to one request; state is per attempt. Both give back the very same object where
+ * the bytes are right as they are, which a cheap search must decide: they run for every piece of every reply.
+ */
+export interface ReplyMender {
+  /** @param bytes one or more complete server-sent events. */
+  events(bytes: Buffer): Buffer;
+  /** @param bytes a whole JSON reply. */
+  whole(bytes: Buffer): Buffer;
+}
+
+/** All of them, in order. A reply that is not streamed is held until it is whole, even where there are none. */
+export function inOrder(menders: readonly ReplyMender[]): ReplyMender {
+  return {
+    events: (bytes) => menders.reduce((mended, mender) => mender.events(mended), bytes),
+    whole: (bytes) => menders.reduce((mended, mender) => mender.whole(mended), bytes),
+  };
+}
+
+/** The same for events and whole replies. */
+function everywhere(mend: (bytes: Buffer) => Buffer): ReplyMender {
+  return { events: mend, whole: mend };
+}
+
+const backslash = 0x5c;
+const quote = 0x22;
+
+/** The places where `mark`, which begins with a quote, stands in JSON outside of strings: inside one the quote has a backslash before it. */
+function placesOf(bytes: Buffer, mark: string): number[] {
+  const places: number[] = [];
+  for (let at = bytes.indexOf(mark); at !== -1; at = bytes.indexOf(mark, at + mark.length)) {
+    if (bytes[at - 1] !== backslash) places.push(at);
+  }
+  return places;
+}
+
+/** Writes `by` where `mark` stands. */
+export function replaceMark(mark: string, by: string): ReplyMender {
+  return everywhere((bytes) => {
+    const places = placesOf(bytes, mark);
+    if (places.length === 0) return bytes;
+    const pieces: Buffer[] = [];
+    let from = 0;
+    for (const at of places) {
+      pieces.push(bytes.subarray(from, at), Buffer.from(by));
+      from = at + mark.length;
+    }
+    return Buffer.concat([...pieces, bytes.subarray(from)]);
+  });
+}
+
+/** Gives the model the name that the client asked for. */
+export function nameModel(requested: string): ReplyMender {
+  const value = Buffer.from(JSON.stringify(requested));
+  return everywhere((bytes) => {
+    const pieces: Buffer[] = [];
+    let from = 0;
+    for (const at of placesOf(bytes, '"model":')) {
+      const start = bytes.indexOf(quote, at + '"model":'.length);
+      const end = start === -1 ? -1 : closingQuote(bytes, start + 1);
+      if (end === -1 || bytes.toString('latin1', at + '"model":'.length, start).trim() !== '') continue;
+      pieces.push(bytes.subarray(from, start), value);
+      from = end + 1;
+    }
+    return pieces.length === 0 ? bytes : Buffer.concat([...pieces, bytes.subarray(from)]);
+  });
+}
+
+function closingQuote(bytes: Buffer, from: number): number {
+  for (let at = from; at < bytes.length; at += 1) {
+    if (bytes[at] === backslash) at += 1;
+    else if (bytes[at] === quote) return at;
+  }
+  return -1;
+}
+
+/**
+ * Rewrites single events: for each one, what stands in its place (none: it goes as it came). Events that are no JSON object go as they came.
+ * @param bytes complete events.
+ */
+export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Mapping[] | undefined): Buffer {
+  let changed = false;
+  const events = bytes.toString('utf8').split(/(?<=\r?\n\r?\n)/u);
+  const edited = events.map((text) => {
+    const event = /^data: ?(\{.*\})\s*$/u.exec(text)?.[1];
+    const parsed = event === undefined ? undefined : parseObject(event);
+    const instead = parsed === undefined ? undefined : edit(parsed);
+    if (instead === undefined) return text;
+    changed = true;
+    return instead.map((data) => `data: ${JSON.stringify(data)}\n\n`).join('');
+  });
+  return changed ? Buffer.from(edited.join('')) : bytes;
+}
+
+export function parseObject(text: string): Mapping | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isMapping(parsed) ? parsed : undefined;
+  } catch {
+    // An engine's own invention, or a reply cut short: nothing that could be mended.
+    return undefined;
+  }
+}
