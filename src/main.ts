@@ -10,6 +10,7 @@ import { addConformance } from './cli/conformance.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
+import { addLogs } from './cli/logs.ts';
 import { addReload } from './cli/reload.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
@@ -51,6 +52,7 @@ const { version } = createRequire(import.meta.url)('../package.json') as { reado
 /** Every verb but `start` and `version`, in the order of the help. */
 const verbs = [
   addStatus,
+  addLogs,
   addReload,
   addStop,
   addScale,

@@ -63,7 +63,7 @@ export const planQuery = z.strictObject({
   config: z.union([z.array(absolutePath).min(1), absolutePath.transform((path) => [path])]).optional(),
 });
 export const logsQuery = z.strictObject({
-  /** A model, or a replica as `model #0` or by its id; all when left out. */
+  /** A model, or a replica as `model #0`, `model#0` or by its id; all when left out. */
   target: z.string().optional(),
   lines: z.coerce.number().int().min(0).max(100_000).default(100),
   follow: z.stringbool().default(false),

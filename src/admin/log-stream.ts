@@ -33,7 +33,8 @@ export function logSources(models: readonly ModelReport[], target: string | unde
     replicas.map((replica) => ({ model: name as string, replica: `${name} #${replica.index}`, report: replica })),
   );
   const meant = all.filter(
-    ({ model, replica, report }) => target === undefined || [model, replica, report.id as string | undefined].includes(target),
+    ({ model, replica, report }) =>
+      target === undefined || [model, replica, `${model}#${report.index}`, report.id as string | undefined].includes(target),
   );
   if (meant.length === 0 && target !== undefined && !models.some(({ name }) => name === target)) {
     const known = models.map(({ name }) => name).join(', ');

@@ -60,6 +60,34 @@ function notRunning(socket: string, cause: unknown): GatewayError {
 }
 
 /**
+ * The lines of an answer that comes bit by bit, for as long as it comes.
+ * @throws GatewayError `not_running` (also when the gateway ends meanwhile), or the error the gateway answers with; `signal.reason`.
+ */
+export async function* adminLines(stateDir: string, path: string, signal: AbortSignal): AsyncGenerator<string> {
+  const socket = socketPath(stateDir);
+  // A log can be silent for hours.
+  const client = new Client('http://localhost', { socketPath: socket, bodyTimeout: 0 });
+  const failed = (error: unknown): never => {
+    signal.throwIfAborted();
+    throw error instanceof GatewayError ? error : notRunning(socket, error);
+  };
+  try {
+    const reply = await client.request({ method: 'GET', path, signal });
+    if (reply.statusCode >= 400) throw errorOf(reply.statusCode, await reply.body.json());
+    let rest = '';
+    for await (const chunk of reply.body.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } catch (error) {
+    failed(error);
+  } finally {
+    await client.destroy();
+  }
+}
+
+/**
  * Asks the gateway that runs on a state directory, over its socket, and gives its JSON to `T`, which the admin API's types name.
  * @throws GatewayError `not_running`, or the error the gateway answers with.
  */

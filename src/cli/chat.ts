@@ -7,6 +7,7 @@ import { askModel, chatUrl } from './chat/ask-model.ts';
 import { begin, say } from './chat/conversation.ts';
 import { talk } from './chat/talk.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
+import { coloured } from './output.ts';
 import { printable } from './printable.ts';
 import type { Run } from './verb.ts';
 
@@ -45,7 +46,7 @@ async function chat(model: string, options: ChatOptions): Promise<ExitCode> {
   if (message?.trim() === '') throw new GatewayError('usage_invalid', 'the message is empty; expected some text in --message or on stdin.');
   const url = chatUrl(await askAdmin<StatusReply>(stateDirOf(options), { method: 'GET', path: '/api/status' }), model);
   if (message !== undefined) return answerOnce(url, model, message, options);
-  await talk({ url, model, system: options.system, quiet: options.quiet === true, color: !process.env['NO_COLOR'] }, stdin, stdout);
+  await talk({ url, model, system: options.system, quiet: options.quiet === true, color: coloured(stdout, process.env) }, stdin, stdout);
   return exitCode.ok;
 }
 

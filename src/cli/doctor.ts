@@ -10,6 +10,7 @@ import { reportText } from './doctor/report.ts';
 import { verdicts } from './doctor/verdicts.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
+import { coloured } from './output.ts';
 import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 interface DoctorOptions extends OutputOptions {
@@ -48,7 +49,7 @@ async function doctor({ config: files, ...output }: DoctorOptions): Promise<Exit
     node: { version: process.versions.node, oldest: oldestNode() },
   };
   const checks = verdicts(await gather(config, fact, surroundings, new AbortController().signal));
-  print(output, { checks }, (report) => reportText(report.checks, process.stdout.isTTY && !process.env['NO_COLOR']));
+  print(output, { checks }, (report) => reportText(report.checks, coloured(process.stdout, process.env)));
   return checks.some(({ level }) => level === 'failure') ? exitCode.failure : exitCode.ok;
 }
 

@@ -19,3 +19,9 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<ExitC
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
   }
 }
+
+/** As `interruptible`, for what has no end of its own: Ctrl-C is how one leaves it, and no failure. */
+export async function untilLeft(work: (signal: AbortSignal) => Promise<ExitCode>): Promise<ExitCode> {
+  const code = await interruptible(work);
+  return code === exitCode.interrupted ? exitCode.ok : code;
+}
