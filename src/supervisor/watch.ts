@@ -68,15 +68,17 @@ export async function watchReplica(deps: WatchDeps, watched: Watched, events: Wa
     const { timeoutMs, limits } = timesOf(watched.settings());
     const before = progress;
     progress = deps.board.readProgress(watched.slot);
-    const suspect = deps.board.read(watched.slot) > 0 && progress === before;
+    const busy = deps.board.read(watched.slot) > 0;
+    const suspect = busy && progress === before;
     const due = deps.clock.now() - probedAt >= watched.settings().model.health.periodMs;
     if (!due && !suspect) continue;
     probedAt = deps.clock.now();
-    // Six looks fit into the time that proves a hang only if none of them waits longer than its share.
+    // Six looks fit into the time that proves a hang only if none of them waits longer than its share. Of a busy replica that holds for the
+    // first one too: it may have frozen just after its last byte.
     const shareMs = Math.max(shortestTimeoutMs, limits.hungAfterMs / looksUntilHung);
     const options = {
       suspect,
-      timeoutMs: suspect ? Math.min(timeoutMs, shareMs) : timeoutMs,
+      timeoutMs: busy ? Math.min(timeoutMs, shareMs) : timeoutMs,
       missed: (seen: string) => events.missed(seen),
     };
     const judged = judge(health, await look(deps, watched, options, signal), limits);

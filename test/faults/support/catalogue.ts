@@ -19,9 +19,25 @@ const engineProcesses = {
     happens: 'kill -9 of an idle engine',
     holds: 'out of rotation by its exit, long before a probe is due; no request fails while another replica is there; restarted',
   },
+  4: {
+    happens: 'kill -9 of a worker of an engine, whose front lives on',
+    holds: 'its streams end with an `upstream_failed` event; the engine is found to hang, and replaced with all its processes',
+  },
+  5: {
+    happens: 'SIGSTOP of an engine with all its processes while it streams',
+    holds: 'after `hang_s` (a minute unless set) its streams end with an error event; it is killed and replaced',
+  },
+  6: {
+    happens: 'the core of an engine freezes, and its health probe says 200',
+    holds: 'the same: no byte comes and its own counters stand still, and the status says so',
+  },
   7: {
     happens: 'the GPU has no room for the engine at its start',
     holds: 'cause, remedy and the decisive line in the terminal, the status and the 503; tried again later, not at once',
+  },
+  8: {
+    happens: 'the kernel kills an engine for want of memory while it streams',
+    holds: 'the engine goes and not the gateway; as row 1, and the status says `oom_killed`',
   },
   9: {
     happens: 'an engine dies at each start',
@@ -62,6 +78,14 @@ const engineProcesses = {
     happens: 'an engine takes long to load',
     holds: 'requests wait, or get a 503 with `Retry-After` and the phase; past `startup_s` (20 min unless set) it is ended and says so',
   },
+  20: {
+    happens: 'the health probe of an engine fails every other time, and then each time',
+    holds: 'no request fails while another replica is there; flaps are counted; three misses in a row of an idle one restart it',
+  },
+  21: {
+    happens: 'an engine is in a long prefill, and too busy to answer its health probe',
+    holds: 'it is let alone while its own counters move, and the request gets its answer',
+  },
   22: { happens: 'an engine ignores SIGTERM', holds: 'its group is killed after the grace' },
   23: {
     happens: 'an engine leaves a daemon in a session of its own, and dies',
@@ -101,6 +125,10 @@ const engineProcesses = {
   41: {
     happens: 'the gateway is process 1 of a container, and orphans of an engine end',
     holds: 'it says that an init should be (`docker run --init`); under one no zombie is left',
+  },
+  42: {
+    happens: 'the gateway’s control plane is blocked for longer than proves a hang',
+    holds: 'requests are served meanwhile, and no engine is ended for it afterwards',
   },
 } as const satisfies Record<number, Fault>;
 

@@ -11,6 +11,7 @@ import {
 import { until } from '../../support/until.ts';
 import type { RowNumber } from './catalogue.ts';
 import { CountingClient, type Reply, type Stream } from './client.ts';
+import { type RemoteEngine, remoteEngine } from './remote-engine.ts';
 import { assertGone, assertQuiet, descriptors, patienceMs } from './oracles.ts';
 export { patienceMs } from './oracles.ts';
 import type { Subject } from './subject.ts';
@@ -27,6 +28,8 @@ export interface Victim extends GatewayProcess {
   readonly reload: () => Promise<{ readonly status: number; readonly text: string }>;
   /** The pid of a replica that is ready. */
   readonly pidOf: (name: string, index?: number) => Promise<number>;
+  /** The fake engine behind a replica that is ready, past the gateway. */
+  readonly engine: (name: string, index?: number) => Promise<RemoteEngine>;
 }
 
 export interface Scene {
@@ -113,5 +116,12 @@ function victimOf({ gateway, client }: Subject): Victim {
         `replica ${index} is ready`,
         ({ replicas }) => replicas.find((replica) => replica.index === index && replica.state === 'ready')?.pid,
       ),
+    engine: async (name, index = 0) => {
+      const { pid, upstream } = await find(name, `replica ${index} is ready`, ({ replicas }) =>
+        replicas.find((replica) => replica.index === index && replica.state === 'ready'),
+      );
+      assert.ok(pid !== undefined && upstream !== undefined);
+      return remoteEngine(pid, upstream);
+    },
   };
 }

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { until } from '../support/until.ts';
+import { isAlive } from '../supervisor/support/real.ts';
+import { memoryCgroup, needsMemoryLimits } from './support/memory-cgroup.ts';
+import { sumOf } from './support/oracles.ts';
+import { model, patienceMs, row, type Victim } from './support/row.ts';
+
+/** Looks often, and waits a second where a minute is the rule. */
+const watchful = { health_check_period_s: 0.2, health_check_timeout_s: 1 };
+const hasty = { timeouts: { hang_s: 1 } };
+const endless = { tokens: 10_000, tokens_per_s: 20 };
+const onSignal = (code: string): readonly string[] => ['--import', `data:text/javascript,process.on('SIGUSR2', () => { ${code} })`];
+
+/** What its clients see of an engine that hangs, and what becomes of it. */
+async function assertReplaced(gateway: Victim, family: readonly number[], cause: RegExp, freeze: () => Promise<void>): Promise<void> {
+  const pid = await gateway.pidOf('m');
+  const stream = await gateway.stream('m');
+  await stream.until(/(data: \{"id"[^\n]*\n\n){3}/u);
+  await freeze();
+  assert.match(await stream.rest(), /data: \{"error":\{[^\n]*"code":"upstream_failed"\}\}\n\n$/u);
+  await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+  assert.deepEqual(family.filter(isAlive), [], 'no half of it is left');
+  assert.match(gateway.output(), cause);
+}
+
+const hung = /hung: no byte for a request in flight in \d+ s, and it(s own counters stood still| answered nothing else either)/u;
+
+row(4, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, fork: 2 }, watchful, hasty)]);
+  const { workers } = await (await gateway.engine('m')).state();
+  const [worker] = workers;
+  assert.ok(worker !== undefined && workers.length === 2, 'the row needs workers');
+  await assertReplaced(gateway, await gateway.engines(), hung, async () => void process.kill(worker, 'SIGKILL'));
+});
+
+row(5, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, fork: 1 }, watchful, hasty)]);
+  const pid = await gateway.pidOf('m');
+  await assertReplaced(gateway, await gateway.engines(), hung, async () => void process.kill(-pid, 'SIGSTOP'));
+});
+
+row(6, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, health: 'lie', fork: 1 }, watchful, hasty)]);
+  const engine = await gateway.engine('m');
+  const frozen = /its own counters stood still/u;
+  await assertReplaced(gateway, await gateway.engines(), frozen, async () => void (await engine.control({ hang_after_tokens: 0 })));
+});
+
+/** Who goes first when memory is short: −1000 to 1000. */
+const badness = async (who: number): Promise<number> => Number(await readFile(`/proc/${who}/oom_score_adj`, 'utf8'));
+
+/** Takes memory until it is ended. */
+const hungry = `process.on('SIGUSR2', () => { const all = []; setInterval(() => all.push(Buffer.alloc(32e6, 1)), 1); })`;
+
+row(
+  8,
+  async ({ t, start }) => {
+    const group = await memoryCgroup(1_000_000_000);
+    const command = [process.execPath, '--import', `data:text/javascript,${hungry}`];
+    const gateway = await start([model('m', endless, {}, { command })], { prefix: group.prefix });
+    t.after(() => group.remove());
+    const pid = await gateway.pidOf('m');
+    assert.ok((await badness(pid)) > (await badness(gateway.pid)), 'the engine goes first');
+    const stream = await gateway.stream('m');
+    await stream.until(/data: \{"id"/u);
+    process.kill(pid, 'SIGUSR2');
+    assert.match(await stream.rest(), /data: \{"error":\{[^\n]*"code":"upstream_failed"\}\}\n\n$/u);
+    const { lastError } = await gateway.model('m', 'replaced', ({ replicas: [replica] }) => replica?.lastError !== undefined && replica);
+    assert.equal(lastError?.code, 'oom_killed');
+    assert.match(lastError.message, /killed by the kernel's out-of-memory killer/u);
+    await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+  },
+  { skip: needsMemoryLimits },
+);
+
+row(20, async ({ start }) => {
+  const gateway = await start([model('m', {}, { ...watchful, health_check_period_s: 0.05, num_replicas: 2 })]);
+  const flapping = await gateway.engine('m', 1);
+  await flapping.control({ health: 'flap:0.5' });
+  await until(
+    'flaps are counted',
+    async () => {
+      assert.equal((await gateway.ask('m')).status, 200);
+      return sumOf(await gateway.metrics(), 'roundhouse_replica_probe_flaps_total') >= 1;
+    },
+    patienceMs,
+  );
+  // Three misses in a row while it is idle: it is ended.
+  const failing = await gateway.engine('m', 1);
+  await failing.control({ health: 'fail' });
+  await gateway.model('m', 'out of rotation', ({ replicas }) => replicas[1]?.pid !== failing.pid || replicas[1].state !== 'ready');
+  const replies = await Promise.all(Array.from({ length: 20 }, () => gateway.ask('m')));
+  assert.deepEqual(new Set(replies.map(({ status }) => status)), new Set([200]));
+  assert.notEqual(await gateway.pidOf('m', 1), failing.pid);
+  const restarts = await gateway.model('m', 'settled', ({ replicas }) => replicas.map((replica) => replica.restarts));
+  assert.equal(restarts[0], 0, 'the steady one is let alone');
+  assert.ok((restarts[1] ?? 0) <= 2, 'one restart, or one more while it flapped');
+});
+
+row(21, async ({ start }) => {
+  const gateway = await start([model('m', { prefill_s: 4 }, watchful, hasty)]);
+  const engine = await gateway.engine('m');
+  await engine.control({ health: 'slow:20000' });
+  assert.equal((await gateway.ask('m')).status, 200);
+  await engine.control({ health: 'ok' });
+  assert.equal(await gateway.pidOf('m'), engine.pid);
+  await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
+});
+
+row(42, async ({ start }) => {
+  const block = `const end = performance.now() + 4000; while (performance.now() < end); console.log('awake')`;
+  const gateway = await start([model('m', { prefill_s: 6 }, watchful, hasty), model('quick')], { nodeArgs: onSignal(block) });
+  const pid = await gateway.pidOf('m');
+  const slow = gateway.ask('m');
+  const engine = await gateway.engine('m');
+  await until('it is in the prefill', async () => (await engine.state()).running === 1, patienceMs);
+  gateway.signal('SIGUSR2');
+  assert.equal((await gateway.ask('quick')).status, 200);
+  assert.doesNotMatch(gateway.output(), /awake/u, 'requests do not wait for the control plane');
+  await gateway.printed(/awake/u);
+  assert.equal((await slow).status, 200);
+  assert.equal(await gateway.pidOf('m'), pid);
+  await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
+});
