@@ -11,6 +11,7 @@ import { addDoctor } from './cli/doctor.ts';
 import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
 import { addLogs } from './cli/logs.ts';
+import { addPlan, plan } from './cli/plan.ts';
 import { addReload } from './cli/reload.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
@@ -51,6 +52,7 @@ const { version } = createRequire(import.meta.url)('../package.json') as { reado
 
 /** Every verb but `start` and `version`, in the order of the help. */
 const verbs = [
+  addPlan,
   addStatus,
   addLogs,
   addReload,
@@ -65,6 +67,12 @@ const verbs = [
   addDoctor,
   addCompletion,
 ];
+
+interface StartOptions {
+  readonly config: readonly string[];
+  readonly keepEngines?: boolean;
+  readonly dryRun?: boolean;
+}
 
 /** The whole command line; `run` carries an action out. */
 export function commandLine(run: Run): Command {
@@ -82,8 +90,9 @@ export function commandLine(run: Run): Command {
       '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 4 config invalid.',
     )
     .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
-    .action(({ config, keepEngines = false }: { config: readonly string[]; keepEngines?: boolean }) =>
-      run(() => start(config, { ...processSession, keepEngines })),
+    .option('--dry-run', "start nothing: show what 'gateway plan' shows")
+    .action(({ config, keepEngines = false, dryRun = false }: StartOptions) =>
+      run(() => (dryRun ? plan(config, {}) : start(config, { ...processSession, keepEngines }))),
     );
   program
     .command('version')

@@ -20,6 +20,8 @@ export interface AdminQuestion {
   /** With its query. */
   readonly path: string;
   readonly body?: object;
+  /** Ends the wait for an answer. */
+  readonly signal?: AbortSignal;
 }
 
 /** For commander: an option that can be repeated. One that takes a list would take the verb's arguments for files. */
@@ -89,14 +91,15 @@ export async function* adminLines(stateDir: string, path: string, signal: AbortS
 
 /**
  * Asks the gateway that runs on a state directory, over its socket, and gives its JSON to `T`, which the admin API's types name.
- * @throws GatewayError `not_running`, or the error the gateway answers with.
+ * @throws GatewayError `not_running`, or the error the gateway answers with; the signal's reason.
  */
-export async function askAdmin<T>(stateDir: string, { method, path, body }: AdminQuestion): Promise<T> {
+export async function askAdmin<T>(stateDir: string, { method, path, body, signal }: AdminQuestion): Promise<T> {
   const socket = socketPath(stateDir);
   const client = new Client('http://localhost', { socketPath: socket });
   const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
   try {
-    const reply = await client.request({ method, path, ...given }).catch((error: unknown) => {
+    const reply = await client.request({ method, path, ...given, signal: signal ?? null }).catch((error: unknown) => {
+      signal?.throwIfAborted();
       throw notRunning(socket, error);
     });
     const answer = await reply.body.json();

@@ -9,6 +9,7 @@ import { gpuEnvironment } from './gpus/visible.ts';
 import { lowestFree } from './plan.ts';
 import type { Executable } from './providers/executable.ts';
 import { engineEnvironment } from './providers/environment.ts';
+import { redactedArguments } from './redact.ts';
 import { replicaName } from './replica-id.ts';
 import { desiredOf, gpuRequest } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
@@ -36,7 +37,7 @@ export type PlannedReplica =
       readonly kind: 'process';
       readonly running: boolean;
       readonly source: ModelConfig['source'];
-      /** `<port>`, `<inner port>` and `<key>` stand for what each run gets anew. */
+      /** `<port>`, `<inner port>` and `<key>` stand for what each run gets anew, `[redacted]` for a secret. */
       readonly argv: readonly string[];
       /** Why its executable cannot be started here. */
       readonly missing: string | undefined;
@@ -175,7 +176,7 @@ function described(wanted: Wanted, placed: Placed | undefined, held: readonly Gp
     ...named,
     running,
     source: model.source,
-    argv: [executable?.kind === 'found' ? executable.file : first, ...leading, ...args],
+    argv: redactedArguments([executable?.kind === 'found' ? executable.file : first, ...leading, ...args], model.env),
     missing: executable?.kind === 'missing' ? executable.reason : undefined,
     environment: environmentOf(wanted, env, devices, input.env),
     gpus: gpusOf(placed, held),

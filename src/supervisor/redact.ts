@@ -15,6 +15,19 @@ export function secretsOf(env: Readonly<Record<string, string>>): readonly strin
   );
 }
 
+/**
+ * A command line as it may be shown: without the values of an environment that are secrets, what has the form of one, and what follows an
+ * option whose name says so (`--hf-token`).
+ */
+export function redactedArguments(args: readonly string[], env: Readonly<Record<string, string>>): readonly string[] {
+  const redact = redactor(secretsOf(env));
+  const names = args.map((arg) => arg.replace(/^--?/, '').replaceAll('-', '_'));
+  return args.map((arg, at) => {
+    const option = args[at - 1]?.startsWith('-') === true ? (names[at - 1] ?? '') : '';
+    return secretsOf({ [option]: arg }).length > 0 && !arg.startsWith('-') ? redacted : redact(arg);
+  });
+}
+
 type Rule = readonly [pattern: RegExp, replacement: string];
 
 /** Secrets by their form, whoever they belong to. Each pattern is linear: lines are up to 64 KB, and an engine writes what it likes. */

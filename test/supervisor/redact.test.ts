@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { redactor, secretsOf } from '../../src/supervisor/redact.ts';
+import { redactedArguments, redactor, secretsOf } from '../../src/supervisor/redact.ts';
 
 const canary = 'c4n4ryC4n4ryC4n4ryC4n4ry';
 const show = redactor([]);
@@ -79,4 +79,23 @@ test('a hostile line of the greatest length is read in one pass', () => {
     const line = unit.repeat(65_536 / unit.length);
     assert.ok(show(line).length <= line.length * 3, unit);
   }
+});
+
+test('a command line is shown without secrets: of the environment, by their form, and after an option that says so', () => {
+  const shown = redactedArguments(
+    ['llama-server', '--hf-token', canary, '--url', `https://u:${canary}@host`, 'from-env-1', '--max-tokens', '4096', '--port', '<port>'],
+    { MY_KEY: 'from-env-1' },
+  );
+  assert.deepEqual(shown, [
+    'llama-server',
+    '--hf-token',
+    '[redacted]',
+    '--url',
+    'https://[redacted]@host',
+    '[redacted]',
+    '--max-tokens',
+    '4096',
+    '--port',
+    '<port>',
+  ]);
 });

@@ -71,9 +71,12 @@ export const fakeModel = (id: string, engineKwargs: object = {}, deployment: obj
   ...(gateway === undefined ? {} : { gateway }),
 });
 
+const makeDir = (): Promise<string> => mkdtemp(join(tmpdir(), 'roundhouse-test-'));
+const removeDir = (dir: string): Promise<void> => rm(dir, { recursive: true, force: true });
+
 export async function tempDir(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-test-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await makeDir();
+  t.after(() => removeDir(dir));
   return dir;
 }
 
@@ -128,7 +131,8 @@ export interface GatewayOptions {
 
 /** Starts `gateway start` on `models` and waits until it is ready. */
 export async function startGateway(t: TestContext, models: readonly object[], options: GatewayOptions = {}): Promise<GatewayProcess> {
-  const dir = await tempDir(t);
+  // Removed below, when nothing writes to it any more.
+  const dir = await makeDir();
   const stateDir = options.stateDir ?? join(dir, 'state');
   const file = join(dir, 'config.yaml');
   const writeConfig: GatewayProcess['writeConfig'] = async (entries, more = options.more) => {
@@ -157,6 +161,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exited;
     for (const engine of await enginesOf(stateDir)) killIfThere(engine);
+    await removeDir(dir);
   });
   const printed = (pattern: RegExp): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
