@@ -173,6 +173,12 @@ export const errorTable = {
     retryable: true,
     meaning: "The kernel's out-of-memory killer ended the engine: the machine, or its container, has too little memory.",
   },
+  gpu_lost: {
+    status: 0,
+    type: 'engine',
+    retryable: true,
+    meaning: 'The driver lost the GPU that the engine ran on; the engine was killed, and the GPU is given to nobody.',
+  },
   engine_hung: {
     status: 0,
     type: 'engine',

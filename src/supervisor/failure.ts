@@ -16,6 +16,7 @@ export type FailureReason =
   | { readonly kind: 'start-timeout' }
   | { readonly kind: 'mismatch'; readonly detail: string }
   | { readonly kind: 'unresponsive' }
+  | { readonly kind: 'gpu-lost'; readonly detail: string }
   | Hang;
 
 /** `proof`: what shows it. `patience`: nothing does, but the first byte is overdue. */
@@ -123,6 +124,12 @@ export function explain(reason: FailureReason, evidence: Evidence): Failure {
     }
     case 'mismatch':
       return { code: 'model_mismatch', message: `${evidence.program}: ${reason.detail}`, permanent: false };
+    case 'gpu-lost':
+      return {
+        code: 'gpu_lost',
+        message: `${evidence.program} was killed: the driver has lost its GPU (${reason.detail}). It starts again on another one, if there is one`,
+        permanent: false,
+      };
     case 'hung':
       return hung(reason, evidence);
     case 'unresponsive': {

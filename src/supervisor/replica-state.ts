@@ -34,7 +34,7 @@ export type ReplicaEvent =
   | { readonly kind: 'mismatch'; readonly detail: string }
   /** Whether it may get requests has changed. */
   | { readonly kind: 'serving'; readonly serving: boolean }
-  /** Its watch has given it up. */
+  /** It is given up: by its watch, or because its GPU is lost. */
   | { readonly kind: 'condemned'; readonly reason: FailureReason }
   /** The engine's process has ended; others of its group may live on. */
   | { readonly kind: 'exited'; readonly reason: FailureReason & { readonly kind: 'exited' } }
@@ -133,6 +133,7 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'mismatch':
       return fail(event);
     case 'exited':
+    case 'condemned':
       return fail(event.reason);
     case 'gone':
       // The launch itself failed: there never was a process.
@@ -149,7 +150,6 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
       return leave;
     case 'granted':
     case 'serving':
-    case 'condemned':
     case 'drained':
       return stay(state);
   }
@@ -183,6 +183,8 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'drained':
       return end(stopped, true);
     case 'exited':
+    case 'condemned':
+      // What it still has cannot end well.
       return end(stopped, false);
     case 'tick':
       return now < state.deadline ? [state, [{ kind: 'tick-at', time: state.deadline }]] : end(stopped, true);
@@ -199,7 +201,6 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'ready':
     case 'mismatch':
     case 'serving':
-    case 'condemned':
     case 'gone':
       return stay(state);
   }

@@ -237,7 +237,13 @@ export class Replica {
       lastProbe: undefined,
       graceMs: undefined,
     };
+    this.#own(this.#watchGpus(this.#run));
     this.send({ kind: 'granted' });
+  }
+
+  async #watchGpus(run: Run): Promise<void> {
+    const detail = await run.gpus.lost;
+    if (this.#run === run) this.send({ kind: 'condemned', reason: { kind: 'gpu-lost', detail } });
   }
 
   async #launch(signal: AbortSignal): Promise<void> {

@@ -51,7 +51,6 @@ row(18, async ({ t, start, excuse }) => {
   assert.ok(card);
   card.lost = true;
   smi.write();
-  process.kill(-pid, 'SIGKILL');
   await until('moved', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
   const { gpus } = await gateway.model('m', 'on the other one', ({ replicas: [replica] }) => replica);
   assert.deepEqual(gpus, ['1']);

@@ -66,6 +66,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
   starting: {
     ready: 'ready: watch',
     mismatch: 'stopping to restart (mismatch): kill',
+    condemned: 'stopping to restart (unresponsive): kill',
     exited: 'stopping to restart (exited): kill',
     'gone, failed': 'backing-off until 2000: tick-at 2000',
     'gone, for ever': 'failed',
@@ -78,6 +79,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
   'starting, late': {
     ready: 'ready: watch',
     mismatch: 'stopping to restart (mismatch): kill',
+    condemned: 'stopping to restart (unresponsive): kill',
     exited: 'stopping to restart (exited): kill',
     'gone, failed': 'backing-off until 2000: tick-at 2000',
     'gone, for ever': 'failed',
@@ -106,6 +108,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'stop now': 'stopping: kill',
   },
   draining: {
+    condemned: 'stopping: kill',
     exited: 'stopping: kill',
     tick: 'draining until 5000: tick-at 5000',
     drain: 'draining until 4000: tick-at 4000',
@@ -115,6 +118,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'stop now': 'stopping: kill',
   },
   'draining, late': {
+    condemned: 'stopping: kill',
     exited: 'stopping: kill',
     tick: 'stopping: terminate',
     drained: 'stopping: terminate',

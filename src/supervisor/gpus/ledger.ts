@@ -4,6 +4,7 @@ import { messageOf } from '../../core/errors.ts';
 import { isAccelerator } from './accelerator.ts';
 import { gpuLabel } from './devices.ts';
 import type { GpuDevice, GpuList, GpuProbe } from './devices.ts';
+import { absentFrom, notListed, surelyLost } from './loss.ts';
 import { place } from './place.ts';
 import type { GpuHold, GpuPool, GpuRequest } from './place.ts';
 import { gpuPool, lostAmong } from './pool.ts';
@@ -16,6 +17,8 @@ export interface GpuLedgerDeps {
   readonly probe: GpuProbe;
   /** The gateway's own environment: its masks bound what it may give. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Between two looks for lost GPUs while any is held, in milliseconds; 15 s when left out. */
+  readonly lossPollMs?: number;
 }
 
 /** GPUs that are a run's own until it releases them. */
@@ -26,6 +29,8 @@ export interface GpuGrant {
   readonly labels: readonly string[];
   /** To be set in the engine's environment, over everything else. */
   readonly env: Readonly<Record<string, string>>;
+  /** Resolves, with the reason, once one of them is surely lost; else never settles. */
+  readonly lost: Promise<string>;
   /** To be called when no process of the run is left; each GPU is given on once its memory is free too. Twice is once. */
   release(): void;
 }
@@ -63,6 +68,7 @@ export interface GpuSurvey {
 interface Hold extends GpuHold {
   /** Its run is over, its memory may not be. */
   leaving: boolean;
+  readonly lose: (reason: string) => void;
 }
 
 interface Waiting {
@@ -75,6 +81,8 @@ interface Waiting {
 /** How long a GPU is kept back for memory that does not come free: somebody else may be using it. */
 const freeWithinMs = 30_000;
 const lookMs = 250;
+/** The driver's tool takes up to a second of a core on a machine with eight cards. */
+const defaultLossPollMs = 15_000;
 /** After an answer of the driver's tool that was of no use, while replicas wait for GPUs. */
 const retryMs = 5_000;
 /** What an idle card's reading may differ by from one time to the next; less than any process with a context on it takes. */
@@ -97,6 +105,11 @@ export class GpuLedger {
   #settling = false;
   #again = false;
   #cancelRetry: (() => void) | undefined;
+  /** Set while any GPU is held. */
+  #cancelLossPoll: (() => void) | undefined;
+  #lastList: GpuList = { devices: [], lost: [] };
+  /** What the last look for lost GPUs did not have. */
+  #absent: ReadonlySet<string> = new Set();
   #listener: () => void = () => undefined;
 
   constructor(deps: GpuLedgerDeps) {
@@ -114,7 +127,7 @@ export class GpuLedger {
    * has to wait; undefined: no longer. Nothing is probed for a request of 0 GPUs.
    */
   acquire(request: GpuRequest, waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant> {
-    if (request.gpus === 0) return Promise.resolve(this.#grant([], []));
+    if (request.gpus === 0) return Promise.resolve(this.#grant(request.holder, request.share, []));
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(signal.reason as Error);
@@ -138,9 +151,7 @@ export class GpuLedger {
 
   /** Notes that a run which goes on from before holds these GPUs. To be called before anything is acquired. */
   keep(holder: string, ids: readonly string[], share: number): GpuGrant {
-    const holds = ids.map((device): Hold => ({ holder, device, share, leaving: false }));
-    for (const hold of holds) this.#holds.add(hold);
-    return this.#grant(holds, ids);
+    return this.#grant(holder, share, ids);
   }
 
   /** Known GPUs in the order of their index; none before the first replica has asked for one. */
@@ -170,7 +181,7 @@ export class GpuLedger {
     };
   }
 
-  /** Calls `listener` whenever all requests have been decided. */
+  /** Calls `listener` whenever all requests have been decided, and when a GPU is quarantined. */
   listen(listener: () => void): void {
     this.#listener = listener;
   }
@@ -183,6 +194,7 @@ export class GpuLedger {
   /** Ends all waiting for memory. */
   close(): void {
     this.#cancelRetry?.();
+    this.#cancelLossPoll?.();
     this.#closed.abort(new Error('the gateway stops'));
   }
 
@@ -223,22 +235,49 @@ export class GpuLedger {
     }
   }
 
-  #learn({ devices, lost }: GpuList): void {
-    const listed = new Set(devices.map(({ id }) => id));
-    for (const device of devices) this.#known.set(device.id, device);
-    for (const [id, reason] of lostAmong([...this.#known.values()], lost)) {
-      const device = this.#known.get(id);
-      if (device !== undefined) this.#quarantine(device, reason);
+  #learn(list: GpuList): void {
+    this.#lastList = list;
+    for (const device of list.devices) this.#known.set(device.id, device);
+    const known = [...this.#known.values()];
+    const named = lostAmong(known, list.lost);
+    const absent = absentFrom(list, known);
+    for (const device of known) {
+      const reason = named.get(device.id) ?? (absent.has(device.id) ? notListed : undefined);
+      if (reason !== undefined) this.#quarantine(device, reason);
     }
-    for (const device of this.#known.values())
-      // When a card is lost, some versions of the tool list none at all: the others are as good as they were.
-      if (!listed.has(device.id) && (lost.length === 0 || listed.size > 0)) this.#quarantine(device, 'the driver lists it no more');
+    this.#tellHolders(named);
+  }
+
+  #tellHolders(lost: ReadonlyMap<string, string>): void {
+    for (const hold of this.#holds) {
+      const reason = lost.get(hold.device);
+      if (reason === undefined || hold.leaving) continue;
+      const device = this.#known.get(hold.device);
+      hold.lose(`${device === undefined ? hold.device : gpuLabel(device)}: ${reason}`);
+    }
+  }
+
+  #pollForLoss(): void {
+    this.#cancelLossPoll ??= this.#deps.clock.after(this.#deps.lossPollMs ?? defaultLossPollMs, () => {
+      this.#lookForLoss().catch((thrown: unknown) => this.#defect(thrown));
+    });
+  }
+
+  async #lookForLoss(): Promise<void> {
+    if ([...this.#holds].some(({ leaving }) => !leaving) && (await this.#refresh()) === undefined) {
+      const known = [...this.#known.values()];
+      this.#tellHolders(surelyLost(this.#lastList, known, this.#absent));
+      this.#absent = absentFrom(this.#lastList, known);
+    }
+    this.#cancelLossPoll = undefined;
+    if (this.#holds.size > 0 && !this.#closed.signal.aborted) this.#pollForLoss();
   }
 
   #quarantine(device: GpuDevice, reason: string): void {
     if (this.#quarantined.has(device.id)) return;
     this.#quarantined.set(device.id, reason);
     this.#deps.log.error({ gpu: device.id, index: device.index, reason }, `${gpuLabel(device)} is out of use: ${reason}`);
+    this.#listener();
   }
 
   #pool(settings: GpuSettings): GpuPool {
@@ -279,16 +318,15 @@ export class GpuLedger {
       this.#deps.log.warn({ replica: request.holder }, `configured for ${type}, runs on ${gpuLabel(strange)}, ${strange.name}`);
     const held = new Set([...this.#holds].map(({ device }) => device));
     for (const { id, usedBytes } of devices) if (!held.has(id)) this.#baseline.set(id, usedBytes ?? 0);
-    const holds = devices.map(({ id }): Hold => ({ holder: request.holder, device: id, share: request.share, leaving: false }));
-    for (const hold of holds) this.#holds.add(hold);
-    return this.#grant(
-      holds,
-      devices.map(({ id }) => id),
-      devices,
-    );
+    const ids = devices.map(({ id }) => id);
+    return this.#grant(request.holder, request.share, ids, devices);
   }
 
-  #grant(holds: readonly Hold[], ids: readonly string[], devices: readonly GpuDevice[] = []): GpuGrant {
+  #grant(holder: string, share: number, ids: readonly string[], devices: readonly GpuDevice[] = []): GpuGrant {
+    const lost = Promise.withResolvers<string>();
+    const holds = ids.map((device): Hold => ({ holder, device, share, leaving: false, lose: lost.resolve }));
+    for (const hold of holds) this.#holds.add(hold);
+    if (holds.length > 0) this.#pollForLoss();
     const label = (id: string): string => {
       const device = this.#known.get(id);
       return device === undefined || device.partition ? id : String(device.index);
@@ -299,6 +337,7 @@ export class GpuLedger {
         return ids.map(label);
       },
       env: gpuEnvironment(devices),
+      lost: lost.promise,
       release: () => {
         for (const hold of holds) {
           if (hold.leaving) continue;

@@ -71,8 +71,9 @@ const engineProcesses = {
     holds: 'engines get one of those, in PCI bus order',
   },
   18: {
-    happens: 'the driver loses a GPU, and the engine on it dies',
-    holds: 'the GPU is given to nobody and shows as quarantined; the replica starts on another',
+    happens: 'the driver loses a GPU while an engine runs on it',
+    holds:
+      'found within 15 s, though the engine itself seems well: it is ended, named and started on another GPU; the lost one is given to nobody and shows as quarantined',
   },
   19: {
     happens: 'an engine takes long to load',

@@ -12,6 +12,8 @@ const gibibyte = 1_073_741_824;
 class Machine implements GpuProbe {
   readonly used: number[];
   readonly lost = new Set<number>();
+  /** Not listed, and not named as lost. */
+  readonly unlisted = new Set<number>();
   broken = false;
   asked = 0;
   constructor(count: number) {
@@ -25,7 +27,7 @@ class Machine implements GpuProbe {
       return { ...card, id: `GPU-${index}`, index, busId: `00000000:0${index}:00.0`, usedBytes };
     });
     return Promise.resolve({
-      devices: all.filter(({ index }) => !this.lost.has(index)),
+      devices: all.filter(({ index }) => !this.lost.has(index) && !this.unlisted.has(index)),
       lost: [...this.lost].map((index) => ({ key: `00000000:0${index}:00.0`, reason: 'GPU is lost' })),
     });
   }
@@ -194,4 +196,72 @@ test('a run that goes on from before keeps its GPU', async () => {
   kept.release();
   await clock.advance(0);
   assert.deepEqual(third.grant?.labels, ['0']);
+});
+
+async function lossOf({ grant }: Asked): Promise<string> {
+  const never = new Promise<string>((resolve) => setImmediate(resolve, 'not lost'));
+  return await Promise.race([grant?.lost ?? 'not granted', never]);
+}
+
+test('a GPU that is lost while it is held is found within 15 s; its holders are told, and nobody else', async () => {
+  const { clock, machine, ask, ledger } = setUp(2);
+  let heard = 0;
+  const [first, other] = [ask('a-0'), ask('b-0')];
+  await settle();
+  ledger.listen(() => (heard += 1));
+  machine.lost.add(0);
+  await clock.advance(14_000);
+  assert.equal(await lossOf(first), 'not lost');
+  await clock.advance(1_000);
+  assert.equal(await lossOf(first), 'GPU 0: GPU is lost');
+  assert.equal(await lossOf(other), 'not lost');
+  assert.equal(heard, 1);
+  assert.equal(ledger.status()[0]?.quarantined, 'GPU is lost');
+  ledger.close();
+  assert.equal(clock.pending, 0);
+});
+
+test('that a GPU is not listed ends an engine only when two looks in a row say so', async () => {
+  const { clock, machine, ask, ledger } = setUp(2);
+  const [first, other] = [ask('a-0'), ask('b-0')];
+  await settle();
+  machine.unlisted.add(0);
+  await clock.advance(15_000);
+  assert.equal(await lossOf(first), 'not lost');
+  machine.unlisted.clear();
+  await clock.advance(15_000);
+  machine.unlisted.add(1);
+  await clock.advance(15_000);
+  assert.equal(await lossOf(other), 'not lost');
+  await clock.advance(15_000);
+  assert.equal(await lossOf(other), 'GPU 1: the driver lists it no more');
+  assert.equal(await lossOf(first), 'not lost');
+  ledger.close();
+});
+
+test('nobody looks for lost GPUs while none is held, and a look without an answer proves nothing', async () => {
+  const { clock, machine, ask } = setUp(1);
+  const only = ask('a-0');
+  await settle();
+  machine.broken = true;
+  await clock.advance(60_000);
+  assert.equal(await lossOf(only), 'not lost');
+  assert.ok(machine.asked >= 5, `${machine.asked} looks in a minute`);
+  machine.broken = false;
+  only.grant?.release();
+  await clock.advance(30_000);
+  const { asked } = machine;
+  await clock.advance(600_000);
+  assert.equal(machine.asked, asked);
+  assert.equal(clock.pending, 0, 'a timer is left');
+});
+
+test('the engine of a former gateway is told as well', async () => {
+  const { clock, machine, ledger } = setUp(1);
+  const grant = ledger.keep('a-0', ['GPU-0'], 1);
+  await clock.advance(15_000);
+  machine.lost.add(0);
+  await clock.advance(15_000);
+  assert.equal(await lossOf({ grant, waits: [] }), 'GPU 0: GPU is lost');
+  ledger.close();
 });

@@ -99,3 +99,22 @@ test('a mask of the model’s own is refused', async (t) => {
     /demo: runtime_env\.env_vars\.CUDA_VISIBLE_DEVICES cannot be set.*gateway\.gpus/,
   );
 });
+
+test('an engine whose GPU is lost while it loads is ended at once and starts on another', async (t) => {
+  const smi = fakeNvidiaSmi(t, 2);
+  const gpus = new GpuLedger({ clock: systemClock, log: pino({ level: 'silent' }), probe: machineGpus(smi.env), env: {}, lossPollMs: 50 });
+  const at = await real(t, { gpus });
+  at.apply(model({ name: 'a', gpus: 1, engineOptions: { ready_after_s: 3600 } }));
+  await at.until(() => at.replica(0, 'a')?.state === 'starting' && at.replica(0, 'a')?.pid !== undefined);
+  const [card] = smi.gpus;
+  assert.ok(card);
+  card.lost = true;
+  smi.write();
+  await at.until(() => at.replica(0, 'a')?.lastError);
+  assert.deepEqual(
+    { code: at.replica(0, 'a')?.lastError?.code, permanent: at.replica(0, 'a')?.lastError?.permanent },
+    { code: 'gpu_lost', permanent: false },
+  );
+  assert.match(at.replica(0, 'a')?.lastError?.message ?? '', /was killed: the driver has lost its GPU \(GPU 0: GPU is lost\)/);
+  await at.until(() => at.replica(0, 'a')?.gpus[0] === '1');
+});
