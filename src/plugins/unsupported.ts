@@ -9,9 +9,9 @@ export function dropUnsupported(draft: RequestDraft, names: readonly string[], e
   }
 }
 
-/** Fields that steer an engine's inner parts, other engines' caches or other requests: not a client's business. */
-export function dropInternal(draft: RequestDraft, names: readonly string[]): void {
-  for (const name of names) if (draft.request.members.has(name)) draft.drop(name, 'the gateway sets this itself');
+/** Leaves out, and tells nobody: fields that steer an engine's inner parts, other engines' caches or other requests are not a client's business. */
+export function leaveOutInternal(draft: RequestDraft, names: readonly string[]): void {
+  for (const name of names) draft.leaveOut(name);
 }
 
 function asksForNothing(name: string, value: unknown): boolean {

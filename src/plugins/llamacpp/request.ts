@@ -4,7 +4,7 @@ import type { EngineRequest } from '../engine-plugin.ts';
 import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { nameSchema } from '../response-format.ts';
-import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 
 /** Which adapter is applied, and which slot's cache is used. */
 const internal = ['lora', 'id_slot'];
@@ -39,7 +39,7 @@ export function toEngine(request: NormalizedRequest): EngineRequest {
   refuseRemoteMedia(draft);
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'llama-server');
-  dropInternal(draft, internal);
+  leaveOutInternal(draft, internal);
   return { ...draft.toRequest(), lastOnConnection: request.stream };
 }
 

@@ -9,7 +9,7 @@ import { inOrder, nameModel } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema, schemaFormat } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
-import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 import { toServedName } from './served-name.ts';
 
 /**
@@ -73,7 +73,7 @@ function toEngine(request: NormalizedRequest, attemptId: string): EngineRequest 
   refuseRemoteMedia(draft);
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'SGLang');
-  dropInternal(draft, internal);
+  leaveOutInternal(draft, internal);
   draft.set('rid', ridOf(request, attemptId));
   return draft.toRequest();
 }

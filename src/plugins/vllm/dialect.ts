@@ -10,7 +10,7 @@ import { inOrder, nameModel, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
-import { dropInternal, dropUnsupported, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 
 /** What its HTTP server says while the engine behind it is being stopped, or for about 0.6 s after it was killed (0.26.0, on a GPU). */
 const gone = ['cannot schedule new futures after shutdown', 'EngineCore encountered an issue'];
@@ -50,7 +50,7 @@ function toEngine(request: NormalizedRequest): EngineRequest {
   nameReasoning(draft, 'reasoning');
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'vLLM');
-  dropInternal(draft, internal);
+  leaveOutInternal(draft, internal);
   return draft.toRequest();
 }
 
