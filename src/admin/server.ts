@@ -50,9 +50,12 @@ function sendError(error: unknown, reply: FastifyReply): FastifyReply {
   return reply.code(status === 0 ? 422 : status).send({ error: { message: messageOf(error), type, param: null, code } });
 }
 
+/** Scrapers ask every few seconds at most: fastify's own figure, 72 s, would let a crowd of them hold descriptors that requests need. */
+const keepAliveMs = 5_000;
+
 /** The admin plane's HTTP server; never on the data port. Over TCP it changes nothing for pages in a browser, and reads no files. */
 export function buildAdmin({ scrape, control }: Pick<AdminDeps, 'scrape' | 'control'>, origin: Origin): FastifyInstance {
-  const app = fastify({ forceCloseConnections: true });
+  const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs });
   app.setErrorHandler((error, _request, reply) => sendError(error, reply));
   app.setNotFoundHandler((request, reply) =>
     sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),

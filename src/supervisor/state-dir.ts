@@ -76,7 +76,10 @@ export function claimStateDir(dir: string): Claim {
   let lock: DatabaseSync;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    lock = new DatabaseSync(join(dir, lockName), { timeout: 0 });
+    const file = join(dir, lockName);
+    // SQLite would make it readable by all. Opened only where it is not there: to close it again would drop a lock of this very process.
+    if (!existsSync(file)) writeFileSync(file, '', { flag: 'a', mode: 0o600 });
+    lock = new DatabaseSync(file, { timeout: 0 });
   } catch (thrown) {
     throw unusable(dir, thrown);
   }

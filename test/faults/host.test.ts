@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { fakeModel, type GatewayProcess, startGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
@@ -129,6 +130,31 @@ row(
   },
   { skip: needsRoot },
 );
+
+/** Asks for the page and never reads it. */
+function deafScraper(t: TestContext, adminUrl: string): void {
+  const { hostname, port } = new URL(adminUrl);
+  const socket = connect(Number(port), hostname).on('error', () => undefined);
+  t.after(() => socket.destroy());
+  socket.pause().write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+}
+
+row(154, async ({ t, start }) => {
+  const gateway = await start([model('m', { tokens: 20, tokens_per_s: 20, max_num_seqs: 50 })]);
+  for (let count = 0; count < 5; count += 1) deafScraper(t, gateway.adminUrl);
+  const begun = performance.now();
+  const pages = Array.from({ length: 100 }, async () => {
+    const page = await gateway.metrics();
+    return { page, afterMs: performance.now() - begun };
+  });
+  const replies = Array.from({ length: 50 }, () => gateway.ask('m'));
+  for (const { page } of await Promise.all(pages)) assert.match(page, /^roundhouse_model_in_flight\{model="m"\}/mu);
+  assert.deepEqual(new Set((await Promise.all(replies)).map(({ status }) => status)), new Set([200]));
+  t.diagnostic(
+    `100 scrapes at once: the last after ${Math.round(Math.max(...(await Promise.all(pages)).map(({ afterMs }) => afterMs)))} ms`,
+  );
+  assert.equal((await gateway.get('/metrics')).status, 404);
+});
 
 row(
   156,

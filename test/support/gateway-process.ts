@@ -129,6 +129,12 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** A model with the environment variable by which a test finds its engines and no others, beside those it has. */
+function withMarker(model: { readonly runtime_env?: { readonly env_vars?: object } }, stateDir: string): object {
+  const { runtime_env: environment } = model;
+  return { ...model, runtime_env: { ...environment, env_vars: { ...environment?.env_vars, TEST_STATE_DIR: stateDir } } };
+}
+
 /** Starts `gateway start` on `models` and waits until it is ready. */
 export async function startGateway(t: TestContext, models: readonly object[], options: GatewayOptions = {}): Promise<GatewayProcess> {
   // Removed below, when nothing writes to it any more.
@@ -136,8 +142,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
   const stateDir = options.stateDir ?? join(dir, 'state');
   const file = join(dir, 'config.yaml');
   const writeConfig: GatewayProcess['writeConfig'] = async (entries, more = options.more) => {
-    // The marker by which this test finds its engines and no others.
-    const marked = entries.map((model) => ({ runtime_env: { env_vars: { TEST_STATE_DIR: stateDir } }, ...model }));
+    const marked = entries.map((model) => withMarker(model, stateDir));
     await writeFile(file, configText(stateDir, marked, more));
   };
   await writeConfig(models);
