@@ -7,8 +7,8 @@ import type { ConfigChange } from './changes.ts';
 /** What `GET /api/status` says. */
 export interface StatusReply {
   readonly pid: number;
-  /** Absolute path of the config file; of several, with commas between. */
-  readonly config: string;
+  /** Absolute paths of the config files. */
+  readonly config: readonly string[];
   /** The address that the data plane listens on; `0.0.0.0` and `::` are any. */
   readonly dataHost: string;
   /** Of the data plane, once it is known. */

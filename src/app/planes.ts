@@ -125,7 +125,7 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
       supervisor: () => supervisor,
       status: () => ({
         pid: process.pid,
-        config: config.files.join(', '),
+        config: config.files,
         dataHost: config.listen.host,
         dataPort: data.port,
         now: systemClock.now(),

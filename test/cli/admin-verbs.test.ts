@@ -12,7 +12,7 @@ test('status, scale, reload and stop reach the gateway of a state directory', as
   assert.equal((JSON.parse((await verb('status', '--json')).stdout) as { models: unknown[] }).models.length, 1);
   assert.match(
     (await verb('status')).stdout,
-    /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +\d+ s +- +\d+ +0 +0 +0\n$/,
+    /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +- +- +\d+ +\d+ +0 +0 +0 +\d+ s +-\n$/,
   );
   assert.deepEqual(JSON.parse((await verb('scale', 'm', '2', '--json')).stdout), { model: 'm', from: 1, to: 2 });
   const wrong = await verb('scale', 'm', 'many');
@@ -78,21 +78,22 @@ test('schema prints a JSON Schema', async () => {
 test('a model without replicas has a row too, and errors stand below the table', () => {
   const model = { name: 'm', engine: 'fake', desired: 0, status: { phase: 'stopped' }, waiting: 2, restarts: 0, replicas: [] };
   assert.match(
-    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [model], gpus: [] } as never),
-    /\nm +- +stopped +- +- +- +0 +2 +0\n$/,
+    statusTable({ pid: 1, config: ['c'], dataPort: 1, now: 0, models: [model], gpus: [] } as never),
+    /\nm +- +stopped +- +- +- +- +0 +2 +0 +- +-\n$/,
   );
   const replica = {
     index: 0,
+    state: 'failed',
     phase: 'failed',
     since: 0,
     gpus: ['0', '1'],
     inFlight: 0,
     restarts: 0,
-    lastError: { message: 'no such file' },
+    lastError: { code: 'start_failed', message: 'no such file' },
   };
   assert.match(
-    statusTable({ pid: 1, config: 'c', dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }], gpus: [] } as never),
-    /#0 +failed +5 s +0,1 +- .*\n\nm #0: no such file\n$/,
+    statusTable({ pid: 1, config: ['c'], dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }], gpus: [] } as never),
+    /#0 +failed +- +0,1 +- .* start_failed\n\nm #0: no such file\n$/,
   );
 });
 
@@ -100,7 +101,7 @@ const gpu = (index: number, holders: string[], quarantined?: string) => ({ index
 
 test('each GPU has a line: who holds it, or why nobody may', () => {
   const gpus = [gpu(0, ['m-0', 'm-1']), gpu(1, []), gpu(2, [], 'GPU is lost')];
-  const shown = statusTable({ pid: 1, config: 'c', dataPort: 1, now: 0, models: [], gpus } as never);
+  const shown = statusTable({ pid: 1, config: ['c'], dataPort: 1, now: 0, models: [], gpus } as never);
   assert.match(
     shown,
     /\n\nGPU 0 {2}NVIDIA L4 {2}held by m-0, m-1\nGPU 1 {2}NVIDIA L4 {2}free\nGPU 2 {2}NVIDIA L4 {2}quarantined: GPU is lost\n$/,

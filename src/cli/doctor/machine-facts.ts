@@ -76,7 +76,7 @@ export async function gatewayFact(stateDir: string): Promise<GatewayFact & { rea
   try {
     const reply = await client.request({ method: 'GET', path: '/api/status' });
     const status = (await reply.body.json()) as StatusReply;
-    return { kind: 'running', pid: status.pid, config: status.config, status };
+    return { kind: 'running', pid: status.pid, config: status.config.join(', '), status };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     // No socket, or one that a gateway left behind when it was killed.
