@@ -31,6 +31,7 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.priority': model.priority,
     'gateway.routing': model.routing,
     'gateway.unsupported_params': model.unsupportedParams,
+    'gateway.resume_streams': model.resumeStreams,
     'gateway.timeouts.queue_s': model.limits.queueTimeoutMs,
     'gateway.timeouts.first_byte_s': model.limits.firstByteTimeoutMs,
     'gateway.timeouts.idle_s': model.limits.idleTimeoutMs,

@@ -46,6 +46,7 @@ export interface ModelConfig {
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
   readonly unsupportedParams: UnsupportedParams;
+  readonly resumeStreams: boolean;
   readonly startupTimeoutMs: number;
   /** Without progress on any request, after which an engine counts as hung. */
   readonly hangTimeoutMs: number;

@@ -16,6 +16,7 @@ export interface ModelDefaults {
   readonly timeouts: GatewayEntry['timeouts'];
   readonly uncheckedOptions: boolean;
   readonly unsupportedParams: ModelConfig['unsupportedParams'];
+  readonly resumeStreams: boolean;
   /** The application's `runtime_env.env_vars`; a model's own stand above them. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -41,6 +42,7 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
     maxOngoing: deployment.max_ongoing_requests,
     routing: resolveRouting(entry, path, context),
     unsupportedParams: entry.gateway.unsupported_params ?? defaults.unsupportedParams,
+    resumeStreams: entry.gateway.resume_streams ?? defaults.resumeStreams,
     limits: {
       maxWaiting: deployment.max_queued_requests,
       queueTimeoutMs: milliseconds(timeouts.queue_s),

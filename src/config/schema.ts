@@ -166,6 +166,7 @@ const modelGatewaySchema = mapping({
   }).optional(),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).optional(),
   unsupported_params: unsupportedParams.optional(),
+  resume_streams: z.boolean({ error: 'expected true or false' }).optional(),
   timeouts: modelTimeoutsSchema.prefault({}),
 });
 
@@ -259,6 +260,7 @@ export const gatewaySchema = mapping({
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
   debug_headers: z.boolean({ error: 'expected true or false' }).default(false),
   unsupported_params: unsupportedParams.default('warn'),
+  resume_streams: z.boolean({ error: 'expected true or false' }).default(false),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
   log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 });

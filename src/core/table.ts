@@ -64,6 +64,8 @@ export interface ModelEntry {
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
   readonly unsupportedParams: UnsupportedParams;
+  /** Whether a stream whose replica dies is gone on with by another one. */
+  readonly resumeStreams: boolean;
   readonly replicas: readonly ReplicaView[];
 }
 

@@ -12,6 +12,8 @@ import { ClientReply, type ReplyHead } from './client-reply.ts';
 import { droppedNames, type EngineCall, engineHeaders, prepareCall, tellEngine } from './engine-call.ts';
 import { EngineReply, type Passage } from './engine-reply.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import { Continuation, resumable } from './openai/continuation.ts';
+import { withBody } from './openai/normalize.ts';
 import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import type { Verdict } from './breaker.ts';
 import type { LoadTotals } from './load-totals.ts';
@@ -82,6 +84,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #waitingSlot: Slot | undefined;
   #ended = false;
   #call: EngineCall | undefined;
+  /** What the next replica is asked: the client's request, or what is left of it. */
+  #asked: NormalizedRequest;
+  #continuation: Continuation | undefined;
+  /** When it began to look for a replica. */
+  #queuedAt: number;
   #engineReply: EngineReply | undefined;
   /** Whether the client has a byte of an engine's: from then on nothing is tried again. */
   #relayed = false;
@@ -100,10 +107,12 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#affinity = affinity;
     this.#deps = deps;
     this.request = request;
+    this.#asked = request;
     this.#raw = raw;
     this.#reply = new ClientReply(raw, requestId);
     this.#requestId = requestId;
     this.#startedAt = acceptedAt;
+    this.#queuedAt = acceptedAt;
     this.#receipt = new Receipt(acceptedAt);
     this.#lastByteAt = this.#startedAt;
     this.#lastSentAt = this.#startedAt;
@@ -134,7 +143,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   }
 
   #prepare(entry: ModelEntry): EngineCall {
-    return prepareCall(this.#deps.dialects.get(entry.engine), entry.engine, this.request, entry.unsupportedParams);
+    return prepareCall(this.#deps.dialects.get(entry.engine), entry.engine, this.#asked, entry.unsupportedParams);
   }
 
   // ── routing ────────────────────────────────────────────────────────────────
@@ -211,7 +220,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const { room, board, worker, clock } = this.#deps;
     this.#tried = untried;
     const { maxWaiting, queueTimeoutMs } = entry.limits;
-    const leftMs = this.#startedAt + queueTimeoutMs - clock.now();
+    const leftMs = this.#queuedAt + queueTimeoutMs - clock.now();
     if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
       this.fail(queueFull(this.model, entry, this.#etaMs(entry)));
       return;
@@ -234,7 +243,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   expire(): void {
     const entry = this.#entry();
-    const waitedMs = this.#deps.clock.now() - this.#startedAt;
+    const waitedMs = this.#deps.clock.now() - this.#queuedAt;
     this.fail(entry === undefined ? removedWhileWaiting(this.request) : waitedTooLong(this.model, entry, this.#etaMs(entry), waitedMs));
   }
 
@@ -251,6 +260,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended) return;
     const reply = new EngineReply({ status, contentType, contentLength }, this.#call?.mender);
     this.#engineReply = reply;
+    if (reply.events !== undefined && this.#entry()?.resumeStreams === true && resumable(this.request))
+      this.#continuation ??= new Continuation();
     // A stream's head waits for its first event, so that an engine that dies before it can still be replaced.
     if (!reply.waits) this.#beginRelay(reply.head);
   }
@@ -304,12 +315,14 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #failedInside(status: number, body: string, attempt: Attempt): void {
     if (this.#ended) return;
     attempt.discard(new Error('the engine failed'), verdictOf(status));
-    if (this.#relayed) this.#refuse(this.#read(status, body));
-    else this.refused(status, body);
+    if (this.#relayed && !this.#resume()) this.#refuse(this.#read(status, body));
+    else if (!this.#relayed) this.refused(status, body);
   }
 
   #relay(bytes: Buffer, head: ReplyHead, attempt: Attempt): void {
     if (!this.#relayed && !this.#beginRelay(head)) return;
+    const passed = this.#continuation?.pass(bytes) ?? bytes;
+    if (passed.length === 0) return;
     const now = this.#deps.clock.now();
     this.#lastSentAt = now;
     const onDrained = (): void => {
@@ -317,7 +330,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       this.#lastByteAt = this.#deps.clock.now();
       attempt.resume();
     };
-    if (!this.#reply.write(bytes, now, onDrained)) attempt.pause();
+    if (!this.#reply.write(passed, now, onDrained)) attempt.pause();
   }
 
   /** Passes the engine's head on; false when what the client already has does not allow it. */
@@ -377,6 +390,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   /** The connection broke, or the reply ended too early. */
   #broken(error: Error, sent: boolean): void {
+    if (this.#relayed && this.#resume()) return;
     if (this.#relayed || (sent && this.#attempts + 1 >= maxAttempts)) {
       this.fail(
         new GatewayError('upstream_failed', `The engine of '${this.model}' broke the connection: ${error.message}.`, { cause: error }),
@@ -384,6 +398,24 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       return;
     }
     this.#retry(sent);
+  }
+
+  /** Lets another replica go on with the client's stream; false when that cannot be. */
+  #resume(): boolean {
+    const goOn = this.#call?.dialect.goOn;
+    const continuation = this.#continuation;
+    if (goOn === undefined || continuation?.open !== true || this.#attempts + 1 >= maxAttempts) return false;
+    const body = continuation.resume(this.request, goOn);
+    if (body === undefined) {
+      this.#end('ok');
+      this.#reply.end(continuation.ending(this.request.operation));
+      return true;
+    }
+    this.#asked = withBody(this.request, body);
+    this.#queuedAt = this.#deps.clock.now();
+    this.#deps.metrics.resumed(this.model);
+    this.#retry(true);
+    return true;
   }
 
   released(verdict: Verdict): void {
@@ -428,7 +460,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #pauseThen(next: () => void): void {
     const { clock } = this.#deps;
     const entry = this.#entry();
-    if (entry === undefined || clock.now() + retryPauseMs >= this.#startedAt + entry.limits.queueTimeoutMs) {
+    if (entry === undefined || clock.now() + retryPauseMs >= this.#queuedAt + entry.limits.queueTimeoutMs) {
       this.expire();
       return;
     }
@@ -499,11 +531,14 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   #silentTooLong(now: number, limits: ModelLimits): boolean {
     const silentMs = now - this.#lastByteAt;
-    const allowedMs = this.#relayed ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
+    const begun = this.#relayed && this.#engineReply !== undefined;
+    const allowedMs = begun ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
     if (silentMs < allowedMs) return false;
-    const limit = this.#relayed ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
+    const limit = begun ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
     this.#attempt?.blame();
-    this.fail(silentTooLong(this.model, silentMs, limit));
+    const error = silentTooLong(this.model, silentMs, limit);
+    if (this.#relayed && this.#continuation?.open === true) this.#attempt?.abort(error);
+    else this.fail(error);
     return true;
   }
 

@@ -28,6 +28,12 @@ export class GatewayMetrics {
     labelNames: ['model'],
     registers: [this.#registry],
   });
+  readonly #resumed = new Counter({
+    name: 'roundhouse_resumed_streams_total',
+    help: 'Streams whose replica died and that another one went on with (gateway.resume_streams).',
+    labelNames: ['model'],
+    registers: [this.#registry],
+  });
   readonly #abandoned = new Counter({
     name: 'roundhouse_abandoned_generations_total',
     help: 'Generations given up while an engine worked on them (the client left, a timeout). abort: closed (the connection; enough for this engine), asked (the engine was also told to stop), failed (it was, and did not answer).',
@@ -71,6 +77,10 @@ export class GatewayMetrics {
 
   retried(model: ModelName): void {
     this.#retries.inc({ model });
+  }
+
+  resumed(model: ModelName): void {
+    this.#resumed.inc({ model });
   }
 
   abandoned(model: ModelName, abort: 'closed' | 'asked' | 'failed'): void {

@@ -34,6 +34,13 @@ export interface EngineError {
   readonly status?: number;
 }
 
+/** The body that makes an engine go on behind `text`, which was generated for `body`. */
+export type GoOn = (
+  body: Readonly<Record<string, unknown>>,
+  text: string,
+  operation: NormalizedRequest['operation'],
+) => Readonly<Record<string, unknown>>;
+
 /** Runs in the workers and keeps no state. */
 export interface Dialect {
   /**
@@ -45,6 +52,8 @@ export interface Dialect {
   mend?(request: NormalizedRequest): ReplyMender | undefined;
   /** What tells the engine to stop working on an attempt, where closing the connection is not enough. */
   abort?(request: NormalizedRequest, attemptId: string): EngineRequest;
+  /** How a stream that broke off is gone on with; undefined where the engine cannot. */
+  readonly goOn?: GoOn;
   /** Reads an error reply (status ≥ 400) of this engine. `body` is at most 64 KB of text; not always JSON. */
   readError(status: number, body: string): EngineError;
 }

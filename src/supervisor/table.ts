@@ -133,6 +133,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     limits: fact.config.limits,
     routing: fact.config.routing,
     unsupportedParams: fact.config.unsupportedParams,
+    resumeStreams: fact.config.resumeStreams,
     replicas: routable(fact.replicas),
   });
   return {

@@ -62,6 +62,7 @@ describe('a config', () => {
           command: undefined,
           uncheckedOptions: false,
           unsupportedParams: 'warn',
+          resumeStreams: false,
           traits: {},
           upstreams: [],
           routing: { kind: 'least-in-flight' },

@@ -25,6 +25,7 @@ const table = (...ids: readonly string[]): RoutingTable => ({
         limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
         routing: { kind: 'least-in-flight' },
         unsupportedParams: 'warn',
+        resumeStreams: false,
         replicas: ids.map(view),
       },
     ],

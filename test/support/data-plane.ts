@@ -114,6 +114,7 @@ export async function dataPlane(
     debugHeaders?: boolean;
     client?: Partial<GatewaySettings['client']>;
     unsupportedParams?: UnsupportedParams;
+    resumeStreams?: boolean;
     aliases?: readonly string[];
   } = {},
 ): Promise<DataPlaneUnderTest> {
@@ -148,6 +149,7 @@ export async function dataPlane(
           limits: { ...limits, ...options.limits },
           routing: options.routing ?? { kind: 'least-in-flight' },
           unsupportedParams: options.unsupportedParams ?? 'warn',
+          resumeStreams: options.resumeStreams ?? false,
           replicas: views,
         },
       ],

@@ -92,11 +92,26 @@ export function normalize(operation: Operation, bytes: Buffer, table: RoutingTab
       param: 'model',
     });
   const requestedModel = stringAt(bytes, modelField);
+  return requestOf(operation, bytes, fields, { requestedModel, model: resolveModel(table, prefix, requestedModel) });
+}
+
+/** The same request with another body, of our own making. */
+export function withBody(request: NormalizedRequest, body: Readonly<Record<string, unknown>>): NormalizedRequest {
+  const bytes = Buffer.from(JSON.stringify(body));
+  return requestOf(request.operation, bytes, scanObject(bytes), request);
+}
+
+function requestOf(
+  operation: Operation,
+  bytes: Buffer,
+  fields: ReadonlyMap<string, Member>,
+  { requestedModel, model }: Pick<NormalizedRequest, 'requestedModel' | 'model'>,
+): NormalizedRequest {
   const stream = fields.get('stream');
   let parsed: Readonly<Record<string, unknown>> | undefined;
   return {
     operation,
-    model: resolveModel(table, prefix, requestedModel),
+    model,
     requestedModel,
     stream: stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,

@@ -7,5 +7,6 @@ import { openaiPath } from '../openai-path.ts';
 export const dialect: Dialect = {
   toEngine: (request) => ({ path: openaiPath[request.operation], body: request.raw }),
   mend: ({ model, requestedModel }) => (requestedModel === model ? undefined : nameModel(requestedModel)),
+  goOn: (body, text) => ({ ...body, text_so_far: text }),
   readError: readErrorReply,
 };

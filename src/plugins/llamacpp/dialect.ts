@@ -1,6 +1,7 @@
 import type { Dialect, EngineError } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import type { ErrorReply } from '../error-reply.ts';
+import { goOnWith } from '../go-on.ts';
 import { mend } from './reply.ts';
 import { toEngine } from './request.ts';
 
@@ -8,6 +9,8 @@ import { toEngine } from './request.ts';
 export const dialect: Dialect = {
   toEngine,
   mend,
+  // A last message of the assistant's is gone on with (`--prefill-assistant`, its default).
+  goOn: goOnWith({}),
   readError: (status, body) => mendError(status, readErrorReply(status, body)),
 };
 

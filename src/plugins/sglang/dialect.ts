@@ -3,6 +3,7 @@ import { takeConstraint } from '../constraint.ts';
 import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
+import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { inOrder, nameModel } from '../reply-mend.ts';
@@ -19,6 +20,7 @@ import { toServedName } from './served-name.ts';
 export const dialect: Dialect = {
   toEngine,
   mend,
+  goOn: goOnWith(unfinishedTurn),
   // Versions from mid-2026 generate on to the token limit after a client has left (their issues 36333 and 36552).
   abort: (request, attemptId) => ({ path: '/abort_request', body: Buffer.from(JSON.stringify({ rid: ridOf(request, attemptId) })) }),
   readError: (status, body) => mendFastapiError(status, readErrorReply(status, body)),

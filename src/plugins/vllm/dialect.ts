@@ -4,6 +4,7 @@ import type { Constraint } from '../constraint.ts';
 import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
+import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, wrapImageUrls } from '../messages.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { inOrder, nameModel, replaceMark } from '../reply-mend.ts';
@@ -19,6 +20,7 @@ const gone = ['cannot schedule new futures after shutdown', 'EngineCore encounte
 export const dialect: Dialect = {
   toEngine,
   mend,
+  goOn: goOnWith(unfinishedTurn),
   readError: (status, body) => {
     const reply = readErrorReply(status, body);
     if (status === 500 && gone.some((words) => reply.message.includes(words))) {

@@ -19,6 +19,7 @@ export function model(over: Partial<Omit<ModelConfig, 'name'>> & { readonly name
     maxOngoing: undefined,
     routing: { kind: 'least-in-flight' },
     unsupportedParams: 'warn',
+    resumeStreams: false,
     limits: { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 1000, idleTimeoutMs: 1000 },
     startupTimeoutMs: 60_000,
     hangTimeoutMs: 60_000,

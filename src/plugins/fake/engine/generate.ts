@@ -17,8 +17,20 @@ export function compose(settings: Settings, request: Generation): Reply {
   }
   const source = tokenize(settings.text || request.prompt || 'Hello.');
   const natural = length > 0 ? repeat(source, length) : source;
-  const limit = request.maxTokens ?? natural.length;
-  return natural.length > limit ? { tokens: natural.slice(0, limit), finishReason: 'length' } : { tokens: natural, finishReason: 'stop' };
+  const rest = behind(natural, request.textSoFar);
+  const limit = request.maxTokens ?? rest.length;
+  return rest.length > limit ? { tokens: rest.slice(0, limit), finishReason: 'length' } : { tokens: rest, finishReason: 'stop' };
+}
+
+/** The tokens that come after `text`, which is made of the first ones. */
+function behind(tokens: readonly string[], text: string): readonly string[] {
+  let length = 0;
+  let at = 0;
+  while (length < text.length && at < tokens.length) {
+    length += tokens[at]?.length ?? 0;
+    at += 1;
+  }
+  return tokens.slice(at);
 }
 
 function repeat(source: readonly string[], length: number): readonly string[] {

@@ -7,6 +7,8 @@ export interface Generation {
   readonly maxTokens: number | undefined;
   readonly stream: boolean;
   readonly includeUsage: boolean;
+  /** What another engine has said of the reply already: only the rest is given. */
+  readonly textSoFar: string;
 }
 
 export interface ReplyHead {
@@ -48,6 +50,7 @@ export function readGeneration(kind: Generation['kind'], body: Buffer): Generati
     promptTokens: texts.reduce((sum, text) => sum + tokenize(text).length, 0),
     maxTokens: readLimit(fields, 'max_completion_tokens') ?? readLimit(fields, 'max_tokens'),
     stream,
+    textSoFar: typeof fields['text_so_far'] === 'string' ? fields['text_so_far'] : '',
     includeUsage: isRecord(fields['stream_options']) && fields['stream_options']['include_usage'] === true,
   };
 }
