@@ -133,6 +133,24 @@ const engineProcesses = {
   },
 } as const satisfies Record<number, Fault>;
 
+const routing = {
+  46: {
+    happens: '99 of 100 clients leave while they wait for a place',
+    holds: 'they are out of the waiting room at once, and the engine never sees their requests',
+  },
+} as const satisfies Record<number, Fault>;
+
+const streams = {
+  67: {
+    happens: 'a client leaves in the middle of a stream, 20 times',
+    holds: 'the engine’s connection is closed at once, each time; counted as `client_closed`, and no failure of the engine’s',
+  },
+  68: {
+    happens: 'a client leaves before the first byte: of a stream, in the prefill, or while a whole reply is made; 20 times each',
+    holds: 'the same',
+  },
+} as const satisfies Record<number, Fault>;
+
 const secrets = {
   122: {
     happens: 'an engine prints a token, an `Authorization` header and a presigned URL into its log, and then dies',
@@ -184,7 +202,12 @@ const host = {
 } as const satisfies Record<number, Fault>;
 
 /** Every row has one number for good. */
-export type RowNumber = keyof typeof engineProcesses | keyof typeof secrets | keyof typeof host;
+export type RowNumber =
+  | keyof typeof engineProcesses
+  | keyof typeof routing
+  | keyof typeof streams
+  | keyof typeof secrets
+  | keyof typeof host;
 
 export interface Section {
   readonly title: string;
@@ -198,6 +221,8 @@ const section = (title: string, rows: Readonly<Partial<Record<RowNumber, Fault>>
 
 export const sections: readonly Section[] = [
   section('Engine processes and the gateway’s own', engineProcesses),
+  section('Routing and waiting', routing),
+  section('Streams and HTTP between client, gateway and engine', streams),
   section('Secrets', secrets),
   section('Host, config, observability', host),
 ];

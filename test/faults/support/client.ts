@@ -83,13 +83,22 @@ export class CountingClient {
     };
   }
 
-  async #post(model: string, more: object): ReturnType<typeof request> {
+  /** A request whose reply nobody will see: the returned function leaves. */
+  begin(model: string, more: object = {}): () => void {
+    const left = new AbortController();
+    // Left before the reply: that is the point.
+    this.#post(model, more, left.signal).catch(() => undefined);
+    return () => left.abort();
+  }
+
+  async #post(model: string, more: object, signal?: AbortSignal): ReturnType<typeof request> {
     this.sent += 1;
     return request(`${this.#url}/v1/chat/completions`, {
       method: 'POST',
       dispatcher: this.#agent,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model, messages: [{ role: 'user', content: 'one two three' }], ...more }),
+      signal: signal ?? null,
     });
   }
 

@@ -20,11 +20,12 @@ export async function descriptors(pid: number): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`)).length;
 }
 
-/** The values of a Prometheus series, whatever its labels, added up. */
-export function sumOf(page: string, name: string): number {
+/** The values of a Prometheus series added up: of those with `label`, e.g. `outcome="ok"`, or whatever their labels. */
+export function sumOf(page: string, name: string, label = ''): number {
   return page
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .filter((line) => line.includes(label))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 

@@ -22,6 +22,8 @@ export interface Victim extends GatewayProcess {
   readonly ask: (model: string, more?: object) => Promise<Reply>;
   readonly get: (path: string) => Promise<Reply>;
   readonly stream: (model: string, more?: object) => Promise<Stream>;
+  /** Sends a request whose reply nobody will see; the returned function leaves. */
+  readonly begin: (model: string, more?: object) => () => void;
   /** Resolves with what `found` gives of the model's status, once it gives something. */
   readonly model: <T>(name: string, what: string, found: (model: ModelStatusReport) => T | undefined | false) => Promise<T>;
   /** Reads the config file again. */
@@ -104,6 +106,7 @@ function victimOf({ gateway, client }: Subject): Victim {
     ask: (name, more) => client.ask(name, more),
     get: (path) => client.get(path),
     stream: (name, more) => client.stream(name, more),
+    begin: (name, more) => client.begin(name, more),
     model: find,
     reload: async () => {
       const headers = { 'content-type': 'application/json' };

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { until } from '../support/until.ts';
+import { sumOf } from './support/oracles.ts';
+import type { RemoteEngine } from './support/remote-engine.ts';
+import { model, patienceMs, row, type Victim } from './support/row.ts';
+
+const times = 20;
+const endless = { tokens: 10_000, tokens_per_s: 20 };
+
+/** Leaves `times` over, one after another, and prints how long the engine took to feel it. */
+async function assertFelt(t: TestContext, what: string, engine: RemoteEngine, enter: () => Promise<() => void>): Promise<void> {
+  const tookMs: number[] = [];
+  for (let count = 0; count < times; count += 1) {
+    const leave = await enter();
+    const { aborted } = await engine.state();
+    const left = performance.now();
+    leave();
+    await until(`${what}: the engine has stopped`, async () => (await engine.state()).aborted > aborted, patienceMs);
+    tookMs.push(performance.now() - left);
+  }
+  const sorted = tookMs.toSorted((a, b) => a - b);
+  const [median = Number.NaN] = sorted.slice(times / 2);
+  t.diagnostic(
+    `${what}: felt ${times} of ${times} times, median ${Math.round(median)} ms, longest ${Math.round(sorted.at(-1) ?? Number.NaN)} ms`,
+  );
+  const { running, waiting, open } = await engine.state();
+  assert.deepEqual({ running, waiting, open }, { running: 0, waiting: 0, open: 0 });
+}
+
+/** Each was counted as one that left, and nothing was blamed on the engine or tried again. */
+async function assertCounted(gateway: Victim, left: number): Promise<void> {
+  const counted = async (): Promise<number> => sumOf(await gateway.metrics(), 'roundhouse_requests_total', 'outcome="client_closed"');
+  await until('all are counted', async () => (await counted()) >= left, patienceMs);
+  assert.equal(await counted(), left);
+  assert.equal(sumOf(await gateway.metrics(), 'roundhouse_retries_total'), 0);
+  await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
+}
+
+row(67, async ({ t, start }) => {
+  const gateway = await start([model('m', endless)]);
+  const engine = await gateway.engine('m');
+  await assertFelt(t, 'in the middle of a stream', engine, async () => {
+    const stream = await gateway.stream('m');
+    await stream.until(/(data: \{"id"[^\n]*\n\n){3}/u);
+    return () => stream.leave();
+  });
+  await assertCounted(gateway, times);
+});
+
+row(68, async ({ t, start }) => {
+  const gateway = await start([model('m', { ...endless, prefill_s: 3600 })]);
+  const engine = await gateway.engine('m');
+  const enter = async (more: object): Promise<() => void> => {
+    const leave = gateway.begin('m', more);
+    await until('the engine has it', async () => (await engine.state()).running === 1, patienceMs);
+    return leave;
+  };
+  await assertFelt(t, 'before the first event of a stream', engine, () => enter({ stream: true }));
+  await assertFelt(t, 'in the prefill of a whole reply', engine, () => enter({}));
+  await engine.control({ prefill_s: 0 });
+  await assertFelt(t, 'while a whole reply is made', engine, () => enter({}));
+  await assertCounted(gateway, 3 * times);
+});
+
+row(46, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, max_num_seqs: 1 })]);
+  const engine = await gateway.engine('m');
+  const runs = await gateway.stream('m');
+  await runs.until(/data: \{"id"/u);
+  const leaves = Array.from({ length: 100 }, () => gateway.begin('m'));
+  await gateway.model('m', 'all wait', ({ waiting }) => waiting === leaves.length);
+  const [stays, ...goes] = leaves;
+  for (const leave of goes) leave();
+  await gateway.model('m', 'only one waits', ({ waiting }) => waiting === 1);
+  runs.leave();
+  await until('its turn has come', async () => (await engine.state()).requests === 2, patienceMs);
+  stays?.();
+  await gateway.model('m', 'all have left', ({ waiting, replicas: [replica] }) => waiting === 0 && replica?.inFlight === 0);
+  assert.equal((await engine.state()).requests, 2, 'the engine never saw the others');
+  await assertCounted(gateway, 101);
+});
