@@ -1,4 +1,5 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 
 const replicaLabels = ['model', 'replica'] as const;
@@ -43,9 +44,16 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
   return registry;
 }
 
+/** What this thread counts as every worker does. */
+async function threadSnapshot(logLinesDropped: number): Promise<unknown> {
+  const registry = new Registry();
+  new Counter({ ...droppedLinesMetric, registers: [registry] }).inc(logLinesDropped);
+  return await registry.getMetricsAsJSON();
+}
+
 /** The whole page: what the workers counted, added up, and what the control plane sees. `snapshots`: prom-client's JSON of each worker. */
-export async function metricsPage(snapshots: readonly unknown[], models: readonly ModelReport[]): Promise<string> {
-  const workers = AggregatorRegistry.aggregate(snapshots as object[]);
-  const pages = await Promise.all([workers.metrics(), controlRegistry(models).metrics()]);
+export async function metricsPage(snapshots: readonly unknown[], models: readonly ModelReport[], logLinesDropped: number): Promise<string> {
+  const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(logLinesDropped)] as object[]);
+  const pages = await Promise.all([threads.metrics(), controlRegistry(models).metrics()]);
   return pages.join('\n');
 }

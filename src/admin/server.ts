@@ -18,6 +18,8 @@ export interface AdminDeps {
   readonly stateDir: string;
   /** prom-client's JSON of each worker. */
   scrape(): Promise<readonly unknown[]>;
+  /** Lines of this thread's log that could not be written so far. */
+  logLinesDropped(): number;
   readonly control: Control;
 }
 
@@ -54,7 +56,10 @@ function sendError(error: unknown, reply: FastifyReply): FastifyReply {
 const keepAliveMs = 5_000;
 
 /** The admin plane's HTTP server; never on the data port. Over TCP it changes nothing for pages in a browser, and reads no files. */
-export function buildAdmin({ scrape, control }: Pick<AdminDeps, 'scrape' | 'control'>, origin: Origin): FastifyInstance {
+export function buildAdmin(
+  { scrape, logLinesDropped, control }: Pick<AdminDeps, 'scrape' | 'logLinesDropped' | 'control'>,
+  origin: Origin,
+): FastifyInstance {
   const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs });
   app.setErrorHandler((error, _request, reply) => sendError(error, reply));
   app.setNotFoundHandler((request, reply) =>
@@ -64,7 +69,7 @@ export function buildAdmin({ scrape, control }: Pick<AdminDeps, 'scrape' | 'cont
   const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
-    return metricsPage(await scrape(), models());
+    return metricsPage(await scrape(), models(), logLinesDropped());
   });
   app.get('/api/status', async () => control.status());
   app.get('/api/plan', async ({ query }) => {

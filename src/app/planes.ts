@@ -36,6 +36,8 @@ export interface PlanesDeps {
   readonly log: Logger;
   /** Where the workers' logs go; undefined: stderr. */
   readonly logFile: string | undefined;
+  /** Lines of `log` that could not be written so far. */
+  logLinesDropped(): number;
   /** What engines inherit of (by the provider's allow-list). */
   readonly env: NodeJS.ProcessEnv;
   /** Called when the admin API asks the gateway to stop; left out, it refuses to. */
@@ -102,7 +104,8 @@ export async function checkSoon(
  * `supervisor.apply(config)`. The state directory must exist.
  * @throws GatewayError `port_in_use`
  */
-export async function openPlanes(config: Config, { log, logFile, env, onStop }: PlanesDeps): Promise<Planes> {
+export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Planes> {
+  const { log, logFile, env, onStop } = deps;
   const workers = canSharePort ? config.workers : 1;
   const board = LoadBoard.create(workers, boardSlots);
   const current: { supervisor?: Supervisor } = {};
@@ -116,7 +119,7 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
     onApplied: () => current.supervisor?.applied(),
   });
   try {
-    const { provider, supervisor } = composeSupervisor(config, board, data, { log, logFile, env });
+    const { provider, supervisor } = composeSupervisor(config, board, data, deps);
     current.supervisor = supervisor;
     const closing = new AbortController();
     const control = new RunningControl(config, {
@@ -134,7 +137,9 @@ export async function openPlanes(config: Config, { log, logFile, env, onStop }: 
       }),
       onStop,
     });
-    const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape: () => data.scrape(), control });
+    const scrape = (): Promise<readonly unknown[]> => data.scrape();
+    const logLinesDropped = (): number => deps.logLinesDropped();
+    const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape, logLinesDropped, control });
     return { config, log, board, data, admin, supervisor, provider, closing };
   } catch (error) {
     await data.terminate();

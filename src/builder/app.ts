@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { configFromValue } from '../config/from-value.ts';
 import { formatProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
+import { openLogDestination } from '../core/log-destination.ts';
 import { engines } from '../plugins/registry.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 import { closeToOthers } from '../supervisor/state-dir.ts';
@@ -107,12 +108,18 @@ export class App implements AsyncDisposable {
   async #open(): Promise<Planes> {
     const config = this.#config;
     makeStateDir(config.stateDir);
-    const log = this.#log ?? pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+    let dropped = 0;
+    const log =
+      this.#log ??
+      pino(
+        { level: config.logLevel, base: null },
+        openLogDestination(2, () => (dropped += 1)),
+      );
     const mended = closeToOthers(config.stateDir);
     if (mended !== undefined) log.warn(mended);
     const notes = await checkSoon(this.#built, process.env, log, this.#ending.signal);
     for (const note of notes) log.warn(formatProblem(note));
-    const planes = await openPlanes(config, { log, logFile: undefined, env: process.env });
+    const planes = await openPlanes(config, { log, logFile: undefined, logLinesDropped: () => dropped, env: process.env });
     // Whatever ends this process, no engine outlives it unseen.
     process.on('exit', this.#onExit);
     this.#planes = planes;

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import { openLogDestination } from '../core/log-destination.ts';
 import { engines } from '../plugins/registry.ts';
 import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
@@ -34,10 +35,13 @@ export interface Session {
   onDisaster(listener: (error: unknown) => void): () => void;
 }
 
-function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: string | undefined } {
+/** The log, and how many of its lines could not be written so far. */
+function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: string | undefined; dropped: () => number } {
+  let dropped = 0;
   // A person at a terminal reads the lines of `Terminal`; a service's log collector reads stderr.
   const file = out.isTTY ? join(config.stateDir, 'gateway.log') : undefined;
-  return { log: pino({ level: config.logLevel, base: null }, pino.destination({ dest: file ?? 2, sync: true, mkdir: true })), file };
+  const destination = openLogDestination(file ?? 2, () => (dropped += 1));
+  return { log: pino({ level: config.logLevel, base: null }, destination), file, dropped: () => dropped };
 }
 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
@@ -69,9 +73,9 @@ export async function start(files: readonly string[], session: Session): Promise
 
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
 async function serveUnder(config: Config, terminal: Terminal, session: Session): Promise<ExitCode> {
-  const { log, file: logFile } = openLog(config, session.out);
+  const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.out);
   const asked = Promise.withResolvers<NodeJS.Signals>();
-  const planes = await openPlanes(config, { log, logFile, env: process.env, onStop: () => asked.resolve('SIGTERM') });
+  const planes = await openPlanes(config, { log, logFile, logLinesDropped, env: process.env, onStop: () => asked.resolve('SIGTERM') });
   const stopDisaster = session.onDisaster((error) => {
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();

@@ -1,6 +1,7 @@
 import { Counter, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelName } from '../core/ids.ts';
+import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { Operation } from '../core/request.ts';
 import type { Outcome } from './exchange.ts';
 
@@ -61,6 +62,13 @@ export class GatewayMetrics {
     buckets: overheadBuckets,
     registers: [this.#registry],
   });
+
+  readonly #droppedLines = new Counter({ ...droppedLinesMetric, registers: [this.#registry] });
+
+  /** A line of this worker's log could not be written. */
+  logLineDropped(): void {
+    this.#droppedLines.inc();
+  }
 
   finished(model: ModelName, operation: Operation, status: number, outcome: Outcome, durationMs: number): void {
     this.#requests.inc({ model, operation, status, outcome });

@@ -3,6 +3,7 @@ import pino from 'pino';
 import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { openLogDestination } from '../core/log-destination.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { engines } from '../plugins/registry.ts';
@@ -47,7 +48,10 @@ const metrics = new GatewayMetrics();
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
 const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
-const log = pino({ level: start.log.level, base: { worker: start.index } }, pino.destination({ dest: start.log.file ?? 2, sync: true }));
+const log = pino(
+  { level: start.log.level, base: { worker: start.index } },
+  openLogDestination(start.log.file ?? 2, () => metrics.logLineDropped()),
+);
 let table: RoutingTable = emptyTable;
 let tableSince = clock.now();
 let draining = false;
