@@ -169,3 +169,13 @@ export async function closePlanes(
     hurry.removeEventListener('abort', onHurry);
   }
 }
+
+/** What a start does with its planes. Where it fails, they are closed at once, and it throws the same: nothing listens on or lives on. */
+export async function orClose(planes: Planes, begin: () => Promise<void> | void): Promise<void> {
+  try {
+    await begin();
+  } catch (error) {
+    await closePlanes(planes, AbortSignal.abort(new GatewayError('shutting_down', 'the start has failed')));
+    throw error;
+  }
+}

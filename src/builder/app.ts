@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import pino, { type Logger } from 'pino';
 import type { Checked } from '../app/option-check.ts';
-import { checkSoon, closePlanes, makeStateDir, openPlanes, type Planes } from '../app/planes.ts';
+import { checkSoon, closePlanes, makeStateDir, openPlanes, orClose, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
 import { configFromValue } from '../config/from-value.ts';
 import { formatProblem } from '../config/problems.ts';
@@ -123,7 +123,13 @@ export class App implements AsyncDisposable {
     // Whatever ends this process, no engine outlives it unseen.
     process.on('exit', this.#onExit);
     this.#planes = planes;
-    planes.supervisor.apply(config);
+    try {
+      await orClose(planes, () => planes.supervisor.apply(config));
+    } catch (error) {
+      this.#planes = undefined;
+      process.off('exit', this.#onExit);
+      throw error;
+    }
     return planes;
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../app/option-check.ts';
-import { closePlanes, openPlanes, type Planes } from '../app/planes.ts';
+import { closePlanes, openPlanes, orClose, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
@@ -102,7 +102,7 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, first
   const unsubscribe = supervisor.subscribe(show);
   const ticker = setInterval(() => terminal.refresh(supervisor.status(), systemClock.now()), refreshMs);
   try {
-    await supervisor.recover(config, planes.provider);
+    await orClose(planes, () => supervisor.recover(config, planes.provider));
     show();
     const signal = await first.promise;
     unsubscribe();

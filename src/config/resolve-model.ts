@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { modelName } from '../core/ids.ts';
+import { gpuMaskNames } from '../plugins/accelerators.ts';
 import { acceleratorName, unknownAccelerator } from './accelerators.ts';
 import type { ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
@@ -59,7 +60,9 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
   };
 }
 
-/** Environment variables for an engine, those that no process could be given reported. */
+const masks: ReadonlySet<string> = new Set(gpuMaskNames);
+
+/** Environment variables for an engine; reported are those that no process could be given, and those that only the gateway sets. */
 export function resolveEnv(
   env: Readonly<Record<string, string>> = {},
   path: ConfigPath,
@@ -68,6 +71,12 @@ export function resolveEnv(
   for (const [name, value] of Object.entries(env)) {
     if (name === '' || /[=\0]/.test(name))
       context.problem([...path, name], 'expected the name of an environment variable, without =', 'key');
+    else if (masks.has(name))
+      context.problem(
+        [...path, name],
+        "cannot be set: the gateway gives each replica its GPUs; expected how many in the model's gateway.gpus, or which ones in the gateway's own",
+        'key',
+      );
     else if (value.includes('\0')) context.problem([...path, name], 'the value has a zero byte; expected text');
   }
   return env;

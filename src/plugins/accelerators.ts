@@ -15,6 +15,9 @@ export const acceleratorMemoryGib: ReadonlyMap<string, number> = new Map([
   ['B200', 178],
 ]);
 
+/** Variables by which a process is told its GPUs: only the gateway sets them for an engine. */
+export const gpuMaskNames = ['CUDA_VISIBLE_DEVICES', 'CUDA_DEVICE_ORDER', 'HIP_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES'] as const;
+
 /** How the driver's product names tell them; the first that matches holds. */
 const products: readonly (readonly [RegExp, string | ((memoryGib: number) => string)])[] = [
   [/\bB200\b/, 'B200'],

@@ -3,7 +3,6 @@ import { GatewayError } from '../core/errors.ts';
 import type { Engine, EnginePlugin } from '../plugins/engine-plugin.ts';
 import { executableOf } from './command-line.ts';
 import type { GpuRequest } from './gpus/place.ts';
-import { maskNames } from './gpus/visible.ts';
 import type { DesiredModel } from './plan.ts';
 import { fingerprintOf } from './process-facts.ts';
 import { replicaName } from './replica-id.ts';
@@ -19,7 +18,7 @@ export interface ReplicaPlan {
   readonly upstream?: StaticUpstream;
 }
 
-/** @throws GatewayError `config_invalid` when the engine is unknown or refuses its options, or the config sets which GPUs are seen. */
+/** @throws GatewayError `config_invalid` when the engine is unknown or refuses its options. */
 export function replicaPlan(
   model: ModelConfig,
   commands: Config['engineCommands'],
@@ -28,13 +27,6 @@ export function replicaPlan(
   const plugin = engines.get(model.engine);
   if (plugin === undefined) {
     throw new GatewayError('config_invalid', `${model.name}: no engine "${model.engine}"; there are ${[...engines.keys()].join(', ')}`);
-  }
-  const mask = maskNames.find((name) => name in model.env);
-  if (mask !== undefined) {
-    throw new GatewayError(
-      'config_invalid',
-      `${model.name}: runtime_env.env_vars.${mask} cannot be set: the gateway gives each replica its GPUs; use gateway.gpus`,
-    );
   }
   const engine = plugin.configure(model.engineOptions, model.traits);
   return { model, engine, command: executableOf(model, engine, commands), fingerprint: fingerprintOf(model, commands, plugin) };

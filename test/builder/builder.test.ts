@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -116,6 +116,17 @@ describe('the builder API', () => {
     assert.ok(typeof address === 'object' && address !== null);
     const app = buildOpenAiApp({ llmConfigs: [fake('m')], gateway: { ...gateway(t), listen: { port: address.port } }, log });
     await assert.rejects(app.start(), { code: 'port_in_use' });
+    await app.stop();
+  });
+
+  it('listens no longer where its config cannot be applied', async (t) => {
+    const settings = gateway(t);
+    const socket = join(settings.state_dir ?? assert.fail('no state directory'), 'admin.sock');
+    const llmConfigs = Array.from({ length: 4097 }, (_, index) => fake(`m${index}`));
+    const app = buildOpenAiApp({ llmConfigs, gateway: { ...settings, engine_ports: { first: 20_000, count: 5000 } }, log });
+    await assert.rejects(app.start(), { code: 'config_invalid', message: /more slots than the load board has/ });
+    assert.equal(existsSync(socket), false);
+    assert.throws(() => app.url, { code: 'usage_invalid' });
     await app.stop();
   });
 

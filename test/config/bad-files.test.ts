@@ -192,6 +192,10 @@ const deployment: Case[] = [
     '4:30 llm_configs[0].runtime_env.env_vars["A=B"]',
     'without =',
   ]),
+  inModel('a mask of GPUs in the environment', '    runtime_env: {env_vars: {CUDA_VISIBLE_DEVICES: "0"}}\n', [
+    '4:30 llm_configs[0].runtime_env.env_vars.CUDA_VISIBLE_DEVICES',
+    "cannot be set: the gateway gives each replica its GPUs; expected how many in the model's gateway.gpus",
+  ]),
   inModel('a zero byte in the environment', '    runtime_env: {env_vars: {A: "x\\0"}}\n', [
     '4:33 llm_configs[0].runtime_env.env_vars.A',
     'zero byte',
@@ -260,6 +264,11 @@ const own: Case[] = [
   inModel('GPUs below nothing', '    gateway: {gpus: -1}\n', placed('4:21', 'gateway.gpus', 'from 0 to 64, got -1')),
   inModel('a command without words', '    gateway: {command: []}\n', placed('4:24', 'gateway.command', 'got a list')),
   inModel('a bad name in the environment', '    gateway: {env: {"A=B": x}}\n', placed('4:21', 'gateway.env["A=B"]', 'without =')),
+  inModel(
+    'a mask of GPUs under gateway',
+    '    gateway: {env: {HIP_VISIBLE_DEVICES: "0"}}\n',
+    placed('4:21', 'gateway.env.HIP_VISIBLE_DEVICES', 'cannot be set'),
+  ),
   inModel('an upstream with a path', '    gateway: {upstreams: [{url: "http://h/v1"}]}\n', [
     '4:33 llm_configs[0].gateway.upstreams[0].url',
     'expected an origin such as https://host:8000, got "http://h/v1"',

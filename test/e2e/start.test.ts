@@ -38,6 +38,16 @@ describe('gateway start', () => {
       assert.match(stderr, place);
   });
 
+  test('a config that passes every check and cannot be applied: exit 4, and nothing is left listening', async (t) => {
+    const dir = await tempDir(t);
+    const file = join(dir, 'many.yaml');
+    const models = Array.from({ length: 4097 }, (_, index) => fakeModel(`m${index}`));
+    await writeFile(file, configText(join(dir, 'state'), models, { engine_ports: { first: 20_000, count: 5000 } }));
+    const { code, stderr } = await runGateway(['start', '-c', file]);
+    assert.equal(code, 4);
+    assert.match(stderr, /4097 models need more slots than the load board has/);
+  });
+
   test('a taken port: exit 1 before any engine starts, the port named', async (t) => {
     const holder = createServer().listen(0, '127.0.0.1');
     t.after(() => holder.close());

@@ -2,9 +2,6 @@ import type { GpuDevice } from './devices.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables by which a process is told its GPUs: only the gateway sets them for an engine. */
-export const maskNames = ['CUDA_VISIBLE_DEVICES', 'CUDA_DEVICE_ORDER', 'HIP_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES'] as const;
-
 function entryNames(device: GpuDevice, entry: string): boolean {
   if (/^\d+$/.test(entry)) return !device.partition && device.index === Number(entry);
   // The beginning of an id is enough, as it is for CUDA; whole cards and MIG instances differ in theirs.

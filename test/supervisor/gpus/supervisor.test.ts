@@ -92,14 +92,6 @@ test('a changed model without a GPU to spare is replaced one replica after the o
   assert.equal(fewest, 1);
 });
 
-test('a mask of the model’s own is refused', async (t) => {
-  const { at } = await machine(t, 1);
-  assert.throws(
-    () => at.apply(model({ gpus: 1, env: { CUDA_VISIBLE_DEVICES: '0' } })),
-    /demo: runtime_env\.env_vars\.CUDA_VISIBLE_DEVICES cannot be set.*gateway\.gpus/,
-  );
-});
-
 test('an engine whose GPU is lost while it loads is ended at once and starts on another', async (t) => {
   const smi = fakeNvidiaSmi(t, 2);
   const gpus = new GpuLedger({ clock: systemClock, log: pino({ level: 'silent' }), probe: machineGpus(smi.env), env: {}, lossPollMs: 50 });
