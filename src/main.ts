@@ -12,6 +12,7 @@ import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
 import { addLogs } from './cli/logs.ts';
 import { addPlan, plan } from './cli/plan.ts';
+import { surviveReaders } from './cli/output.ts';
 import { addReload } from './cli/reload.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
@@ -87,7 +88,7 @@ export function commandLine(run: Run): Command {
     .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
     .addHelpText(
       'after',
-      '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 4 config invalid.',
+      '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 3 another gateway runs on the state\ndirectory, 4 config invalid, 130 or 143 stopped at once by a second Ctrl-C or SIGTERM.',
     )
     .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
     .option('--dry-run', "start nothing: show what 'gateway plan' shows")
@@ -129,5 +130,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 const entry = process.argv[1];
-if (entry !== undefined && import.meta.url === pathToFileURL(realpathSync(entry)).href)
-  process.exitCode = await main(process.argv.slice(2));
+if (entry !== undefined && import.meta.url === pathToFileURL(realpathSync(entry)).href) {
+  surviveReaders(process);
+  const code = await main(process.argv.slice(2));
+  process.exitCode ??= code;
+}
