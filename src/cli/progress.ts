@@ -4,12 +4,24 @@ import { timeLeft } from './duration.ts';
 
 const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
 
-/** A line about each replica that has come to serve or has failed - and, with `phases`, about what a start is doing - by what tells replicas apart. */
+/** A line about each engine that should be upgraded, and about each replica that has come to serve or has failed - and, with `phases`, about what a start is doing - by what tells replicas apart. */
 export function newsOf(models: readonly ModelReport[], phases: boolean): ReadonlyMap<string, string> {
   const lines = models.flatMap((model) =>
     model.replicas.map((replica) => [`${model.name} #${replica.index}`, nameOf(model, replica), newsOfReplica(replica, phases)] as const),
   );
-  return new Map(lines.flatMap(([key, name, news]) => (news === undefined ? [] : [[key, `${name}: ${news}`] as const])));
+  return new Map([
+    ...lines.flatMap(([key, name, news]) => (news === undefined ? [] : [[key, `${name}: ${news}`] as const])),
+    // By its own text, so that it is told once, however many replicas run that version and however often they start.
+    ...advisoriesOf(models).map((advisory) => [advisory, advisory] as const),
+  ]);
+}
+
+/** A line for each engine and version that runs and should be upgraded. */
+export function advisoriesOf(models: readonly ModelReport[]): readonly string[] {
+  const lines = models.flatMap(({ engine, replicas }) =>
+    replicas.flatMap(({ advisory }) => (advisory === undefined ? [] : [`warning: engine ${engine}: ${advisory}`])),
+  );
+  return [...new Set(lines)];
 }
 
 /** Whether it cannot start for want of something, such as a GPU; its phase says of what. */

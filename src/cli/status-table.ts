@@ -1,6 +1,7 @@
 import type { StatusReply } from '../admin/api.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
+import { advisoriesOf } from './progress.ts';
 import { duration, timeLeft } from './duration.ts';
 import { printable } from './printable.ts';
 
@@ -30,6 +31,7 @@ const columns: readonly Column[] = [
     cell: (_, replica, now) => (replica?.readySince === undefined ? none : duration(now - replica.readySince)),
   },
   { heading: 'LAST ERROR', keep: 2, cell: (_, replica) => replica?.lastError?.code ?? none },
+  { heading: 'ENGINE', keep: 0, cell: ({ engine }, replica) => (replica?.version === undefined ? engine : `${engine} ${replica.version}`) },
 ];
 
 const gap = '  ';
@@ -93,7 +95,7 @@ function gpuLine({ index, name, holders, quarantined }: GpuReport): string {
 }
 
 /**
- * What a person reads: a row for each replica, a line for each GPU, then the last error of each replica that has one.
+ * What a person reads: a row for each replica, a line for each GPU and for each engine that should be upgraded, then the last error of each replica that has one.
  * @param width of the terminal: columns that do not fit are left out; the error below is whole all the same.
  */
 export function statusTable({ pid, config, now, models, gpus }: StatusReply, width = Infinity): string {
@@ -102,11 +104,13 @@ export function statusTable({ pid, config, now, models, gpus }: StatusReply, wid
       lastError === undefined ? [] : [printable(`${model.name} #${index}: ${lastError.message}`)],
     ),
   );
+  const advisories = advisoriesOf(models);
   return [
     `gateway ${pid}, ${config.join(', ')}`,
     '',
     ...replicaRows(models, now, width),
     ...(gpus.length === 0 ? [] : ['', ...gpus.map(gpuLine)]),
+    ...(advisories.length === 0 ? [] : ['', ...advisories]),
     ...(errors.length === 0 ? [] : ['', ...errors]),
     '',
   ].join('\n');

@@ -136,7 +136,7 @@ export interface Engine {
     /** Names of all options in what was printed, in snake_case; undefined where it is not the help that was asked for. */
     read(text: string): ReadonlySet<string> | undefined;
   };
-  /** How to ask the executable for its version; undefined where it has none of its own. */
+  /** How to ask it for its version; undefined where it has none of its own. */
   readonly version?: EngineVersion;
   /** Given options that are not among those of the installed engine. */
   checkOptions?(installed: ReadonlySet<string>): readonly OptionProblem[];

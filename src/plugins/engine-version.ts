@@ -1,12 +1,35 @@
-/** How the version of an installed engine is asked for, and the oldest that is safe. */
+import type { Probe } from './engine-plugin.ts';
+
+/** How the version of an engine is asked for, and the oldest that is safe. */
 export interface EngineVersion {
+  /** Of an executable; undefined where it has none of its own. */
+  readonly installed?: InstalledVersion;
+  /** Of an engine that is ready: what runs, whatever is installed now. */
+  readonly running?: RunningVersion;
+  readonly floor?: SecurityFloor;
+}
+
+export interface InstalledVersion {
   /** Makes the executable print its version and end. */
   readonly args: readonly string[];
   /** Python engines import half of torch first: seconds, and more on a cold disk. */
   readonly timeoutMs: number;
   /** The version in what it printed (stdout and stderr together), e.g. `0.32.0`; undefined where there is none. */
   read(output: string): string | undefined;
-  readonly floor?: SecurityFloor;
+}
+
+export interface RunningVersion {
+  /** Authenticated; a 200 with JSON. */
+  readonly probe: Probe;
+  /** The version in that JSON; undefined where there is none. */
+  read(body: unknown): string | undefined;
+}
+
+/** A member of a JSON object that must be text; undefined where it is not. */
+export function textOf(body: unknown, member: string): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const value: unknown = Reflect.get(body, member);
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** The oldest version known to have the fixes of an advisory. */

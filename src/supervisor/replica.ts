@@ -23,6 +23,8 @@ import type { StartSubject } from './start-times.ts';
 import type { Turn } from './start-queue.ts';
 import { replicaName, runId } from './replica-id.ts';
 import type { ReplicaReport } from './report.ts';
+import { readRelease } from './running-version.ts';
+import type { EngineRelease } from './running-version.ts';
 import { etaOf, phaseOf } from './table.ts';
 import type { ReplicaFact } from './table.ts';
 import { watchReplica } from './watch.ts';
@@ -65,6 +67,8 @@ interface Run {
   handle: ReplicaHandle | undefined;
   wasReady: boolean;
   lastProbe: string | undefined;
+  /** What runs, once the engine has told. */
+  release: EngineRelease | undefined;
   /** Set once its end has begun: milliseconds between SIGTERM and SIGKILL. */
   graceMs: number | undefined;
 }
@@ -190,6 +194,7 @@ export class Replica {
         return;
       case 'watch':
         this.#own(this.#watch(signal), signal);
+        this.#own(this.#learnRelease(signal), signal);
         return;
       case 'terminate':
         this.#terminate(effect.polite);
@@ -235,6 +240,7 @@ export class Replica {
       handle: undefined,
       wasReady: false,
       lastProbe: undefined,
+      release: undefined,
       graceMs: undefined,
     };
     this.#own(this.#watchGpus(this.#run));
@@ -328,6 +334,19 @@ export class Replica {
       condemned: (reason: FailureReason) => this.send({ kind: 'condemned', reason }),
     };
     await watchReplica(this.#deps, watched, events, signal);
+  }
+
+  /** Beside serving, which does not wait for it. */
+  async #learnRelease(signal: AbortSignal): Promise<void> {
+    const run = this.#run;
+    if (run?.handle === undefined || run.release !== undefined) return;
+    run.release = await readRelease(this.#deps, run.handle, this.#plan.engine, signal);
+    if (run.release === undefined) return;
+    const { version, advisory } = run.release;
+    const fields = { replica: this.#name, run: run.id, engine: this.#plan.model.engine, version };
+    if (advisory === undefined) this.#deps.log.info(fields, 'the engine told its version');
+    else this.#deps.log.warn(fields, `the engine should be upgraded: ${advisory}`);
+    this.#deps.changed();
   }
 
   #terminate(polite: boolean): void {
@@ -446,6 +465,8 @@ export class Replica {
       readySince: this.#state.kind === 'ready' ? this.#state.since : undefined,
       nextStartAt: 'until' in this.#state ? this.#state.until : undefined,
       pid: run?.handle?.pid,
+      version: run?.release?.version,
+      advisory: run?.release?.advisory,
       gpus: run?.gpus.labels ?? [],
       upstream: run?.handle?.upstream,
       inFlight: run === undefined ? 0 : this.#deps.board.read(run.turn.slot),

@@ -20,6 +20,10 @@ export interface ReplicaReport {
   /** When its next start is due, while it backs off. */
   readonly nextStartAt: number | undefined;
   readonly pid: number | undefined;
+  /** Of the engine that runs, by its own word; undefined until it has told. */
+  readonly version: string | undefined;
+  /** Why that version should be upgraded. */
+  readonly advisory: string | undefined;
   /** Those of its present run, as the driver numbers them (MIG instances by id); none while it has no run. */
   readonly gpus: readonly string[];
   readonly upstream: string | undefined;

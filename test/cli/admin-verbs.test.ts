@@ -12,7 +12,7 @@ test('status, scale, reload and stop reach the gateway of a state directory', as
   assert.equal((JSON.parse((await verb('status', '--json')).stdout) as { models: unknown[] }).models.length, 1);
   assert.match(
     (await verb('status')).stdout,
-    /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +- +- +\d+ +\d+ +0 +0 +0 +\d+ s +-\n$/,
+    /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +- +- +\d+ +\d+ +0 +0 +0 +\d+ s +- +fake(?: 1\.0\.0)?\n$/,
   );
   assert.deepEqual(JSON.parse((await verb('scale', 'm', '2', '--json')).stdout), { model: 'm', from: 1, to: 2 });
   const wrong = await verb('scale', 'm', 'many');
@@ -79,7 +79,7 @@ test('a model without replicas has a row too, and errors stand below the table',
   const model = { name: 'm', engine: 'fake', desired: 0, status: { phase: 'stopped' }, waiting: 2, restarts: 0, replicas: [] };
   assert.match(
     statusTable({ pid: 1, config: ['c'], dataPort: 1, now: 0, models: [model], gpus: [] } as never),
-    /\nm +- +stopped +- +- +- +- +0 +2 +0 +- +-\n$/,
+    /\nm +- +stopped +- +- +- +- +0 +2 +0 +- +- +fake\n$/,
   );
   const replica = {
     index: 0,
@@ -93,7 +93,7 @@ test('a model without replicas has a row too, and errors stand below the table',
   };
   assert.match(
     statusTable({ pid: 1, config: ['c'], dataPort: 1, now: 5000, models: [{ ...model, replicas: [replica] }], gpus: [] } as never),
-    /#0 +failed +- +0,1 +- .* start_failed\n\nm #0: no such file\n$/,
+    /#0 +failed +- +0,1 +- .* start_failed +fake\n\nm #0: no such file\n$/,
   );
 });
 

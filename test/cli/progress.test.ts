@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadingLine, newsOf, serving, settled } from '../../src/cli/progress.ts';
+import { advisoriesOf, loadingLine, newsOf, serving, settled } from '../../src/cli/progress.ts';
 import type { ModelReport, ReplicaReport } from '../../src/supervisor/report.ts';
 
 const replica = (index: number, state: string, phase: string, lastError?: string): ReplicaReport =>
@@ -30,6 +30,14 @@ describe('what a start says', () => {
       assert.equal(serving([model(one)]), one.state === 'ready');
     });
   }
+
+  test('an engine that should be upgraded is told once for its version, whatever its replicas do', () => {
+    const advisory = '1.0 is older than 1.1: a flaw';
+    const old = [replica(0, 'ready', 'ready'), replica(1, 'draining', 'draining')].map((each) => ({ ...each, advisory }));
+    const all = [{ ...model(...old), engine: 'e' }];
+    assert.deepEqual(advisoriesOf(all), ['warning: engine e: 1.0 is older than 1.1: a flaw']);
+    assert.deepEqual([...newsOf(all, false).values()], ['m #0: ready', ...advisoriesOf(all)]);
+  });
 
   test('where no line can be rewritten, phases are news', () => {
     assert.deepEqual([...newsOf([model(replica(0, 'starting', 'loading model'))], true).values()], ['m: loading model']);

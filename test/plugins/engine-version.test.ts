@@ -39,11 +39,30 @@ describe('the version of an installed engine', () => {
   ] as const) {
     test(`${engine}: ${JSON.stringify(output.trim().split('\n').at(-1))}`, () => {
       const asked = versionOf(engine);
-      assert.equal(asked?.read(output), version);
+      assert.equal(asked?.installed?.read(output), version);
       const warning = version === undefined ? undefined : securityWarning(version, asked?.floor);
       if (warned) assert.match(warning ?? '', new RegExp(`^${version} is older than .*CVE-`));
       else assert.equal(warning, undefined);
     });
   }
-  test('an engine that comes along has none', () => assert.equal(versionOf('fake'), undefined));
+  test('an engine that comes along has none', () => assert.equal(versionOf('fake')?.installed, undefined));
+});
+
+describe('the version of a running engine', () => {
+  for (const [engine, path, body, version] of [
+    ['vllm', '/version', { version: '0.26.0' }, '0.26.0'],
+    ['vllm', '/version', { version: 26 }, undefined],
+    ['vllm', '/version', undefined, undefined],
+    ['sglang', '/server_info', { model_path: 'm', version: '0.5.17' }, '0.5.17'],
+    ['llamacpp', '/props', { build_info: 'b11669-Debian', total_slots: 2 }, '11669'],
+    ['llamacpp', '/props', { build_info: 'b1-unknown' }, undefined],
+    ['llamacpp', '/props', ['b11669'], undefined],
+    ['fake', '/version', { version: '1.0.0' }, '1.0.0'],
+  ] as const) {
+    test(`${engine}: ${JSON.stringify(body)}`, () => {
+      const running = versionOf(engine)?.running;
+      assert.equal(running?.probe.path, path);
+      assert.equal(running.read(body), version);
+    });
+  }
 });

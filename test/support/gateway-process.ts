@@ -43,6 +43,8 @@ export interface ModelStatusReport {
     readonly state: string;
     readonly phase: string;
     readonly pid?: number;
+    readonly version?: string;
+    readonly advisory?: string;
     readonly inFlight: number;
     readonly restarts: number;
     readonly since: number;

@@ -75,10 +75,11 @@ async function look(engine: Engine, [executable, ...leading]: Command, env: Envi
   const python =
     interpreter !== undefined && /python/.test(interpreter) ? await run(interpreter, ['--version'], 10_000, env, signal) : undefined;
   const runs = { kind: 'runs' as const, path, python: python?.exitCode === 0 ? python.output.trim() : undefined };
-  if (engine.version === undefined) return { ...runs, version: undefined };
+  const asked = engine.version?.installed;
+  if (asked === undefined) return { ...runs, version: undefined };
   try {
-    const { exitCode, output } = await run(path, [...leading, ...engine.version.args], engine.version.timeoutMs, env, signal);
-    const version = engine.version.read(output);
+    const { exitCode, output } = await run(path, [...leading, ...asked.args], asked.timeoutMs, env, signal);
+    const version = asked.read(output);
     if (exitCode === 0 || version !== undefined) return { ...runs, version };
     const last = output.trimEnd().split('\n').slice(-shownLines).join('\n');
     return { kind: 'broken', path, message: `exit code ${exitCode}${last === '' ? '' : `\n${last}`}` };

@@ -1,5 +1,6 @@
 import type { Engine, EnginePlugin } from '../engine-plugin.ts';
 import { defineEngine } from '../engine-plugin.ts';
+import { textOf } from '../engine-version.ts';
 import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
 import { dialect } from './dialect.ts';
@@ -21,6 +22,10 @@ function build(given: Partial<Settings>): Engine {
     concurrency: given.max_num_seqs ?? settings.max_num_seqs.fallback,
     needs: { gpus: 0, memoryShare: 1 },
     notes: [],
+    version: {
+      running: { probe: { path: '/version', timeoutMs: 5000 }, read: (body) => textOf(body, 'version') },
+      floor: { version: '1.0.0', advisory: 'an advisory that is made up, to see one' },
+    },
     probes: {
       readiness: { path: '/health', timeoutMs: 5000 },
       liveness: { path: '/health', timeoutMs: 10_000 },

@@ -19,6 +19,7 @@ export const settings = {
   boot_error: text('', { expected: 'a string' }, 'start'),
   exit_at: text('never', { expected: 'never, boot or a number of seconds', pattern: /^(never|boot|\d+(\.\d+)?)$/ }, 'start'),
   inner_ports: number(0, { min: 0, max: 16, whole: true }, 'start'),
+  version: text('1.0.0', { expected: 'a version', pattern: /^\S+$/u }, 'start'),
   exit_code: number(1, { min: 0, max: 255, whole: true }),
   fork: number(0, { min: 0, max: 16, whole: true }, 'start'),
   daemonise: flag('start'),

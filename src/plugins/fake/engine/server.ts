@@ -33,6 +33,8 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
   switch (route) {
     case 'GET /v1/models':
       return sendJson(response, 200, modelList(state));
+    case 'GET /version':
+      return sendJson(response, 200, { version: state.faults.settings.version });
     case 'GET /metrics':
       return sendText(response, 200, 'text/plain; version=0.0.4', metricsPage(state));
     case 'POST /v1/chat/completions':
