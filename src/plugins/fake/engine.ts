@@ -62,6 +62,7 @@ function createState(flags: EngineFlags, ending: AbortController): EngineState {
     daemon: flags.settings.daemonise ? daemonise().pid : undefined,
     ready: false,
     open: 0,
+    byName: new Map(),
     ending: ending.signal,
     crash,
     onIdle: () => undefined,

@@ -24,6 +24,7 @@ export const settings = {
   fork: number(0, { min: 0, max: 16, whole: true }, 'start'),
   daemonise: flag('start'),
   log_flood_mb_s: number(0, { min: 0, max: 1000 }, 'start'),
+  dialect: choice(['openai', 'vllm', 'sglang', 'llamacpp'], 'start'),
   // Generation
   prefill_s: number(0, seconds),
   tokens_per_s: number(0, { min: 0, max: 1_000_000 }),

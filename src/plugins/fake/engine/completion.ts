@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import type { Settings } from '../settings.ts';
+import { accents } from './accent.ts';
 import { CutError } from './cut-error.ts';
 import { compose, paced } from './generate.ts';
 import type { Reply } from './generate.ts';
-import { chunkBody, completionBody, errorBody, readGeneration, RequestError } from './openai.ts';
-import type { Generation, ReplyHead, Usage } from './openai.ts';
+import { chunkBody, completionBody, parseBody, readGeneration, RequestError } from './openai.ts';
+import type { Fields, Generation, ReplyHead, Usage } from './openai.ts';
 import { extraHeaders, readBody, refuse, sendJson, sendText, sendTwoLengths } from './respond.ts';
 import { EventStream } from './sse.ts';
 import type { EngineState } from './state.ts';
@@ -42,13 +42,15 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { settings } = state.faults;
-  const generation = readOrRefuse(settings, kind, body, response);
+  const generation = readOrRefuse(state, kind, body, response);
   if (generation === undefined) return;
+  const accent = accents[state.faults.settings.dialect];
   const left = new AbortController();
+  const leave = (): void => left.abort(new CutError('nobody wants it any more'));
   response.once('close', () => {
-    if (!response.writableFinished && !state.faults.settings.ignore_close) left.abort(new CutError('the client left'));
+    if (!response.writableFinished && !state.faults.settings.ignore_close && !accent.abortsByName) leave();
   });
+  if (accent.abortsByName) state.byName.set(generation.head.id, leave);
   state.open += 1;
   try {
     await generate(state, generation, request, response, AbortSignal.any([left.signal, state.ending]));
@@ -57,11 +59,34 @@ async function serve(
     state.journal.completed += 1;
   } catch (error) {
     if (left.signal.aborted) state.journal.aborted += 1;
-    else if (state.ending.aborted) response.destroy();
+    if (left.signal.aborted || state.ending.aborted) endEarly(accent.saysAbort, generation, response);
     else if (!(error instanceof CutError)) throw error;
   } finally {
+    state.byName.delete(generation.head.id);
     state.open -= 1;
     if (state.open === 0) state.onIdle();
+  }
+}
+
+/** What a client that is still there gets of a reply that the engine ends before its time. */
+function endEarly(saysAbort: boolean, { request, reply, head }: Composed, response: ServerResponse): void {
+  if (response.destroyed || response.writableEnded) return;
+  if (!saysAbort || (request.stream && !response.headersSent)) response.destroy();
+  else if (request.stream) {
+    const last = chunkBody(request.kind, head, { kind: 'finish', reason: 'abort' });
+    response.end(`data: ${JSON.stringify(last)}\n\ndata: [DONE]\n\n`);
+  } else sendJson(response, 200, completionBody(request.kind, head, '', 'abort', usageOf(request, reply)));
+}
+
+/** `POST /abort_request`: ends the generation that `rid` names. A name that is unknown is no mistake. */
+export function abortByName({ byName }: EngineState, body: Buffer, response: ServerResponse): void {
+  try {
+    const { rid } = parseBody(body);
+    if (typeof rid === 'string') byName.get(rid)?.();
+    sendJson(response, 200, {});
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    sendJson(response, error.status, accents.sglang.errorBody(error.status, { message: error.message, type: 'invalid_request_error' }));
   }
 }
 
@@ -73,22 +98,28 @@ async function sent(response: ServerResponse): Promise<void> {
 interface Composed {
   readonly request: Generation;
   readonly reply: Reply;
+  readonly head: ReplyHead;
 }
 
-function readOrRefuse(settings: Settings, kind: Generation['kind'], body: Buffer, response: ServerResponse): Composed | undefined {
+function readOrRefuse(state: EngineState, kind: Generation['kind'], body: Buffer, response: ServerResponse): Composed | undefined {
+  const { settings } = state.faults;
+  const accent = accents[settings.dialect];
   try {
-    const request = readGeneration(kind, body);
-    return { request, reply: compose(settings, request) };
+    const fields = parseBody(body);
+    accent.check(fields, state.servedName);
+    const request = readGeneration(kind, fields);
+    return { request, reply: compose(settings, request), head: headOf(state, request, fields) };
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
-    sendJson(response, 400, errorBody(error.message, 'invalid_request_error', error.param, error.code));
+    const { message, param, code, status } = error;
+    sendJson(response, status, accent.errorBody(status, { message, type: 'invalid_request_error', param, code }));
     return undefined;
   }
 }
 
 async function generate(
   state: EngineState,
-  { request, reply }: Composed,
+  composed: Composed,
   incoming: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
@@ -101,8 +132,8 @@ async function generate(
     if (settings.headers === 'duplicate-length') await sendTwoLengths(incoming);
     else if (settings.reply === 'html') sendText(response, 200, 'text/html', '<html><body>It works!</body></html>');
     else if (settings.reply === 'empty') response.end();
-    else if (request.stream) await sendStream(state, { request, reply }, response, signal);
-    else await sendWhole(state, { request, reply }, response, signal);
+    else if (composed.request.stream) await sendStream(state, composed, response, signal);
+    else await sendWhole(state, composed, response, signal);
   } finally {
     leave();
   }
@@ -117,26 +148,36 @@ async function* tokensOf(state: EngineState, reply: Reply, signal: AbortSignal):
   }
 }
 
-async function sendStream(state: EngineState, { request, reply }: Composed, response: ServerResponse, signal: AbortSignal): Promise<void> {
+async function sendStream(state: EngineState, composed: Composed, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const { request, reply, head } = composed;
   const { settings } = state.faults;
-  const head = headOf(state, request);
+  const accent = accents[settings.dialect];
   response.writeHead(200, { ...extraHeaders(settings), 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   const events = new EventStream(response, settings);
-  if (request.kind === 'chat' && settings.sse !== 'norole') await events.send(chunkBody(request.kind, head, { kind: 'role' }));
+  if (request.kind === 'chat' && accent.firstRole && settings.sse !== 'norole')
+    await events.send(chunkBody(request.kind, head, { kind: 'role' }));
   for await (const text of tokensOf(state, reply, signal)) {
     await events.sendText(chunkBody(request.kind, head, { kind: 'text', text }));
   }
-  await events.send(chunkBody(request.kind, head, { kind: 'finish', reason: reply.finishReason }));
-  if (request.includeUsage) await events.send(chunkBody(request.kind, head, { kind: 'usage', usage: usageOf(request, reply) }));
+  const inside = request.kind === 'completions' && accent.completionUsage === 'inside' ? { usage: usageOf(request, reply) } : {};
+  await events.send({ ...chunkBody(request.kind, head, { kind: 'finish', reason: reply.finishReason }), ...inside });
+  if (request.includeUsage && !('usage' in inside))
+    await events.send(chunkBody(request.kind, head, { kind: 'usage', usage: usageOf(request, reply) }));
   await events.done();
-  response.end();
+  const { socket } = response;
+  response.end(() => (accent.closesAfterStream ? socket?.end() : undefined));
 }
 
-async function sendWhole(state: EngineState, { request, reply }: Composed, response: ServerResponse, signal: AbortSignal): Promise<void> {
+async function sendWhole(
+  state: EngineState,
+  { request, reply, head }: Composed,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
   let text = '';
   for await (const token of tokensOf(state, reply, signal)) text += token;
   const { settings } = state.faults;
-  const body = completionBody(request.kind, headOf(state, request), text, reply.finishReason, usageOf(request, reply));
+  const body = completionBody(request.kind, head, text, reply.finishReason, usageOf(request, reply));
   if (settings.reply !== 'cut') {
     sendJson(response, 200, body, extraHeaders(settings));
     return;
@@ -149,10 +190,11 @@ async function sendWhole(state: EngineState, { request, reply }: Composed, respo
   throw new CutError('cut in the middle of the body');
 }
 
-function headOf(state: EngineState, request: Generation): ReplyHead {
+function headOf(state: EngineState, request: Generation, fields: Fields): ReplyHead {
   const prefix = request.kind === 'chat' ? 'chatcmpl' : 'cmpl';
   const created = Math.floor(Date.now() / 1000);
-  return { id: `${prefix}-fake-${process.pid}-${state.journal.requests}`, created, model: state.servedName };
+  const id = accents[state.faults.settings.dialect].replyId(fields, `${prefix}-fake-${process.pid}-${state.journal.requests}`);
+  return { id, created, model: state.servedName };
 }
 
 function usageOf(request: Generation, reply: Reply): Usage {

@@ -17,7 +17,7 @@ export interface ReplyHead {
   readonly model: string;
 }
 
-export type FinishReason = 'stop' | 'length';
+export type FinishReason = 'stop' | 'length' | 'abort';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -25,21 +25,25 @@ export interface Usage {
   readonly total_tokens: number;
 }
 
-/** A mistake of the client: answered with 400 and OpenAI's error object. */
+/** A body's members. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** A mistake of the client, answered with `status`. */
 export class RequestError extends Error {
   override readonly name = 'RequestError';
   readonly param: string | undefined;
   readonly code: string | undefined;
-  constructor(message: string, param?: string, code?: string) {
+  readonly status: number;
+  constructor(message: string, param?: string, code?: string, status = 400) {
     super(message);
+    this.status = status;
     this.param = param;
     this.code = code;
   }
 }
 
 /** @throws RequestError */
-export function readGeneration(kind: Generation['kind'], body: Buffer): Generation {
-  const fields = parseBody(body);
+export function readGeneration(kind: Generation['kind'], fields: Fields): Generation {
   const texts = kind === 'chat' ? messageTexts(fields['messages']) : promptTexts(fields['prompt']);
   const stream = fields['stream'] ?? false;
   if (typeof stream !== 'boolean') throw new RequestError(`stream: got ${JSON.stringify(stream)}, expected true or false`, 'stream');
@@ -60,7 +64,8 @@ export function tokenize(text: string): readonly string[] {
   return text.match(/\s*\S+(?:\s+$)?|\s+$/gu) ?? [];
 }
 
-function parseBody(body: Buffer): Record<string, unknown> {
+/** @throws RequestError */
+export function parseBody(body: Buffer): Fields {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString('utf8'));
@@ -94,7 +99,7 @@ function promptTexts(prompt: unknown): readonly string[] {
   throw new RequestError('prompt: expected a string or a non-empty array', 'prompt');
 }
 
-function readLimit(fields: Record<string, unknown>, name: string): number | undefined {
+function readLimit(fields: Fields, name: string): number | undefined {
   const value = fields[name] ?? undefined;
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) {

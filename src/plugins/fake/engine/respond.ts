@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Settings } from '../settings.ts';
 import { CutError } from './cut-error.ts';
-import { errorBody } from './openai.ts';
+import { accents } from './accent.ts';
 
 export function sendJson(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
   sendText(response, status, 'application/json', JSON.stringify(body), headers);
@@ -18,7 +18,15 @@ export function refuse(response: ServerResponse, settings: Settings, status: num
   const message = `The fake engine was told to refuse this request with ${status}.`;
   switch (settings.refuse_body) {
     case 'json':
-      sendJson(response, status, errorBody(message, status < 500 ? 'invalid_request_error' : 'server_error', undefined, 'fake_refusal'));
+      sendJson(
+        response,
+        status,
+        accents[settings.dialect].errorBody(status, {
+          message,
+          type: status < 500 ? 'invalid_request_error' : 'server_error',
+          code: 'fake_refusal',
+        }),
+      );
       return;
     case 'flat':
       sendJson(response, status, { object: 'error', message, type: 'FakeRefusal', param: null, code: status });

@@ -2,7 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import { complete } from './completion.ts';
+import { accents } from './accent.ts';
+import { abortByName, complete } from './completion.ts';
 import { applyControl, readState } from './control.ts';
 import { errorBody } from './openai.ts';
 import { readBody, sendJson, sendText } from './respond.ts';
@@ -25,7 +26,7 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
   const route = `${request.method ?? 'GET'} ${path}`;
   if (route === 'GET /health') return health(state, response);
   if (!authorised(state, request)) {
-    return sendJson(response, 401, errorBody('Invalid API Key', 'authentication_error', undefined, 'invalid_api_key'));
+    return sendJson(response, 401, accents[state.faults.settings.dialect].unauthorised);
   }
   if (route === 'GET /fake/state') return sendJson(response, 200, readState(state));
   if (route === 'POST /fake/control') return applyControl(state, await readBody(request), response);
@@ -41,9 +42,16 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
       return complete(state, 'chat', path, request, response);
     case 'POST /v1/completions':
       return complete(state, 'completions', path, request, response);
+    case 'POST /abort_request':
+      if (accents[state.faults.settings.dialect].abortsByName) return abortByName(state, await readBody(request), response);
+      return noRoute(response, route);
     default:
-      return sendJson(response, 404, errorBody(`no route ${route}`, 'not_found_error', undefined, 'not_found'));
+      return noRoute(response, route);
   }
+}
+
+function noRoute(response: ServerResponse, route: string): void {
+  sendJson(response, 404, errorBody(`no route ${route}`, 'not_found_error', undefined, 'not_found'));
 }
 
 function digest(text: string): Buffer {

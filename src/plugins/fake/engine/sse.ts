@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Settings } from '../settings.ts';
 import { CutError } from './cut-error.ts';
-import { errorBody } from './openai.ts';
+import { accents } from './accent.ts';
 
 /** Writes the events of one reply, with the fault that `sse` asks for. */
 export class EventStream {
@@ -38,7 +38,7 @@ export class EventStream {
         throw new CutError('cut in the middle of an event');
       }
       case 'error-mid':
-        await this.send(errorBody('The engine met an error in the middle of the stream.', 'server_error', undefined, 'fake_error'));
+        await this.send(this.#error());
         this.#response.end();
         throw new CutError('ended with an error event');
       case 'bigline':
@@ -54,6 +54,12 @@ export class EventStream {
       case 'norole':
         return;
     }
+  }
+
+  #error(): object {
+    const accent = accents[this.#settings.dialect];
+    const message = 'The engine met an error in the middle of the stream.';
+    return accent.errorEvent(accent.errorBody(500, { message, type: 'server_error', code: 'fake_error' }));
   }
 
   #frame(data: string): Buffer {

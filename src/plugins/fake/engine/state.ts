@@ -18,6 +18,8 @@ export interface EngineState {
   ready: boolean;
   /** Generation requests accepted and not yet ended, whether or not their client is still there. */
   open: number;
+  /** Ends a generation, by its id: for engines that are told so. */
+  readonly byName: Map<string, () => void>;
   /** Aborted when generations still open must end, because the engine does. */
   readonly ending: AbortSignal;
   /** Ends the process at once with `exit_code`, as a crash does. */
