@@ -21,6 +21,12 @@ const held: Passage = { kind: 'held' };
 const errorMark = 'data: {"error"';
 const abortMarks = ['"finish_reason":"abort"', '"finish_reason": "abort"'];
 
+/** What shows that no API wrote a successful reply, but a proxy or a front without its engine; undefined for one that can be passed on. */
+export function flawOf({ contentType, contentLength }: ReplyHead): string | undefined {
+  if (contentType.startsWith('text/html')) return 'a page of HTML';
+  return contentLength === '0' ? 'an empty reply' : undefined;
+}
+
 /**
  * One engine's reply on its way to the client: a stream cut where an event ends, a whole one held until its end where it may have to be
  * mended; mended by the engine's dialect; and what engines say of failures inside a reply made known.

@@ -10,7 +10,7 @@ import type { Dialect } from '../plugins/engine-plugin.ts';
 import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
 import { ClientReply, type ReplyHead } from './client-reply.ts';
 import { droppedNames, type EngineCall, engineHeaders, prepareCall, tellEngine } from './engine-call.ts';
-import { EngineReply, type Passage } from './engine-reply.ts';
+import { EngineReply, flawOf, type Passage } from './engine-reply.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { Continuation, resumable } from './openai/continuation.ts';
 import { withBody } from './openai/normalize.ts';
@@ -258,7 +258,14 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   began(status: number, contentType: string, contentLength: string | undefined): void {
     if (this.#ended) return;
-    const reply = new EngineReply({ status, contentType, contentLength }, this.#call?.mender);
+    const head = { status, contentType, contentLength };
+    const flaw = flawOf(head);
+    if (flaw !== undefined) {
+      this.#attempt?.blame();
+      this.fail(new GatewayError('upstream_invalid', `The engine of '${this.model}' sent ${flaw}.`));
+      return;
+    }
+    const reply = new EngineReply(head, this.#call?.mender);
     this.#engineReply = reply;
     if (reply.events !== undefined && this.#entry()?.resumeStreams === true && resumable(this.request))
       this.#continuation ??= new Continuation();

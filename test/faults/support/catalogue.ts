@@ -149,6 +149,36 @@ const streams = {
     happens: 'a client leaves before the first byte: of a stream, in the prefill, or while a whole reply is made; 20 times each',
     holds: 'the same',
   },
+  70: {
+    happens: 'a client reads nothing of a long stream',
+    holds: 'the engine is held back; past `write_stall_s` (a minute unless set) the client is cut off and its place is free',
+  },
+  72: {
+    happens: 'an engine goes silent with its connections open',
+    holds: 'a stream ends with an `upstream_timeout` event after `idle_s`; a request without a byte gets 504 after `first_byte_s`',
+  },
+  73: {
+    happens: 'an engine’s stream breaks in the middle of an event',
+    holds: 'whole events were passed on, half an event is not; an error event ends the stream',
+  },
+  74: { happens: 'a stream ends without `[DONE]` after its finish reason', holds: '`[DONE]` is added' },
+  75: {
+    happens: 'an engine sends an error in the middle of a stream that began with 200',
+    holds: 'it is passed on as an error event, and counted as the engine’s; no `[DONE]`',
+  },
+  76: { happens: 'characters of several bytes come in two parts', holds: 'the text arrives byte for byte' },
+  77: {
+    happens: 'one line of a stream is 64 MB long',
+    holds: 'the stream ends with an error event before the gateway holds it all, and the next request is served',
+  },
+  78: {
+    happens: 'nothing comes for long before the first token',
+    holds: 'a stream gets a comment every `heartbeat_s` (10 s unless set); an error before the first one is a real status',
+  },
+  79: {
+    happens: 'an engine answers with a page of HTML, nothing, or an error of its own form',
+    holds: 'the client gets a JSON error in OpenAI’s shape, with a message',
+  },
 } as const satisfies Record<number, Fault>;
 
 const secrets = {

@@ -24,6 +24,8 @@ export interface Victim extends GatewayProcess {
   readonly stream: (model: string, more?: object) => Promise<Stream>;
   /** Sends a request whose reply nobody will see; the returned function leaves. */
   readonly begin: (model: string, more?: object) => () => void;
+  /** Tells the oracles of requests that a row writes to a socket itself. */
+  readonly sentByHand: (requests: number) => void;
   /** Resolves with what `found` gives of the model's status, once it gives something. */
   readonly model: <T>(name: string, what: string, found: (model: ModelStatusReport) => T | undefined | false) => Promise<T>;
   /** Reads the config file again. */
@@ -107,6 +109,7 @@ function victimOf({ gateway, client }: Subject): Victim {
     get: (path) => client.get(path),
     stream: (name, more) => client.stream(name, more),
     begin: (name, more) => client.begin(name, more),
+    sentByHand: (requests) => void (client.sent += requests),
     model: find,
     reload: async () => {
       const headers = { 'content-type': 'application/json' };
