@@ -1,4 +1,6 @@
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { ConfigProblem } from '../config/problems.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { GpuProbe } from '../supervisor/gpus/devices.ts';
 import { planLaunch } from '../supervisor/launch-plan.ts';
@@ -21,4 +23,25 @@ export async function planOffline(config: Config, { engines, probe, env }: Offli
   const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, engines));
   const [executables, gpus] = await Promise.all([findExecutables(plans, env), surveyMachine(probe, config, env, signal)]);
   return planLaunch({ config, plans, executables, env, gpus, standing: [] });
+}
+
+/**
+ * A warning for each model with replicas that this machine's GPUs do not suffice for. None where no GPU could be read: the config may be
+ * meant for another machine.
+ */
+export function withoutGpus(
+  { located }: Pick<LoadedConfig, 'located'>,
+  { gpus, gpuProblem, replicas }: LaunchPlan,
+): readonly ConfigProblem[] {
+  if (gpus.length === 0 || gpuProblem !== undefined) return [];
+  return [...Map.groupBy(replicas, ({ model }) => model)].flatMap(([model, all]) => {
+    const lacking = all.flatMap(({ replica, ...rest }) =>
+      rest.kind === 'process' && rest.gpus.kind === 'unplaced' ? [{ replica, reason: rest.gpus.reason }] : [],
+    );
+    const [first] = lacking;
+    if (first === undefined) return [];
+    const who = all.length === 1 ? 'its replica' : `${lacking.length} of ${all.length} replicas`;
+    const message = `${who} would have no GPU on this machine: ${first.replica}: ${first.reason}`;
+    return [located(model, [], message)];
+  });
 }

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
+import { planOffline, withoutGpus } from '../app/offline-plan.ts';
 import { formatProblem } from '../config/problems.ts';
+import { engines } from '../plugins/registry.ts';
+import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { exitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
 import { loadCheckedConfigHere } from './load-config.ts';
@@ -23,13 +26,15 @@ function inWords({ config, warnings }: Validity): string {
 export function addValidate(program: Command, run: Run): void {
   const command = program
     .command('validate')
-    .description('check a config file, engine options against the installed engines too, and list what in it has no effect')
+    .description('check a config file, also against the installed engines and the GPUs, and list what in it has no effect')
     .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
     .addHelpText('after', '\nExample:\n  gateway validate -c configs/fake.yaml\n\nExit codes: 0 valid, 4 not valid.');
   withOutput(command).action(({ config, ...output }: { config: readonly string[] } & OutputOptions) =>
     run(() =>
       interruptible(async (signal) => {
-        const { warnings } = await loadCheckedConfigHere(config, signal);
+        const loaded = await loadCheckedConfigHere(config, signal);
+        const launch = await planOffline(loaded.config, { engines, probe: machineGpus(process.env), env: process.env }, signal);
+        const warnings = [...loaded.warnings, ...withoutGpus(loaded, launch)];
         print(output, { config, warnings: warnings.map(formatProblem) }, inWords);
         return exitCode.ok;
       }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { duration } from '../../src/cli/duration.ts';
 import { statusTable } from '../../src/cli/status-table.ts';
+import { fakeNvidiaSmi } from '../support/fake-nvidia-smi.ts';
 import { fakeModel, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
 
 test('status, scale, reload and stop reach the gateway of a state directory', async (t) => {
@@ -54,6 +55,17 @@ test('validate prints warnings with their place, and exits 4 on a bad file', asy
   );
   await writeFile(file, 'llm_configs: []\n');
   assert.equal((await runGateway(['validate', '-c', file])).code, 4);
+});
+
+test('validate warns of a model that this machine has too few GPUs for', async (t) => {
+  const file = join(await tempDir(t), 'config.yaml');
+  await writeFile(file, 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\n    gateway: {gpus: 3}\n');
+  const { code, stdout } = await runGateway(['validate', '-c', file], undefined, fakeNvidiaSmi(t, 2).env);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^warning: [^\n]*config\.yaml:2:5: llm_configs\[0\]: its replica would have no GPU [^\n]*: m-0: needs 3 GPUs, there are 2 to use\n/,
+  );
 });
 
 test('several files are one config, repeated or listed', async (t) => {

@@ -82,9 +82,13 @@ export async function tempDir(t: TestContext): Promise<string> {
   return dir;
 }
 
-/** Runs `gateway …` to its end. */
-export async function runGateway(args: readonly string[], cwd?: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
+/** Runs `gateway …` to its end. @param env instead of the test's own */
+export async function runGateway(
+  args: readonly string[],
+  cwd?: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env, ...(cwd === undefined ? {} : { cwd }) });
   const exited = once(child, 'exit') as Promise<[number | null]>;
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { code, stdout, stderr };

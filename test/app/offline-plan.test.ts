@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withoutGpus } from '../../src/app/offline-plan.ts';
+import { engines } from '../../src/plugins/registry.ts';
+import { loadText } from '../config/load-text.ts';
+import { plannedOn } from '../support/planned.ts';
+
+const text = `llm_configs:
+  - model_loading_config: {model_id: a}
+    deployment_config: {num_replicas: 3}
+  - model_loading_config: {model_id: b}
+    engine_kwargs: {tensor_parallel_size: 4}
+  - model_loading_config: {model_id: c}
+    llm_engine: fake
+`;
+
+test('a model whose replicas have no GPU on this machine is told once, with its place and the reason', async (t) => {
+  const loaded = loadText(t, text, { engines });
+  const warnings = withoutGpus(loaded, await plannedOn(2, loaded.config));
+  assert.deepEqual(
+    warnings.map(({ line, column, path, message }) => `${line}:${column} ${path}: ${message}`),
+    [
+      '2:5 llm_configs[0]: 1 of 3 replicas would have no GPU on this machine: a-2: waiting for a GPU: 0 held by a-0, 1 held by a-1',
+      '4:5 llm_configs[1]: its replica would have no GPU on this machine: b-0: needs 4 GPUs, there are 2 to use',
+    ],
+  );
+});
+
+test('nothing is said where there is room, no GPU, or a driver that does not answer', async (t) => {
+  const loaded = loadText(t, text, { engines });
+  assert.deepEqual(withoutGpus(loaded, await plannedOn(7, loaded.config)), []);
+  assert.deepEqual(withoutGpus(loaded, await plannedOn(0, loaded.config)), []);
+  const crowded = await plannedOn(1, loaded.config);
+  assert.equal(withoutGpus(loaded, crowded).length, 2);
+  assert.deepEqual(withoutGpus(loaded, { ...crowded, gpuProblem: 'no answer' }), []);
+});
