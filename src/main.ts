@@ -14,6 +14,7 @@ import { addLogs } from './cli/logs.ts';
 import { addPlan, plan } from './cli/plan.ts';
 import { surviveReaders } from './cli/output.ts';
 import { addReload } from './cli/reload.ts';
+import { addRestart } from './cli/restart.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
 import { type Session, start } from './cli/start.ts';
@@ -57,6 +58,7 @@ const verbs = [
   addStatus,
   addLogs,
   addReload,
+  addRestart,
   addStop,
   addScale,
   addValidate,

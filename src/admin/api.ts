@@ -41,6 +41,12 @@ export interface ScaleReply {
   readonly to: number;
 }
 
+/** What a restart has begun; it does not wait for the end. */
+export interface RestartReply {
+  /** `replaced`: it serves until a new one does, or makes room for it where no GPU is free; `retried`: it had failed, and starts now. */
+  readonly replicas: readonly { readonly model: string; readonly index: number; readonly how: 'replaced' | 'retried' }[];
+}
+
 export interface StopReply {
   readonly pid: number;
 }
@@ -57,6 +63,8 @@ const mostReplicas = 1024;
 
 export const emptyBody = z.strictObject({});
 export const scaleBody = z.strictObject({ model: z.string(), replicas: z.int().min(0).max(mostReplicas) });
+/** `target`: a model, or a replica as `model #0` or by its id; all when left out. */
+export const restartBody = z.strictObject({ target: z.string().optional() });
 const absolutePath = z.string().startsWith('/');
 /** `config` may be repeated. */
 export const planQuery = z.strictObject({
@@ -78,6 +86,8 @@ export interface Control {
   plan(config: readonly string[] | undefined): Promise<PlanReply>;
   reload(): Promise<ChangeReply>;
   scale(model: string, replicas: number): ScaleReply;
+  /** Begins to give replicas a new process each. @param target as in `restartBody` */
+  restart(target: string | undefined): RestartReply;
   /** Begins to stop; does not wait for the end. */
   stop(): StopReply;
 }

@@ -4,6 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 import { LineSplitter } from '../supervisor/providers/line-splitter.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 import type { LogLine } from './api.ts';
+import { replicasMeant } from './target.ts';
 
 export interface LogRequest {
   readonly target: string | undefined;
@@ -29,18 +30,9 @@ const tailBytes = 4 * 1024 * 1024;
 
 /** The logs that a target means. @throws GatewayError `model_not_found` */
 export function logSources(models: readonly ModelReport[], target: string | undefined): readonly Source[] {
-  const all = models.flatMap(({ name, replicas }) =>
-    replicas.map((replica) => ({ model: name as string, replica: `${name} #${replica.index}`, report: replica })),
+  return replicasMeant(models, target).flatMap(({ model, report: { index, logFile } }) =>
+    logFile === undefined ? [] : [{ replica: `${model} #${index}`, file: logFile }],
   );
-  const meant = all.filter(
-    ({ model, replica, report }) =>
-      target === undefined || [model, replica, `${model}#${report.index}`, report.id as string | undefined].includes(target),
-  );
-  if (meant.length === 0 && target !== undefined && !models.some(({ name }) => name === target)) {
-    const known = models.map(({ name }) => name).join(', ');
-    throw new GatewayError('model_not_found', `There is no model or replica "${target}". The models are: ${known}.`);
-  }
-  return meant.flatMap(({ replica, report }) => (report.logFile === undefined ? [] : [{ replica, file: report.logFile }]));
 }
 
 /** What a log has beyond `reading.offset`, as lines. A log that has gone gives none: its replica was replaced, or it was pruned. */

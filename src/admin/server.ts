@@ -6,7 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
-import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, scaleBody } from './api.ts';
+import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
@@ -86,6 +86,7 @@ export function buildAdmin(
     const { model, replicas } = read(scaleBody, body);
     return control.scale(model, replicas);
   });
+  app.post('/api/restart', async ({ body }) => control.restart(read(restartBody, body).target));
   app.post('/api/stop', async ({ body }) => {
     read(emptyBody, body);
     return control.stop();

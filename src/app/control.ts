@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
-import type { ChangeReply, Control, PlanReply, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
+import type { ChangeReply, Control, PlanReply, RestartReply, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
 import { changesBetween } from '../admin/changes.ts';
+import { replicasMeant } from '../admin/target.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
@@ -80,6 +81,16 @@ export class RunningControl implements Control {
     this.#deps.supervisor().apply(config);
     this.#config = config;
     return { model, from: before.replicas, to: replicas };
+  }
+
+  restart(target: string | undefined): RestartReply {
+    const supervisor = this.#deps.supervisor();
+    const meant = replicasMeant(supervisor.status(), target);
+    const external = this.#config.models.filter(({ upstreams }) => upstreams.length > 0).map(({ name }) => name);
+    const [first] = meant;
+    if (target !== undefined && first !== undefined && external.includes(first.model))
+      throw new GatewayError('request_invalid', `${first.model}: its replicas are run by others (gateway.upstreams); restart them there.`);
+    return { replicas: supervisor.restart((model, index) => meant.some((one) => one.model === model && one.report.index === index)) };
   }
 
   stop(): StopReply {

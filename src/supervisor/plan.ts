@@ -23,6 +23,8 @@ export interface ObservedReplica {
   readonly standing: Standing;
   /** Waits for GPUs that others hold. */
   readonly lacksGpus?: boolean;
+  /** Somebody asked for another in its place. */
+  readonly renew?: boolean;
 }
 
 export type Step =
@@ -62,18 +64,21 @@ function leastWorth(replicas: readonly ObservedReplica[], count: number): readon
 
 function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): readonly Step[] {
   const observed = all.filter((replica) => replica.standing !== 'leaving');
-  const current = observed.filter((replica) => replica.fingerprint === desired.fingerprint);
-  const outdated = observed.filter((replica) => replica.fingerprint !== desired.fingerprint);
+  const isCurrent = ({ fingerprint, renew }: ObservedReplica): boolean => fingerprint === desired.fingerprint && renew !== true;
+  const current = observed.filter(isCurrent);
+  const outdated = observed.filter((replica) => !isCurrent(replica));
   const serving = current.filter((replica) => replica.standing === 'serving').length;
-  const added = lowestFree(Math.max(0, desired.replicas - current.length), new Set(all.map((replica) => replica.index)));
   // Where there is no GPU for a new one beside the old ones, an old one makes room; the next one only once that has led to one that serves.
   const settled = all.length === observed.length && current.every(({ standing, lacksGpus }) => standing === 'serving' || lacksGpus);
   const crowded = settled && current.some(({ lacksGpus }) => lacksGpus) ? 1 : 0;
-  const going = [
-    ...leastWorth(current, current.length - desired.replicas),
-    // A changed model is replaced one by one: an old replica goes as soon as a new one serves, so that the model never stops.
-    ...leastWorth(outdated, outdated.length - Math.max(0, desired.replicas - serving - crowded)),
-  ];
+  // A changed model is replaced one by one: an old replica goes as soon as a new one serves, so that the model never stops.
+  const outdatedServing = outdated.filter(({ standing }) => standing === 'serving').length;
+  const kept = Math.min(outdatedServing, Math.max(0, desired.replicas - serving - crowded));
+  const going = [...leastWorth(current, current.length - desired.replicas), ...leastWorth(outdated, outdated.length - kept)];
+  // Never more than one beyond what is wanted: memory that no GPU counts is not there for twice as many.
+  const room = Math.max(0, desired.replicas + 1 - current.length - kept);
+  const missing = Math.max(0, desired.replicas - current.length);
+  const added = lowestFree(Math.min(missing, room), new Set(all.map((replica) => replica.index)));
   return [
     ...added.map((index): Step => ({ kind: 'add', model: desired.name, index })),
     ...going.map((replica): Step => ({ kind: 'drain', key: replica.key })),

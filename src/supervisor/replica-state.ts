@@ -1,5 +1,5 @@
 import type { Failure, FailureReason } from './failure.ts';
-import { recordFailure, recordStart } from './restart.ts';
+import { cleanRecord, recordFailure, recordStart } from './restart.ts';
 import type { RestartLimits, StartRecord } from './restart.ts';
 
 /** Where `stopping` leads once nothing of the run is left. */
@@ -46,6 +46,8 @@ export type ReplicaEvent =
   | { readonly kind: 'drained' }
   /** To be left running for the next gateway, where there is a process worth it. */
   | { readonly kind: 'leave' }
+  /** Somebody wants it tried again now, whatever it failed with; means something only where no process serves or starts. */
+  | { readonly kind: 'retry' }
   /** `now`: without waiting for requests, nor for the engine's own goodbye. */
   | { readonly kind: 'stop'; readonly now: boolean };
 
@@ -74,6 +76,9 @@ const stay = (state: ReplicaState): Transition => [state, []];
 function end(next: AfterStop, polite: boolean): Transition {
   return [{ kind: 'stopping', next }, [{ kind: 'terminate', polite }]];
 }
+
+/** As if it had never failed. */
+const again: Transition = [{ kind: 'pending', record: cleanRecord }, [{ kind: 'await-turn' }]];
 
 /** Also of an engine that loads: the next gateway lets it go on. */
 const leave: Transition = [{ kind: 'stopping', next: stopped }, [{ kind: 'release' }]];
@@ -110,6 +115,8 @@ function whileAbsent(
       if (state.kind === 'pending') return stay(state);
       if (now < state.until) return [state, [{ kind: 'tick-at', time: state.until }]];
       return [{ kind: 'pending', record: state.record }, [{ kind: 'await-turn' }]];
+    case 'retry':
+      return state.kind === 'pending' ? stay(state) : again;
     case 'drain':
     case 'leave':
     case 'stop':
@@ -151,6 +158,7 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'granted':
     case 'serving':
     case 'drained':
+    case 'retry':
       return stay(state);
   }
 }
@@ -174,6 +182,7 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
     case 'gone':
     case 'tick':
     case 'drained':
+    case 'retry':
       return stay(state);
   }
 }
@@ -202,6 +211,7 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'mismatch':
     case 'serving':
     case 'gone':
+    case 'retry':
       return stay(state);
   }
 }
@@ -220,6 +230,8 @@ function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: Replic
       const after: ReplicaState = state.next.kind === 'stopped' ? state : { kind: 'stopping', next: stopped };
       return [after, hurry ? [{ kind: 'terminate', polite: false }] : []];
     }
+    case 'retry':
+      return stay(state.next.kind === 'stopped' ? state : { ...state, next: { ...state.next, record: cleanRecord } });
     case 'granted':
     case 'ready':
     case 'mismatch':
@@ -248,6 +260,7 @@ export function transition(state: ReplicaState, event: ReplicaEvent, now: number
     case 'stopping':
       return whileStopping(state, event, now, limits);
     case 'failed':
+      if (event.kind === 'retry') return again;
       return event.kind === 'drain' || event.kind === 'leave' || event.kind === 'stop' ? stay({ kind: 'stopped' }) : stay(state);
     case 'stopped':
       return stay(state);

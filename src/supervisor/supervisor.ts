@@ -58,6 +58,13 @@ export interface SupervisorDeps {
   readonly gpus?: GpuLedger;
 }
 
+/** What becomes of a replica that is restarted: another takes its place, or it is started again itself. */
+export interface Restarted {
+  readonly model: ModelName;
+  readonly index: number;
+  readonly how: 'replaced' | 'retried';
+}
+
 export type { ModelReport, ReplicaReport } from './report.ts';
 
 type Desired = Pick<Config, 'models' | 'apps' | 'engineCommands'> & Partial<Pick<Config, 'gpus' | 'acceleratorMatch'>>;
@@ -91,7 +98,7 @@ export class Supervisor {
   readonly #gpus: GpuLedger;
   readonly #history: StartHistory;
   readonly #models = new Map<ModelName, Model>();
-  readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica }>();
+  readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica; renew: boolean }>();
   readonly #listeners = new Set<() => void>();
   /** For a slot that some table has named: the version of the first one that does not. */
   readonly #withdrawnIn = new Map<Slot, number>();
@@ -172,13 +179,32 @@ export class Supervisor {
   async preview(config: Config, env: LaunchInput['env']): Promise<LaunchPlan> {
     const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, this.#deps.engines));
     const [executables, gpus] = await Promise.all([findExecutables(plans, env), this.#gpus.survey(config)]);
-    const standing = [...this.#replicas.values()].map(({ model, replica }) => ({
+    const standing = [...this.#replicas.values()].map(({ model, replica, renew }) => ({
       model,
       index: replica.index,
       fingerprint: replica.plan.fingerprint,
-      leaving: standingOf(replica.state) === 'leaving',
+      leaving: renew || standingOf(replica.state) === 'leaving',
     }));
     return planLaunch({ config, plans, executables, env, gpus, standing });
+  }
+
+  /**
+   * Gives replicas a new process each: one that serves or starts is replaced as one of a changed model is, one at a time and after its
+   * requests; one that failed is tried again now, with a clean record. Those that are leaving, or run by others, are left alone.
+   * @param meant which of them, by model and index.
+   */
+  restart(meant: (model: ModelName, index: number) => boolean): readonly Restarted[] {
+    const restarted = [...this.#replicas.values()].flatMap((entry): Restarted[] => {
+      const { model, replica } = entry;
+      const leaving = entry.renew || standingOf(replica.state) === 'leaving';
+      if (leaving || replica.plan.upstream !== undefined || !meant(model, replica.index)) return [];
+      const { kind } = replica.state;
+      entry.renew = kind === 'ready' || kind === 'starting';
+      if (!entry.renew) replica.send({ kind: 'retry' });
+      return [{ model, index: replica.index, how: entry.renew ? 'replaced' : 'retried' }];
+    });
+    this.#changed();
+    return restarted;
   }
 
   /** To be called whenever `appliedVersion()` may have grown. */
@@ -299,13 +325,14 @@ export class Supervisor {
       ...desiredOf(plan),
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
-    const observed = [...this.#replicas].map(([key, { model, replica }]) => ({
+    const observed = [...this.#replicas].map(([key, { model, replica, renew }]) => ({
       key,
       model,
       index: replica.index,
       fingerprint: replica.plan.fingerprint,
       standing: standingOf(replica.state),
       lacksGpus: replica.lacksGpus && !this.#gpus.unsettled,
+      renew,
     }));
     return plan(desired, observed);
   }
@@ -382,7 +409,7 @@ export class Supervisor {
       },
       former,
     );
-    this.#replicas.set(key, { model: plan.model.name, replica });
+    this.#replicas.set(key, { model: plan.model.name, replica, renew: false });
     replica.start();
     this.#changed();
   }

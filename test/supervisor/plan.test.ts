@@ -7,14 +7,24 @@ import type { DesiredModel, ObservedReplica, Standing, Step } from '../../src/su
 
 const want = (name: string, replicas: number, fingerprint = 'new'): DesiredModel => ({ name: modelName(name), replicas, fingerprint });
 
-/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint. */
+/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint, `*` one to be renewed. */
 function see(text: string): ObservedReplica[] {
   return text.split(' ').flatMap((word, key) => {
-    const match = /^(\w)(\d)([+?~-])(!?)$/.exec(word);
+    const match = /^(\w)(\d)([+?~-])([!*]?)$/.exec(word);
     if (match === null) return [];
     const standing: Standing = match[3] === '+' ? 'serving' : match[3] === '-' ? 'leaving' : 'coming';
     const fingerprint = match[4] === '!' ? 'old' : 'new';
-    return [{ key, model: modelName(match[1] ?? ''), index: Number(match[2]), fingerprint, standing, lacksGpus: match[3] === '~' }];
+    return [
+      {
+        key,
+        model: modelName(match[1] ?? ''),
+        index: Number(match[2]),
+        fingerprint,
+        standing,
+        lacksGpus: match[3] === '~',
+        renew: match[4] === '*',
+      },
+    ];
   });
 }
 
@@ -43,9 +53,13 @@ const cases: readonly [what: string, desired: readonly DesiredModel[], observed:
   ['nor while its successor starts', [want('a', 2)], 'a0+! a2? a3~', ''],
   ['the next one once the successor serves', [want('a', 2)], 'a0+! a2+ a3~', '-a0'],
   ['who leaves already is left alone', [], 'a0- a1-', ''],
-  ['a changed model: new ones start beside the old', [want('a', 2)], 'a0+! a1+!', '+a2 +a3'],
-  ['a changed model: the old stay until a new one serves', [want('a', 2)], 'a0+! a1+! a2? a3?', ''],
-  ['a changed model: one old goes for each new one that serves', [want('a', 2)], 'a0+! a1+! a2+ a3?', '-a1'],
+  ['a changed model: a new one starts beside the old', [want('a', 2)], 'a0+! a1+!', '+a2'],
+  ['a changed model: the old stay until a new one serves', [want('a', 2)], 'a0+! a1+! a2?', ''],
+  ['a changed model: an old one goes for each new one that serves, and the next one starts', [want('a', 2)], 'a0+! a1+! a2+', '-a1 +a3'],
+  ['a changed model: old ones that do not serve go at once', [want('a', 2)], 'a0?! a1+!', '-a0 +a2 +a3'],
+  ['restarted: a new one starts beside the old', [want('a', 2)], 'a0+* a1+', '+a2'],
+  ['restarted: the old one goes once the new one serves', [want('a', 2)], 'a0+* a1+ a2+', '-a0'],
+  ['restarted without a GPU to spare: it makes room', [want('a', 1)], 'a0+* a1~', '-a0'],
   ['a changed model: all old ones go in the end', [want('a', 2)], 'a0+! a2+ a3+', '-a0'],
   ['a changed model: more old ones than wanted', [want('a', 1)], 'a0+! a1+!', '+a2 -a1'],
 ];
@@ -70,6 +84,7 @@ const arbitraryObserved = fc
       index: fc.nat({ max: 6 }),
       fingerprint: fc.constantFrom('1', '2'),
       standing: standings,
+      renew: fc.boolean(),
     }),
     { maxLength: 12 },
   )
