@@ -22,10 +22,11 @@ const status = {
   models: [
     {
       name: 'm',
+      engine: 'fake',
       waiting: 4,
       status: { phase: 'ready' },
       replicas: [
-        { ...ready, pid: 7, upstream: 'http://127.0.0.1:20001' },
+        { ...ready, pid: 7, version: '1.2', upstream: 'http://127.0.0.1:20001' },
         { ...loading, pid: 8, upstream: 'https://other.example/x' },
         { ...failed, lastError: { code: 'start_failed', message: 'bad \u001B[31mmodel\nno such file' } },
       ],
@@ -40,10 +41,10 @@ describe('the table of a status', () => {
     assert.deepEqual(statusTable(status).split('\n'), [
       'gateway 1, /a.yaml, /b.yaml',
       '',
-      'MODEL  REPLICA  STATE     PHASE                               GPUS  PORT   PID  IN FLIGHT  WAITING  RESTARTS  UPTIME  LAST ERROR',
-      'm      #0       ready     -                                   0,1   20001  7    3          4        2         9 s     -',
-      'm      #1       starting  loading model 5 s, about 20 s left  2     443    8    0          4        1         -       -',
-      'm      #2       failed    -                                   -     -      -    0          4        0         -       start_failed',
+      'MODEL  REPLICA  STATE     PHASE                               GPUS  PORT   PID  IN FLIGHT  WAITING  RESTARTS  UPTIME  LAST ERROR    ENGINE',
+      'm      #0       ready     -                                   0,1   20001  7    3          4        2         9 s     -             fake 1.2',
+      'm      #1       starting  loading model 5 s, about 20 s left  2     443    8    0          4        1         -       -             fake',
+      'm      #2       failed    -                                   -     -      -    0          4        0         -       start_failed  fake',
       '',
       'm #2: bad [31mmodel',
       'no such file',
