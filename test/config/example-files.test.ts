@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { schemaText } from '../../src/cli/schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engines } from '../../src/plugins/registry.ts';
+import { commandOf, plannedOn } from '../support/planned.ts';
 import { deps, temporaryFolder } from './load-text.ts';
 
 const configs = join(import.meta.dirname, '../../configs');
@@ -16,6 +17,21 @@ const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/e
 const notYet: Readonly<Record<string, readonly string[]>> = {
   'autoscaling.yaml': ['llm_configs[0].deployment_config.autoscaling_config'],
   'lora.yaml': ['llm_configs[0].lora_config'],
+};
+
+/** A part of the command of each model, in order. */
+const planned: Readonly<Record<string, readonly RegExp[]>> = {
+  'applications.yaml': [/--served-model-name=chat-1$/, /--served-model-name=chat-2$/],
+  'autoscaling.yaml': [/--served-model-name=fake .*--max-num-seqs=4/],
+  'embeddings.yaml': [/^llama-server -hf nomic-ai\/nomic-embed-text-v1\.5-GGUF:Q4_K_M .*--embeddings --pooling mean/],
+  'fake.yaml': [/engine\.ts .*--served-model-name=fake --prefill-s=0\.2 --tokens-per-s=20/],
+  'lora.yaml': [/^vllm serve Qwen\/Qwen2\.5-0\.5B-Instruct .*--enable-lora --max-loras 4 --max-lora-rank 32/],
+  'ray-serve.yaml': [/--served-model-name=qwen2\.5-7b$/, /--served-model-name=qwen2\.5-0\.5b$/],
+  'routing.yaml': [/--served-model-name=chat$/, /--served-model-name=long-prompts$/],
+  'sglang.yaml': [/^sglang serve --model-path Qwen\/Qwen2\.5-7B-Instruct .*--context-length 8192/],
+  'structured-output.yaml': [/^vllm serve .*--structured-outputs-config \{"backend":"xgrammar"\}/],
+  'vision.yaml': [/^llama-server -hf ggml-org\/SmolVLM-500M-Instruct-GGUF .*-np 2 .*--ctx-size 8192/],
+  'vllm.yaml': [/^vllm serve Qwen\/Qwen2\.5-7B-Instruct .*--tensor-parallel-size 2 --max-model-len 8192/],
 };
 
 describe('the config files that come along', () => {
@@ -43,7 +59,7 @@ describe('the config files that come along', () => {
     assert.deepEqual(JSON.parse(readFileSync(join(configs, 'schema.json'), 'utf8')), JSON.parse(schemaText()));
   });
 
-  it('quickstart.yaml runs the fetched engine on the fetched model', (t) => {
+  it('quickstart.yaml runs the fetched engine on the fetched model', async (t) => {
     const folder = temporaryFolder(t);
     cpSync(configs, join(folder, 'configs'), { recursive: true });
     mkdirSync(join(folder, '.quickstart'));
@@ -55,6 +71,8 @@ describe('the config files that come along', () => {
       config.models.map(({ name, source, replicas }) => [name, source, replicas]),
       [['smollm2-135m', { kind: 'path', value: model }, 2]],
     );
+    const command = commandOf(await plannedOn(0, config), 'smollm2-135m');
+    assert.ok(command.startsWith(`${join(folder, '.quickstart/llama-server')} -m ${model} --host 127.0.0.1 --port <port> `), command);
   });
 
   it('several files are one config', () => {
@@ -85,6 +103,31 @@ describe('the config files that come along', () => {
         assert.deepEqual(engine.checkOptions?.(installed), [], name);
       }
     }
+  });
+
+  for (const [name, words] of Object.entries(planned)) {
+    it(`${name} is planned as it means: a sensible command for each model`, async () => {
+      const { config } = loadConfig(join(configs, name), { ...deps, engines });
+      const plan = await plannedOn(2, config);
+      const commands = config.models.map((model) => commandOf(plan, model.name));
+      for (const command of commands) assert.match(command, / --host 127\.0\.0\.1 --port <port> /);
+      assert.equal(commands.length, words.length);
+      for (const [at, expected] of words.entries()) assert.match(commands[at] ?? '', expected);
+    });
+  }
+
+  it('upstreams.yaml is planned without a process', async () => {
+    const { replicas } = await plannedOn(0, loadConfig(join(configs, 'upstreams.yaml'), { ...deps, engines }).config);
+    assert.deepEqual(
+      replicas.map((replica) => replica.kind === 'upstream' && replica.url),
+      ['http://127.0.0.1:8081', 'http://127.0.0.1:8082'],
+    );
+  });
+
+  it('every one of them is planned', () => {
+    // The quickstart needs what it fetches; it is looked at above.
+    const files = readdirSync(configs).filter((file) => file.endsWith('.yaml') && file !== 'quickstart.yaml');
+    assert.deepEqual([...Object.keys(planned), 'upstreams.yaml'].sort(), files.sort());
   });
 
   it('ray-serve.yaml has a model under each of its two routes', () => {

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig, type LoadedConfig } from '../../src/config/load.ts';
 import { engines } from '../../src/plugins/registry.ts';
+import { commandOf, plannedOn } from '../support/planned.ts';
 import { deps, loadText, problemsOf } from './load-text.ts';
 
 const folder = join(import.meta.dirname, 'ray');
@@ -53,11 +54,16 @@ const refused: readonly (readonly [string, RegExp])[] = [
 describe('a YAML file as Ray documents it', () => {
   it('has a command to be checked by, whichever it is', () => assert.deepEqual(yamlFiles(folder).sort(), Object.keys(commands)));
   for (const [name, expected] of Object.entries(commands)) {
-    it(`${name} is accepted unmodified and makes a sensible command`, () => {
-      const model = first(name);
-      const engine = engines.get(model.engine)?.configure(model.engineOptions, model.traits);
-      const launch = { model: model.source, servedName: model.name, port: 20_000, innerPort: 20_001, apiKey: 'key', stopGraceS: 30 };
-      assert.match(engine?.command(launch).args.join(' ') ?? '', expected);
+    it(`${name} is accepted unmodified, and a sensible command is planned for it`, async () => {
+      const { config } = load(name);
+      const plan = await plannedOn(8, config);
+      for (const model of config.models) assert.ok(commandOf(plan, model.name).includes(` --served-model-name ${model.name} `), model.name);
+      assert.match(commandOf(plan, config.models[0]?.name ?? ''), /^(?:vllm|sglang) serve .*--host 127\.0\.0\.1 --port <port> /);
+      assert.match(commandOf(plan, config.models[0]?.name ?? '').replace(/^\S+ /, ''), expected);
+      assert.deepEqual(
+        plan.replicas.filter((replica) => replica.kind === 'process' && replica.gpus.kind === 'unplaced'),
+        [],
+      );
     });
   }
   it('is refused only where it is tested why', () =>
