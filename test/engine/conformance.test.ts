@@ -20,6 +20,8 @@ const mustWork = [
   'seed',
   'logprobs',
   'json_schema',
+  'json_schema-raw',
+  'guided_choice',
   'tools',
   'errors',
   'unknown-model',
