@@ -1,56 +1,29 @@
 import type { ServerResponse } from 'node:http';
-import type { LoadBoard } from '../core/board.ts';
-import type { Clock } from '../core/clock.ts';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
-import type { ReplicaId, Slot } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
-import type { ModelEntry, ModelLimits, ReplicaView, RoutingTable } from '../core/table.ts';
+import type { ModelEntry, ModelLimits, ReplicaView } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
 import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
 import { ClientReply, type ReplyHead } from './client-reply.ts';
 import { droppedNames, type EngineCall, engineHeaders, prepareCall, tellEngine } from './engine-call.ts';
 import { EngineReply, flawOf, type Passage } from './engine-reply.ts';
-import type { GatewayMetrics } from './metrics.ts';
 import { Continuation, resumable } from './openai/continuation.ts';
 import { withBody } from './openai/normalize.ts';
 import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import type { Verdict } from './breaker.ts';
-import type { LoadTotals } from './load-totals.ts';
 import { Receipt } from './receipt.ts';
-import type { ReplicaMemory } from './replica-memory.ts';
-import { route, type RouteReason, type Sight } from './route.ts';
-import { cannotStart, etaLeft, queueFull, removedWhileWaiting, silentTooLong, waitedTooLong, waitingFor } from './refusals.ts';
+import type { RouteReason } from './route.ts';
+import { silentTooLong, waitingFor } from './refusals.ts';
+import { Search, type SearchDeps, type Seeker } from './search.ts';
 import type { LiveSet, Seated } from './live-set.ts';
-import type { RetryBudget } from './retry-budget.ts';
 import type { Upstreams } from './upstreams.ts';
-import type { Waiter, WaitingRoom } from './waiting-room.ts';
 
-/** Tries of one request that an engine saw; one that never reached an engine does not count. */
-const maxAttempts = 3;
-/** Pause before a replica that refused the connection is asked again (its exit is known to all within this time), or the retry budget. */
-const retryPauseMs = 50;
-
-const untried: ReadonlySet<ReplicaId> = new Set();
-
-export interface ExchangeDeps {
-  readonly worker: number;
-  table(): RoutingTable;
-  /** When `table()` came, on `clock`: its estimates count from then. */
-  tableSince(): number;
-  readonly board: LoadBoard;
-  readonly room: WaitingRoom;
+export interface ExchangeDeps extends SearchDeps {
   readonly upstreams: Upstreams;
   readonly dialects: ReadonlyMap<string, Dialect>;
-  readonly metrics: GatewayMetrics;
-  readonly clock: Clock;
-  /** A number ≥ 0 that differs from call to call, so that equal replicas take turns. */
-  nextTieBreak(): number;
   /** Every exchange that has not ended; kept by the exchanges themselves. */
   readonly live: LiveSet<Exchange>;
-  readonly retries: RetryBudget;
-  readonly memory: ReplicaMemory;
-  readonly totals: LoadTotals;
   readonly settings: GatewaySettings;
 }
 
@@ -68,7 +41,7 @@ export type Outcome = 'ok' | 'engine_error' | ErrorCode;
  * One request from acceptance to last byte: routed, perhaps waiting, sent, relayed; tried again elsewhere only while
  * the client has no byte. Ends exactly once, and then holds nothing.
  */
-export class Exchange implements Waiter, AttemptListener, Seated {
+export class Exchange implements Seeker, AttemptListener, Seated {
   seat = -1;
   readonly request: NormalizedRequest;
   readonly #deps: ExchangeDeps;
@@ -76,26 +49,20 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   readonly #reply: ClientReply;
   readonly #requestId: string;
   readonly #startedAt: number;
-  #tried: ReadonlySet<ReplicaId> = untried;
   #attempt: Attempt | undefined;
-  readonly #affinity: number | undefined;
-  #attempts = 0;
-  #retrying = false;
-  #waitingSlot: Slot | undefined;
+  readonly affinity: number | undefined;
+  readonly #search: Search;
   #ended = false;
   #call: EngineCall | undefined;
   /** What the next replica is asked: the client's request, or what is left of it. */
   #asked: NormalizedRequest;
   #continuation: Continuation | undefined;
-  /** When it began to look for a replica. */
-  #queuedAt: number;
   #engineReply: EngineReply | undefined;
   /** Whether the client has a byte of an engine's: from then on nothing is tried again. */
   #relayed = false;
   #lastByteAt: number;
   #lastSentAt: number;
-  readonly #receipt: Receipt;
-  #cancelPause: (() => void) | undefined;
+  readonly receipt: Receipt;
 
   /** `acceptedAt`: when the gateway had the whole request, before it looked at it. */
   constructor(
@@ -104,7 +71,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     raw: ServerResponse,
     { requestId, affinity, acceptedAt }: { requestId: string; affinity: number | undefined; acceptedAt: number },
   ) {
-    this.#affinity = affinity;
+    this.affinity = affinity;
     this.#deps = deps;
     this.request = request;
     this.#asked = request;
@@ -112,8 +79,8 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#reply = new ClientReply(raw, requestId);
     this.#requestId = requestId;
     this.#startedAt = acceptedAt;
-    this.#queuedAt = acceptedAt;
-    this.#receipt = new Receipt(acceptedAt);
+    this.receipt = new Receipt(acceptedAt);
+    this.#search = new Search(deps, this, acceptedAt);
     this.#lastByteAt = this.#startedAt;
     this.#lastSentAt = this.#startedAt;
   }
@@ -126,12 +93,12 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     this.#deps.live.add(this);
     this.#raw.on('close', () => this.#clientClosed());
     if (this.#refuseAtOnce()) return;
-    if (this.#deps.room.waiting(this.model) > 0 || !this.#routeNow()) this.#wait();
+    this.#search.begin();
   }
 
   /** What would be refused for its parameters once a replica takes it does not wait for one first. */
   #refuseAtOnce(): boolean {
-    const entry = this.#entry();
+    const entry = this.#search.entry();
     if (entry?.unsupportedParams !== 'reject') return false;
     try {
       this.#prepare(entry);
@@ -148,49 +115,11 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   // ── routing ────────────────────────────────────────────────────────────────
 
-  #entry(): ModelEntry | undefined {
-    return this.#deps.table().models.get(this.model);
-  }
-
-  /** Milliseconds until a replica is expected, now. */
-  #etaMs({ status }: ModelEntry): number | undefined {
-    return etaLeft(status.etaMs, this.#deps.clock.now() - this.#deps.tableSince());
-  }
-
-  /** Sends the request if a replica can take it; true also when it ended instead. The pick and its count are one synchronous turn. */
-  #routeNow(): boolean {
-    const entry = this.#entry();
-    if (entry === undefined) {
-      this.fail(removedWhileWaiting(this.request));
-      return true;
-    }
-    if (entry.replicas.length === 0 && entry.status.error?.permanent === true) {
-      this.fail(cannotStart(this.model, entry, this.#etaMs(entry)));
-      return true;
-    }
-    const { board, worker, memory, clock, totals } = this.#deps;
-    const now = clock.now();
-    const sight: Sight = {
-      load: ({ slot }) => board.read(slot),
-      total: () => totals.of(entry.replicas),
-      admits: ({ id }) => memory.admits(id, now),
-      share: ({ id }) => memory.share(id, now),
-    };
-    const request = { exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#affinity };
-    const decision = route(request, entry.replicas, sight);
-    if (decision.kind === 'wait') return false;
-    board.add(worker, decision.replica.slot, 1);
-    memory.begun(decision.replica.id, now);
-    this.#leaveRoom();
-    this.#send(decision.replica, decision.reason, entry);
-    return true;
-  }
-
-  #send(replica: ReplicaView, reason: RouteReason, entry: ModelEntry): void {
+  send(replica: ReplicaView, reason: RouteReason, entry: ModelEntry): void {
     const attempt = new Attempt(replica, this);
     this.#attempt = attempt;
     const now = this.#deps.clock.now();
-    this.#receipt.routed(now, replica, reason);
+    this.receipt.routed(now, replica, reason);
     this.#lastByteAt = now;
     try {
       const call = this.#prepare(entry);
@@ -209,51 +138,6 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     }
   }
 
-  // ── waiting ────────────────────────────────────────────────────────────────
-
-  #wait(): void {
-    const entry = this.#entry();
-    if (entry === undefined) {
-      this.fail(removedWhileWaiting(this.request));
-      return;
-    }
-    const { room, board, worker, clock } = this.#deps;
-    this.#tried = untried;
-    const { maxWaiting, queueTimeoutMs } = entry.limits;
-    const leftMs = this.#queuedAt + queueTimeoutMs - clock.now();
-    if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
-      this.fail(queueFull(this.model, entry, this.#etaMs(entry)));
-      return;
-    }
-    if (leftMs <= 0) {
-      this.expire();
-      return;
-    }
-    this.#waitingSlot = entry.waiting;
-    board.add(worker, entry.waiting, 1);
-    room.enter(this, leftMs);
-    this.#receipt.waits(clock.now(), entry.replicas.length === 0, room.waiting(this.model));
-    // A place freed by another worker before this one was seen to wait woke nobody: look once more.
-    if (room.waiting(this.model) === 1) room.wake(this.model);
-  }
-
-  tryLeave(): boolean {
-    return this.#ended || this.#routeNow();
-  }
-
-  expire(): void {
-    const entry = this.#entry();
-    const waitedMs = this.#deps.clock.now() - this.#queuedAt;
-    this.fail(entry === undefined ? removedWhileWaiting(this.request) : waitedTooLong(this.model, entry, this.#etaMs(entry), waitedMs));
-  }
-
-  #leaveRoom(): void {
-    if (this.#waitingSlot === undefined) return;
-    this.#deps.board.add(this.#deps.worker, this.#waitingSlot, -1);
-    this.#waitingSlot = undefined;
-    this.#deps.room.leave(this);
-  }
-
   // ── what the engine says ───────────────────────────────────────────────────
 
   began(status: number, contentType: string, contentLength: string | undefined): void {
@@ -267,7 +151,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     }
     const reply = new EngineReply(head, this.#call?.mender);
     this.#engineReply = reply;
-    if (reply.events !== undefined && this.#entry()?.resumeStreams === true && resumable(this.request))
+    if (reply.events !== undefined && this.#search.entry()?.resumeStreams === true && resumable(this.request))
       this.#continuation ??= new Continuation();
     // A stream's head waits for its first event, so that an engine that dies before it can still be replaced.
     if (!reply.waits) this.#beginRelay(reply.head);
@@ -343,7 +227,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   /** Passes the engine's head on; false when what the client already has does not allow it. */
   #beginRelay(head: ReplyHead): boolean {
     const now = this.#deps.clock.now();
-    if (!this.#reply.begin(head, this.#receipt.headers(now, this.#deps.settings.debugHeaders))) {
+    if (!this.#reply.begin(head, this.receipt.headers(now, this.#deps.settings.debugHeaders))) {
       this.fail(new GatewayError('upstream_invalid', `The engine answered a stream with status ${head.status} and ${head.contentType}.`));
       return false;
     }
@@ -375,7 +259,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#ended) return;
     const reply = this.#read(status, body);
     // Some engines say 500 where they mean that they cannot serve now; their dialect knows.
-    if (reply.status === 503 && this.#attempts + 1 < maxAttempts) {
+    if (reply.status === 503 && this.#search.mayTryAgain) {
       this.#retry(true);
       return;
     }
@@ -398,7 +282,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   /** The connection broke, or the reply ended too early. */
   #broken(error: Error, sent: boolean): void {
     if (this.#relayed && this.#resume()) return;
-    if (this.#relayed || (sent && this.#attempts + 1 >= maxAttempts)) {
+    if (this.#relayed || (sent && !this.#search.mayTryAgain)) {
       this.fail(
         new GatewayError('upstream_failed', `The engine of '${this.model}' broke the connection: ${error.message}.`, { cause: error }),
       );
@@ -411,7 +295,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #resume(): boolean {
     const goOn = this.#call?.dialect.goOn;
     const continuation = this.#continuation;
-    if (goOn === undefined || continuation?.open !== true || this.#attempts + 1 >= maxAttempts) return false;
+    if (goOn === undefined || continuation?.open !== true || !this.#search.mayTryAgain) return false;
     const body = continuation.resume(this.request, goOn);
     if (body === undefined) {
       this.#end('ok');
@@ -419,7 +303,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
       return true;
     }
     this.#asked = withBody(this.request, body);
-    this.#queuedAt = this.#deps.clock.now();
+    this.#search.restart();
     this.#deps.metrics.resumed(this.model);
     this.#retry(true);
     return true;
@@ -431,7 +315,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     const { board, worker, room, memory, clock } = this.#deps;
     memory.concluded(attempt.replica.id, verdict, clock.now());
     board.add(worker, attempt.replica.slot, -1);
-    const entry = this.#entry();
+    const entry = this.#search.entry();
     if (entry === undefined || board.read(entry.waiting) === 0) return;
     board.bumpEpoch();
     room.wake(this.model);
@@ -440,42 +324,10 @@ export class Exchange implements Waiter, AttemptListener, Seated {
   #retry(sent: boolean): void {
     const replica = this.#attempt?.replica.id;
     this.#attempt = undefined;
-    this.#receipt.failed(this.#deps.clock.now());
+    this.receipt.failed(this.#deps.clock.now());
     this.#call = undefined;
     this.#engineReply = undefined;
-    if (sent) this.#attempts += 1;
-    if (replica !== undefined) this.#tried = new Set([...this.#tried, replica]);
-    this.#deps.metrics.retried(this.model);
-    const others = this.#entry()?.replicas.some(({ id }) => !this.#tried.has(id)) === true;
-    if (sent || others) this.#retryInTurn();
-    // The only replicas left refuse connections: until the table says so too, or one of them listens.
-    else this.#pauseThen(() => this.#routeAnew());
-  }
-
-  /** Over the budget a retry is not refused: it waits until those before it have ended. */
-  #retryInTurn(): void {
-    this.#retrying ||= this.#deps.retries.take(this.#deps.live.size);
-    if (!this.#retrying) this.#pauseThen(() => this.#retryInTurn());
-    else if (!this.#routeNow()) this.#wait();
-  }
-
-  #routeAnew(): void {
-    this.#tried = untried;
-    if (!this.#routeNow()) this.#wait();
-  }
-
-  #pauseThen(next: () => void): void {
-    const { clock } = this.#deps;
-    const entry = this.#entry();
-    if (entry === undefined || clock.now() + retryPauseMs >= this.#queuedAt + entry.limits.queueTimeoutMs) {
-      this.expire();
-      return;
-    }
-    this.#receipt.waits(clock.now(), false, 0);
-    this.#cancelPause = clock.after(retryPauseMs, () => {
-      this.#cancelPause = undefined;
-      next();
-    });
+    this.#search.again(replica, sent);
   }
 
   // ── the end ────────────────────────────────────────────────────────────────
@@ -512,18 +364,16 @@ export class Exchange implements Waiter, AttemptListener, Seated {
 
   #end(outcome: Outcome, status: number = this.#engineReply?.head.status ?? (this.#reply.begun ? 200 : 0)): void {
     this.#ended = true;
-    if (this.#retrying) this.#deps.retries.giveBack();
-    this.#cancelPause?.();
-    this.#leaveRoom();
+    this.#search.end();
     this.#deps.live.delete(this);
-    const { overheadMs } = this.#receipt;
+    const { overheadMs } = this.receipt;
     if (overheadMs !== undefined) this.#deps.metrics.overhead(overheadMs);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }
 
   /** Called about once a second: keeps a silent stream alive, and ends what has been silent, or has not been read, for too long. */
   check(now: number): void {
-    const entry = this.#entry();
+    const entry = this.#search.entry();
     if (this.#ended || entry === undefined) return;
     const { stalledAt } = this.#reply;
     if (stalledAt !== undefined) {
@@ -533,7 +383,7 @@ export class Exchange implements Waiter, AttemptListener, Seated {
     if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
     if (!this.request.stream || now - this.#lastSentAt < this.#deps.settings.client.heartbeatMs) return;
     this.#lastSentAt = now;
-    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry, this.#etaMs(entry)) : 'working');
+    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry, this.#search.etaMs(entry)) : 'working');
   }
 
   #silentTooLong(now: number, limits: ModelLimits): boolean {
