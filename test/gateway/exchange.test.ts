@@ -322,6 +322,7 @@ describe('waiting', () => {
     const response = await reply;
     assert.equal(response.status, 503);
     assert.equal(response.headers.get('retry-after'), '4', 'five of the nine seconds have gone by');
+    assert.equal(response.headers.get('retry-after-ms'), '4000');
     const { error } = (await response.json()) as ErrorBody;
     assert.equal(error.code, 'wait_timeout');
     assert.match(error.message, /within 5 s \(state: backing off\)\. Last failure: exit code 1: no such file/);

@@ -16,7 +16,11 @@ function errorObject(message: string, type: string, param: string | undefined, c
 export function errorReply(error: GatewayError): ErrorReply {
   const row = errorTable[error.code];
   const headers: Record<string, string> = { 'x-should-retry': String(row.retryable) };
-  if (error.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterS)));
+  if (error.retryAfterS !== undefined) {
+    headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterS)));
+    // OpenAI's clients look at this one first: it is not rounded up to a second.
+    headers['retry-after-ms'] = String(Math.max(1, Math.ceil(error.retryAfterS * 1000)));
+  }
   return { status: row.status, headers, body: errorObject(error.message, row.type, error.param, error.code) };
 }
 

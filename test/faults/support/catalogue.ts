@@ -134,9 +134,49 @@ const engineProcesses = {
 } as const satisfies Record<number, Fault>;
 
 const routing = {
+  43: {
+    happens: '500 requests come while the only replica of a model loads',
+    holds: 'it is started once; as many as may wait are served as its places come free, the others get 429',
+  },
+  44: {
+    happens: '50 requests find the only place taken and may not wait',
+    holds: '429 `overloaded` with `Retry-After` and `retry-after-ms`',
+  },
+  45: {
+    happens: 'no place comes free within `queue_s`',
+    holds: '503 `wait_timeout`, which names the state; the engine does not see the request afterwards',
+  },
   46: {
     happens: '99 of 100 clients leave while they wait for a place',
     holds: 'they are out of the waiting room at once, and the engine never sees their requests',
+  },
+  47: {
+    happens: 'a reload takes away one of two replicas, with streams on both',
+    holds: 'all 20 streams end by themselves; then it is stopped',
+  },
+  50: {
+    happens: 'kill -9 of every replica of a model',
+    holds: 'who waits longer than `queue_s` gets 503 with `Retry-After` and the last failure',
+  },
+  51: {
+    happens: '200 requests with prompts that are too long for the model',
+    holds: 'each gets the engine’s 400, none is tried again, and the replicas stay trusted',
+  },
+  52: {
+    happens: 'one of two replicas answers everything with 500, and later recovers',
+    holds: 'it is passed over, tried again, and used',
+  },
+  53: {
+    happens: 'one of two replicas breaks every connection before it answers',
+    holds: 'the other one answers most; retries stay within their budget, and the engines see no more than requests and retries',
+  },
+  54: {
+    happens: 'an engine answers 500, or 503',
+    holds: 'a 500 is passed on: the work may have been done; a 503 is tried elsewhere',
+  },
+  66: {
+    happens: 'the gateway is stopped for three seconds, as when a laptop sleeps, and goes on',
+    holds: 'no engine is ended for it, and a stream goes on with what came meanwhile',
   },
 } as const satisfies Record<number, Fault>;
 

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { until } from '../support/until.ts';
+import { sumOf } from './support/oracles.ts';
+import { model, patienceMs, row, type Victim } from './support/row.ts';
+
+const endless = { tokens: 10_000, tokens_per_s: 20 };
+
+/** Requests that the engines of a model have seen, each. */
+async function seenBy(gateway: Victim, name: string, replicas: number): Promise<readonly number[]> {
+  const states = Array.from({ length: replicas }, async (_, index) => (await (await gateway.engine(name, index)).state()).requests);
+  return Promise.all(states);
+}
+
+const statuses = (replies: readonly { readonly status: number }[]): ReadonlySet<number> => new Set(replies.map(({ status }) => status));
+
+row(43, async ({ start }) => {
+  const gateway = await start([model('other')]);
+  await gateway.writeConfig([model('other'), model('m', { ready_after_s: 2, max_num_seqs: 4 }, { max_queued_requests: 100 })]);
+  assert.equal((await gateway.reload()).status, 200);
+  await gateway.model('m', 'loads', ({ replicas: [replica] }) => replica?.phase === 'warming up');
+  const replies = await Promise.all(Array.from({ length: 500 }, () => gateway.ask('m')));
+  assert.deepEqual(statuses(replies), new Set([200, 429]));
+  const served = replies.filter(({ status }) => status === 200).length;
+  assert.ok(served >= 100, `${served} of 500 were served`);
+  assert.equal((await gateway.engines()).length, 2);
+  await gateway.model('m', 'one start', ({ replicas: [replica] }) => replica?.restarts === 0 && replica.state === 'ready');
+});
+
+row(44, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, max_num_seqs: 1 }, { max_queued_requests: 0 })]);
+  const runs = await gateway.stream('m');
+  await runs.until(/data: \{"id"/u);
+  const replies = await Promise.all(Array.from({ length: 50 }, () => gateway.ask('m')));
+  for (const { status, headers, code } of replies) {
+    assert.equal(status, 429);
+    assert.equal(code, 'overloaded');
+    assert.match(String(headers['retry-after']), /^\d+$/u);
+    assert.match(String(headers['retry-after-ms']), /^\d+$/u);
+  }
+  runs.leave();
+});
+
+row(45, async ({ start }) => {
+  const gateway = await start([model('m', { ...endless, max_num_seqs: 1 }, {}, { timeouts: { queue_s: 0.5 } })]);
+  const runs = await gateway.stream('m');
+  await runs.until(/data: \{"id"/u);
+  const { status, code, message } = await gateway.ask('m');
+  assert.equal(status, 503);
+  assert.equal(code, 'wait_timeout');
+  assert.match(message, /within \d+ s \(state: /u);
+  runs.leave();
+  await gateway.model('m', 'its place is free', ({ replicas: [replica] }) => replica?.inFlight === 0);
+  assert.deepEqual(await seenBy(gateway, 'm', 1), [1], 'the engine never sees it afterwards');
+});
+
+row(47, async ({ start }) => {
+  const busy = { tokens: 40, tokens_per_s: 20, max_num_seqs: 20 };
+  const gateway = await start([model('m', busy, { num_replicas: 2 })]);
+  const streams = await Promise.all(Array.from({ length: 20 }, () => gateway.stream('m')));
+  await Promise.all(streams.map((stream) => stream.until(/data: \{"id"/u)));
+  const before = await seenBy(gateway, 'm', 2);
+  assert.ok(
+    before.every((count) => count > 0),
+    'the row needs streams on both',
+  );
+  await gateway.writeConfig([model('m', busy, { num_replicas: 1 })]);
+  assert.equal((await gateway.reload()).status, 200);
+  for (const stream of streams) assert.match(await stream.rest(), /data: \[DONE\]\n\n$/u);
+  await until('one engine is left', async () => (await gateway.engines()).length === 1, patienceMs);
+});
+
+row(50, async ({ start }) => {
+  const gateway = await start([model('m', { ready_after_s: 1 }, { num_replicas: 2 }, { timeouts: { queue_s: 0.2 } })]);
+  for (const pid of await gateway.engines()) process.kill(pid, 'SIGKILL');
+  await gateway.model('m', 'none is ready', ({ replicas }) => replicas.every(({ state }) => state !== 'ready'));
+  const { status, headers, code, message } = await gateway.ask('m');
+  assert.equal(status, 503, message);
+  assert.equal(code, 'wait_timeout');
+  assert.match(message, /Last failure: [^\n]*SIGKILL/u);
+  assert.match(String(headers['retry-after']), /^\d+$/u);
+});
+
+row(51, async ({ start }) => {
+  const gateway = await start([model('m', { max_model_len: 2 }, { num_replicas: 2 })]);
+  const replies = await Promise.all(Array.from({ length: 200 }, () => gateway.ask('m')));
+  assert.deepEqual(statuses(replies), new Set([400]));
+  assert.equal(
+    (await seenBy(gateway, 'm', 2)).reduce((a, b) => a + b),
+    200,
+    'none was tried again',
+  );
+  assert.equal((await gateway.ask('m', { messages: [{ role: 'user', content: 'one' }] })).status, 200);
+});
+
+row(52, async ({ start }) => {
+  const gateway = await start([model('m', {}, { num_replicas: 2 })]);
+  const ill = await gateway.engine('m', 1);
+  await ill.control({ refuse_all: 500 });
+  let failures = 0;
+  let inARow = 0;
+  // Passed over once each worker has seen five failures of it in a row.
+  await until(
+    'it is passed over',
+    async () => {
+      const { status } = await gateway.ask('m');
+      failures += status === 500 ? 1 : 0;
+      inARow = status === 200 ? inARow + 1 : 0;
+      return inARow >= 30;
+    },
+    patienceMs,
+  );
+  assert.ok(failures >= 5);
+  await ill.control({ refuse_all: 0 });
+  const { requests } = await ill.state();
+  await until(
+    'it is tried again, and used',
+    async () => {
+      assert.equal((await gateway.ask('m')).status, 200);
+      return (await ill.state()).requests >= requests + 10;
+    },
+    patienceMs,
+  );
+});
+
+row(53, async ({ start }) => {
+  const gateway = await start([model('m', { drop_before_headers: 1_000_000, max_num_seqs: 100 }, { num_replicas: 2 })]);
+  const healthy = await gateway.engine('m', 0);
+  await healthy.control({ drop_before_headers: 0 });
+  const asked = 300;
+  const replies: { readonly status: number }[] = [];
+  for (let wave = 0; wave < 3; wave += 1) replies.push(...(await Promise.all(Array.from({ length: asked / 3 }, () => gateway.ask('m')))));
+  assert.ok(replies.filter(({ status }) => status === 200).length >= asked / 2);
+  const retries = sumOf(await gateway.metrics(), 'roundhouse_retries_total');
+  const seen = (await seenBy(gateway, 'm', 2)).reduce((a, b) => a + b);
+  assert.ok(retries > 0 && seen <= asked + retries, `${seen} requests reached the engines for ${asked} and ${retries} retries`);
+});
+
+row(54, async ({ start }) => {
+  const gateway = await start([model('m', { refuse_all: 500 }, { num_replicas: 2 })]);
+  assert.equal((await gateway.ask('m')).status, 500);
+  assert.equal(
+    (await seenBy(gateway, 'm', 2)).reduce((a, b) => a + b),
+    1,
+    'not sent to the other one',
+  );
+  for (const index of [0, 1]) await (await gateway.engine('m', index)).control({ refuse_all: 0 });
+  await (await gateway.engine('m', 0)).control({ refuse: [503] });
+  await (await gateway.engine('m', 1)).control({ refuse: [503] });
+  assert.equal((await gateway.ask('m')).status, 200);
+  assert.ok(sumOf(await gateway.metrics(), 'roundhouse_retries_total') >= 1, 'a 503 is tried again');
+});
+
+row(66, async ({ start }) => {
+  const hasty = { timeouts: { hang_s: 1 } };
+  const gateway = await start([model('m', endless, { health_check_period_s: 0.2, health_check_timeout_s: 1 }, hasty)]);
+  const engine = await gateway.engine('m');
+  const stream = await gateway.stream('m');
+  const before = (await stream.until(/data: \{"id"/u)).length;
+  gateway.signal('SIGSTOP');
+  const { tokens } = await engine.state();
+  await until('the engine has gone on for three seconds', async () => (await engine.state()).tokens > tokens + 60, patienceMs);
+  gateway.signal('SIGCONT');
+  await stream.until(new RegExp(`^[\\s\\S]{${before + 20_000},}`, 'u'));
+  stream.leave();
+  assert.equal(await gateway.pidOf('m'), engine.pid);
+  await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
+});
