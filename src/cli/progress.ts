@@ -1,18 +1,32 @@
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 import { waitingToStart } from '../supervisor/table.ts';
+import { printable } from './printable.ts';
+
+const indent = ' '.repeat(4);
 import { timeLeft } from './duration.ts';
 
 const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
 
-/** A line about each engine that should be upgraded, and about each replica that has come to serve or has failed - and, with `phases`, about what a start is doing - by what tells replicas apart. */
-export function newsOf(models: readonly ModelReport[], phases: boolean): ReadonlyMap<string, string> {
+/** What a person is told of a replica. */
+export interface News {
+  readonly headline: string;
+  /** Why its last run failed, with the lines of it indented. */
+  readonly failure: string | undefined;
+  /** It only waits for its next start, after that failure. */
+  readonly waits: boolean;
+}
+
+/** News of each engine that should be upgraded, and of each replica that has come to serve or has failed - and, with `phases`, of what a start is doing - by what tells replicas apart. */
+export function newsOf(models: readonly ModelReport[], phases: boolean): ReadonlyMap<string, News> {
   const lines = models.flatMap((model) =>
     model.replicas.map((replica) => [`${model.name} #${replica.index}`, nameOf(model, replica), newsOfReplica(replica, phases)] as const),
   );
-  return new Map([
-    ...lines.flatMap(([key, name, news]) => (news === undefined ? [] : [[key, `${name}: ${news}`] as const])),
+  return new Map<string, News>([
+    ...lines.flatMap(([key, name, news]) =>
+      news === undefined ? [] : [[key, { ...news, headline: `${name}: ${news.headline}` }] as const],
+    ),
     // By its own text, so that it is told once, however many replicas run that version and however often they start.
-    ...advisoriesOf(models).map((advisory) => [advisory, advisory] as const),
+    ...advisoriesOf(models).map((advisory) => [advisory, { headline: advisory, failure: undefined, waits: false }] as const),
   ]);
 }
 
@@ -29,13 +43,19 @@ function lacks({ state, phase }: Pick<ReplicaReport, 'state' | 'phase'>): boolea
   return state === 'pending' && phase !== waitingToStart;
 }
 
-function newsOfReplica({ state, phase, lastError, logFile }: ReplicaReport, phases: boolean): string | undefined {
-  if (state === 'ready') return phase;
-  if (state === 'starting') return phases ? phase : undefined;
-  if (lacks({ state, phase })) return phase;
+function newsOfReplica({ state, phase, lastError, logFile }: ReplicaReport, phases: boolean): News | undefined {
+  const said = { headline: phase, failure: undefined, waits: false };
+  if (state === 'ready' || lacks({ state, phase })) return said;
+  if (state === 'starting') return phases ? said : undefined;
   if (lastError === undefined) return undefined;
-  const error = lastError.message.replaceAll('\n', '\n    ');
-  return `${phase}\n    ${error}${logFile === undefined ? '' : `\n    log: ${logFile}`}`;
+  const failure = `${printable(lastError.message)}${logFile === undefined ? '' : `\nlog: ${logFile}`}`;
+  return { headline: phase, failure: indent + failure.replaceAll('\n', `\n${indent}`), waits: state === 'pending' };
+}
+
+/** Whether `now` says anything after `before`: that a replica waits for its next start does not, once its failure was told. */
+export function isNew(before: News | undefined, now: News): boolean {
+  if (before === undefined || before.failure !== now.failure) return true;
+  return before.headline !== now.headline && !(now.waits && now.failure !== undefined);
 }
 
 /** What loads and for how long, for the line that is rewritten meanwhile. `now`: of the supervisor's clock. */

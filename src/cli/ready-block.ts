@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 
 export interface Addresses {
@@ -33,11 +34,18 @@ function curl(url: string, model: string): string {
   return `  curl ${url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '${quoted(body)}'`;
 }
 
+/** How clients reach a model: by what route prefix and name. */
+function entryOf(apps: Config['apps'], model: string): { readonly prefix: string; readonly name: string } | undefined {
+  for (const [prefix, names] of apps) for (const [name, meant] of names) if (meant === model) return { prefix, name };
+  return undefined;
+}
+
 /** What a person reads when the gateway serves: where, which models, and a line to paste. */
-export function readyBlock(addresses: Addresses, models: readonly ModelReport[]): string {
+export function readyBlock(addresses: Addresses, models: readonly ModelReport[], apps: Config['apps']): string {
   const first = models.find(({ status }) => status.phase === 'ready');
+  const entry = first === undefined ? undefined : entryOf(apps, first.name);
   const head = first === undefined ? `No model serves yet. Listening at ${addresses.data}` : `Ready at ${addresses.data}`;
   const lines = ['', `${head}   (metrics: ${addresses.admin}/metrics)`, ...models.map(modelLine)];
-  if (first !== undefined) lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data, first.name));
+  if (entry !== undefined) lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data + entry.prefix, entry.name));
   return [...lines, '', 'Ctrl-C stops it.', ''].join('\n');
 }

@@ -126,7 +126,9 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
   const now = serving(models) ? 'ready' : 'listening';
   if (!settled(models) || announced.said === 'ready' || announced.said === now) return;
   announced.said = now;
-  terminal.line(readyBlock({ data: localUrl(config.listen.host, data.port), admin: localUrl(config.admin.host, admin.port) }, models));
+  terminal.line(
+    readyBlock({ data: localUrl(config.listen.host, data.port), admin: localUrl(config.admin.host, admin.port) }, models, config.apps),
+  );
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */

@@ -1,12 +1,12 @@
 import type { ModelReport } from '../supervisor/report.ts';
-import { loadingLine, newsOf } from './progress.ts';
+import { isNew, loadingLine, type News, newsOf } from './progress.ts';
 
 const clearLine = '\r\u001B[2K';
 
 /** What the gateway says to the person who started it: news as lines; on a terminal, also a line that is rewritten while models load. */
 export class Terminal {
   readonly #out: NodeJS.WriteStream;
-  #shown: ReadonlyMap<string, string> = new Map();
+  #shown: ReadonlyMap<string, News> = new Map();
   #live = '';
 
   constructor(out: NodeJS.WriteStream) {
@@ -20,7 +20,8 @@ export class Terminal {
   /** Prints what changed since the last call. */
   update(models: readonly ModelReport[], now: number): void {
     const news = newsOf(models, !this.#out.isTTY);
-    for (const [id, text] of news) if (this.#shown.get(id) !== text) this.line(text);
+    for (const [id, told] of news)
+      if (isNew(this.#shown.get(id), told)) this.line(told.failure === undefined ? told.headline : `${told.headline}\n${told.failure}`);
     this.#shown = new Map([...this.#shown, ...news]);
     this.refresh(models, now);
   }

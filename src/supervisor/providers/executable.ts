@@ -19,6 +19,17 @@ async function look(file: string): Promise<Finding> {
   }
 }
 
+/** Directories of a PATH that a message names. */
+const mostNamed = 3;
+
+/** A PATH as a message shows it: its first directories. */
+function abridged(path: string): string {
+  if (path === '') return 'empty';
+  const directories = path.split(delimiter);
+  const more = directories.length - mostNamed;
+  return `${directories.slice(0, mostNamed).join(delimiter)}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
 /**
  * The file that `command` means: itself if it has a slash, else the first of that name on `path`.
  * @param path the value of PATH.
@@ -41,7 +52,7 @@ export async function findExecutable(command: string, path: string, install: str
     if (finding === 'executable') return file;
     if (finding !== 'missing') unusable ||= ` (${file}: ${finding})`;
   }
-  throw new GatewayError('engine_missing', `${command}: not found on PATH (${path === '' ? 'empty' : path})${unusable}. ${install}`);
+  throw new GatewayError('engine_missing', `${command}: not found on PATH (${abridged(path)})${unusable}. ${install}`);
 }
 
 /** As `findExecutable`, for a plan: one that is not there is an answer. */

@@ -38,6 +38,17 @@ for (const [what, command, message] of problems) {
   });
 }
 
+test('missing: a long PATH is shown by its first directories', async () => {
+  for (const [long, shown] of [
+    ['/a:/b:/c', '(/a:/b:/c)'],
+    ['/a:/b:/c:/d:/e', '(/a:/b:/c and 2 more)'],
+    ['', '(empty)'],
+  ] as const)
+    await assert.rejects(findExecutable('nowhere', long, 'Install it so.'), {
+      message: `nowhere: not found on PATH ${shown}. Install it so.`,
+    });
+});
+
 test('missing: a path that does not exist, is a directory, or cannot be run', async () => {
   const install = 'Install it so.';
   await assert.rejects(findExecutable('/no/such/engine', '', install), {
