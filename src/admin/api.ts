@@ -47,6 +47,9 @@ export interface RestartReply {
   readonly replicas: readonly { readonly model: string; readonly index: number; readonly how: 'replaced' | 'retried' }[];
 }
 
+/** How to stop: at most `drainMs` (undefined: as the config says) for requests to end, or at once. */
+export type StopHow = { readonly kind: 'drain'; readonly drainMs: number | undefined } | { readonly kind: 'now' };
+
 export interface StopReply {
   readonly pid: number;
 }
@@ -62,6 +65,13 @@ export interface LogLine {
 const mostReplicas = 1024;
 
 export const emptyBody = z.strictObject({});
+/** The longest that a stop waits for requests: a day. */
+const longestDrainS = 86_400;
+/** `drain_s`: how long requests may take to end, instead of the config's `timeouts.drain_s`; `now`: they are cut off. */
+export const stopBody = z.union([
+  z.strictObject({ drain_s: z.number().min(0).max(longestDrainS).optional() }),
+  z.strictObject({ now: z.literal(true) }),
+]);
 export const scaleBody = z.strictObject({ model: z.string(), replicas: z.int().min(0).max(mostReplicas) });
 /** `target`: a model, or a replica as `model #0` or by its id; all when left out. */
 export const restartBody = z.strictObject({ target: z.string().optional() });
@@ -88,6 +98,6 @@ export interface Control {
   scale(model: string, replicas: number): ScaleReply;
   /** Begins to give replicas a new process each. @param target as in `restartBody` */
   restart(target: string | undefined): RestartReply;
-  /** Begins to stop; does not wait for the end. */
-  stop(): StopReply;
+  /** Begins to stop; does not wait for the end. While it stops already, only `now` changes anything. */
+  stop(how: StopHow): StopReply;
 }

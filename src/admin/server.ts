@@ -6,7 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
-import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody } from './api.ts';
+import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
@@ -88,8 +88,9 @@ export function buildAdmin(
   });
   app.post('/api/restart', async ({ body }) => control.restart(read(restartBody, body).target));
   app.post('/api/stop', async ({ body }) => {
-    read(emptyBody, body);
-    return control.stop();
+    const how = read(stopBody, body);
+    if ('now' in how) return control.stop({ kind: 'now' });
+    return control.stop({ kind: 'drain', drainMs: how.drain_s === undefined ? undefined : how.drain_s * 1000 });
   });
   // Engines print prompts at some log levels: only for the owner.
   if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));

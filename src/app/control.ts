@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import type { ChangeReply, Control, PlanReply, RestartReply, ScaleReply, StatusReply, StopReply } from '../admin/api.ts';
+import type { ChangeReply, Control, PlanReply, RestartReply, ScaleReply, StatusReply, StopHow, StopReply } from '../admin/api.ts';
 import { changesBetween } from '../admin/changes.ts';
 import { replicasMeant } from '../admin/target.ts';
 import type { Config } from '../config/config.ts';
@@ -20,7 +20,7 @@ export interface RunningControlDeps {
    */
   checkOptions(loaded: Checked): Promise<readonly ConfigProblem[]>;
   /** Undefined: the gateway is part of a program, which alone stops it. */
-  readonly onStop: (() => void) | undefined;
+  readonly onStop: ((how: StopHow) => void) | undefined;
 }
 
 /** What the admin API does to a running gateway: each change becomes a new desired config for the supervisor. */
@@ -93,10 +93,10 @@ export class RunningControl implements Control {
     return { replicas: supervisor.restart((model, index) => meant.some((one) => one.model === model && one.report.index === index)) };
   }
 
-  stop(): StopReply {
+  stop(how: StopHow): StopReply {
     if (this.#deps.onStop === undefined)
       throw new GatewayError('request_invalid', 'this gateway is part of a program, which alone can stop it');
-    this.#deps.onStop();
+    this.#deps.onStop(how);
     return { pid: process.pid };
   }
 

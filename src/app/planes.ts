@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { StopHow } from '../admin/api.ts';
 import { startAdmin } from '../admin/server.ts';
 import { RunningControl } from './control.ts';
 import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
@@ -41,7 +42,7 @@ export interface PlanesDeps {
   /** What engines inherit of (by the provider's allow-list). */
   readonly env: NodeJS.ProcessEnv;
   /** Called when the admin API asks the gateway to stop; left out, it refuses to. */
-  readonly onStop?: () => void;
+  readonly onStop?: (how: StopHow) => void;
 }
 
 /** @throws GatewayError `state_unusable` */
@@ -147,20 +148,27 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
   }
 }
 
+export interface Closing {
+  /** Whether engines are left running for the next gateway. */
+  readonly keepEngines?: boolean;
+  /** How long requests may take to end. */
+  readonly drainMs?: number;
+}
+
 /**
- * Takes nothing new, lets requests end (at most `drainTimeoutMs` of the config), then stops the engines and the admin listener.
+ * Takes nothing new, lets requests end (at most `drainMs`; undefined: the config's `drainTimeoutMs`), then stops the engines and the admin listener.
  * `hurry` aborted: at once. Resolves once nothing is left running.
  */
 export async function closePlanes(
   { config, data, admin, supervisor, closing }: Planes,
   hurry: AbortSignal,
-  keepEngines = false,
+  { keepEngines = false, drainMs = config.drainTimeoutMs }: Closing = {},
 ): Promise<void> {
   const hurried = Promise.withResolvers<void>();
   const onHurry = (): void => hurried.resolve();
   hurry.addEventListener('abort', onHurry, { once: true });
   try {
-    if (!hurry.aborted) await Promise.race([data.drain(config.drainTimeoutMs), hurried.promise]);
+    if (!hurry.aborted) await Promise.race([data.drain(drainMs), hurried.promise]);
     if (hurry.aborted) await data.terminate();
     await supervisor.stop(0, hurry, { keepEngines });
     closing.abort(new GatewayError('shutting_down', 'the gateway is stopping'));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../app/option-check.ts';
+import type { StopHow } from '../admin/api.ts';
 import { closePlanes, openPlanes, orClose, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
@@ -74,8 +75,8 @@ export async function start(files: readonly string[], session: Session): Promise
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
 async function serveUnder(config: Config, terminal: Terminal, session: Session): Promise<ExitCode> {
   const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.out);
-  const asked = Promise.withResolvers<NodeJS.Signals>();
-  const planes = await openPlanes(config, { log, logFile, logLinesDropped, env: process.env, onStop: () => asked.resolve('SIGTERM') });
+  const asked: Asked = { first: Promise.withResolvers(), now: new AbortController() };
+  const planes = await openPlanes(config, { log, logFile, logLinesDropped, env: process.env, onStop: (how) => stopAsAsked(asked, how) });
   const stopDisaster = session.onDisaster((error) => {
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();
@@ -87,15 +88,32 @@ async function serveUnder(config: Config, terminal: Terminal, session: Session):
   }
 }
 
-async function serve(planes: Planes, terminal: Terminal, session: Session, first: PromiseWithResolvers<NodeJS.Signals>): Promise<ExitCode> {
+/** The wish to stop: how it came, and for how long requests may go on (undefined: as the config says). */
+interface StopWish {
+  readonly signal: NodeJS.Signals;
+  readonly drainMs?: number | undefined;
+}
+
+/** What has been asked of a run: to stop, and then perhaps at once. */
+interface Asked {
+  readonly first: PromiseWithResolvers<StopWish>;
+  readonly now: AbortController;
+}
+
+/** A stop that came over the admin API is as one by SIGTERM. */
+function stopAsAsked({ first, now }: Asked, how: StopHow): void {
+  first.resolve({ signal: 'SIGTERM', drainMs: how.kind === 'drain' ? how.drainMs : 0 });
+  if (how.kind === 'now') now.abort(new GatewayError('shutting_down', 'the gateway was asked to stop at once'));
+}
+
+async function serve(planes: Planes, terminal: Terminal, session: Session, { first, now }: Asked): Promise<ExitCode> {
   const { supervisor, config } = planes;
-  const second = new AbortController();
   let firstAt: number | undefined;
   const stopSignals = session.onSignal((signal) => {
     firstAt ??= systemClock.now();
-    first.resolve(signal);
+    first.resolve({ signal });
     if (systemClock.now() - firstAt >= oneSignalMs)
-      second.abort(new GatewayError('shutting_down', `a second ${signal} asked to stop at once`));
+      now.abort(new GatewayError('shutting_down', `a second ${signal} asked to stop at once`));
   });
   const announced: Announced = { said: 'nothing' };
   const show = (): void => announce(planes, terminal, announced);
@@ -104,9 +122,9 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, first
   try {
     await orClose(planes, () => supervisor.recover(config, planes.provider));
     show();
-    const signal = await first.promise;
+    const wish = await first.promise;
     unsubscribe();
-    return await shutDown(planes, terminal, signal, second.signal, session.keepEngines);
+    return await shutDown(planes, terminal, wish, now.signal, session.keepEngines);
   } finally {
     clearInterval(ticker);
     unsubscribe();
@@ -135,11 +153,11 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
 async function shutDown(
   planes: Planes,
   terminal: Terminal,
-  signal: NodeJS.Signals,
+  { signal, drainMs = planes.config.drainTimeoutMs }: StopWish,
   hurry: AbortSignal,
   keepEngines: boolean,
 ): Promise<ExitCode> {
-  const { config, supervisor } = planes;
+  const { supervisor } = planes;
   const inFlight = (): number =>
     supervisor
       .status()
@@ -148,14 +166,14 @@ async function shutDown(
     const count = inFlight();
     if (count > 0)
       terminal.line(
-        `Waiting for ${count} request${count === 1 ? '' : 's'} to end (at most ${config.drainTimeoutMs / 1000} s; ${signal === 'SIGINT' ? 'Ctrl-C' : signal} again stops now).`,
+        `Waiting for ${count} request${count === 1 ? '' : 's'} to end (at most ${drainMs / 1000} s; ${signal === 'SIGINT' ? 'Ctrl-C' : signal} again stops now).`,
       );
   };
   terminal.line(`${signal}: stopping.`);
   report();
   const reporter = setInterval(report, drainReportMs);
   try {
-    await closePlanes(planes, hurry, keepEngines);
+    await closePlanes(planes, hurry, { keepEngines, drainMs });
   } finally {
     clearInterval(reporter);
   }

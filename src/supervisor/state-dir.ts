@@ -29,6 +29,18 @@ function readOwner(dir: string): number | undefined {
   }
 }
 
+/** Whether the owner of a state directory is the process `pid`, alive. A process that has ended, a zombie too, owns nothing. */
+export function isOwner(dir: string, pid: number): boolean {
+  if (readOwner(dir) !== pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process lives, even if we may not signal it.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 function unusable(dir: string, thrown: unknown): GatewayError {
   return new GatewayError('state_unusable', `Cannot use the state directory ${dir}: ${messageOf(thrown)} (gateway.state_dir).`, {
     cause: thrown,
