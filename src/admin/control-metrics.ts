@@ -26,6 +26,12 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
     labelNames: [...replicaLabels],
     registers: [registry],
   });
+  const logLoss = new Counter({
+    name: 'roundhouse_replica_log_lost_bytes_total',
+    help: "Bytes of an engine's output that were lost: unread (it wrote faster than is read for causes and phases; the file has them), unkept (no room on the disk for the older half of the log). From its present run.",
+    labelNames: [...replicaLabels, 'how'],
+    registers: [registry],
+  });
   for (const { name: model, waiting: waits, desired: wanted, restarts: restarted, replicas } of models) {
     waiting.set({ model }, waits);
     desired.set({ model }, wanted);
@@ -38,6 +44,8 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
       const labels = { model, replica: String(replica.index) };
       inFlight.set(labels, replica.inFlight);
       flaps.inc(labels, replica.probeFlaps);
+      logLoss.inc({ ...labels, how: 'unread' }, replica.logLoss?.unread ?? 0);
+      logLoss.inc({ ...labels, how: 'unkept' }, replica.logLoss?.unkept ?? 0);
       state.set({ ...labels, state: replica.state }, 1);
     }
   }

@@ -474,6 +474,7 @@ export class Replica {
       probeFlaps: this.#probeFlaps,
       lastError: this.#lastFailure,
       logFile: run?.handle?.logFile ?? this.#lastRun?.logFile,
+      logLoss: run?.handle?.logLoss?.(),
     };
   }
 }

@@ -1,6 +1,7 @@
 import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { ModelStatus } from '../core/table.ts';
 import type { Failure } from './failure.ts';
+import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';
 
 /** What `status` says of one replica. Times are clock times in milliseconds. */
@@ -36,6 +37,8 @@ export interface ReplicaReport {
   readonly lastError: Failure | undefined;
   /** Everything its present run, or its last one, printed. */
   readonly logFile: string | undefined;
+  /** What of its present run's output was lost; undefined while it has no run, or others run it. */
+  readonly logLoss: LogLoss | undefined;
 }
 
 /** What `status` says of one model. */

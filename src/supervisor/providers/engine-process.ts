@@ -1,6 +1,6 @@
 import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
-import type { LogTail } from './log-tail.ts';
+import type { LogLoss, LogTail } from './log-tail.ts';
 import { killFamily } from './kill-family.ts';
 import { listenerOf } from './listener.ts';
 import { livingMembers, signalProcess } from './processes.ts';
@@ -57,6 +57,10 @@ export class EngineProcess implements ReplicaHandle {
 
   tail(): readonly string[] {
     return this.#facts.tail.lines();
+  }
+
+  logLoss(): LogLoss {
+    return this.#facts.tail.loss;
   }
 
   async listener(): Promise<Listener> {

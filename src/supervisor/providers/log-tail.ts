@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
-import { copyFile, open, truncate } from 'node:fs/promises';
+import { copyFile, open, rm, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '../../core/clock.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -11,11 +11,19 @@ export interface TailLimits {
   readonly chunk: number;
   /** Further behind the end of the file than this, the reader jumps to the last `chunk` of it. */
   readonly behind: number;
-  /** A file that grows larger is copied to `<file>.1` and emptied. */
+  /** A file that grows larger is copied to `<file>.1`, where there is room for that, and emptied. */
   readonly file: number;
 }
 
 export const defaultTailLimits: TailLimits = { chunk: 262_144, behind: 1_048_576, file: 67_108_864 };
+
+/** Bytes of a log that nobody will see any more, or that nothing was looked for in. */
+export interface LogLoss {
+  /** Skipped by the reader, which was too far behind; the file has them. */
+  readonly unread: number;
+  /** Cut off the file without a copy: the disk had no room for one. */
+  readonly unkept: number;
+}
 
 const keptLines = 200;
 const keptChars = 262_144;
@@ -40,6 +48,9 @@ export class LogTail {
   readonly #lines: string[] = [];
   #chars = 0;
   #offset = 0;
+  #loss: LogLoss = { unread: 0, unkept: 0 };
+  /** False once the file could not be emptied: to try again at each line would only wear the disk. */
+  #canEmpty = true;
   #reading: Promise<void> | undefined;
   #grown = false;
   #closed = false;
@@ -80,6 +91,10 @@ export class LogTail {
   /** The last lines, oldest first: at most 200, and 256 K characters of them. */
   lines(): readonly string[] {
     return this.#lines;
+  }
+
+  get loss(): LogLoss {
+    return this.#loss;
   }
 
   /** Reads what is left and lets go of the file. Never rejects. */
@@ -153,21 +168,43 @@ export class LogTail {
   async #readChunk(): Promise<boolean> {
     const { size } = await this.#handle.stat();
     if (size < this.#offset) this.#jump(0);
-    if (size - this.#offset > this.#limits.behind) this.#jump(size - this.#limits.chunk);
+    if (size - this.#offset > this.#limits.behind) {
+      const to = size - this.#limits.chunk;
+      this.#loss = { ...this.#loss, unread: this.#loss.unread + to - this.#offset };
+      this.#jump(to);
+    }
     const buffer = Buffer.allocUnsafe(Math.min(this.#limits.chunk, Math.max(0, size - this.#offset)));
     if (buffer.length === 0) return false;
     const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#offset);
     this.#offset += bytesRead;
     for (const line of this.#splitter.push(buffer.subarray(0, bytesRead))) this.#take(line);
-    if (this.#offset >= size && size > this.#limits.file) await this.#empty();
+    if (this.#offset >= size && size > this.#limits.file && this.#canEmpty) await this.#empty(size);
     return this.#offset < size;
   }
 
   /** What the engine writes between the copy and the cut is lost: the price of not sitting in its way. */
-  async #empty(): Promise<void> {
-    await copyFile(this.#file, `${this.#file}.1`);
-    await truncate(this.#file, 0);
+  async #empty(size: number): Promise<void> {
+    const kept = await this.#keepCopy();
+    try {
+      await truncate(this.#file, 0);
+    } catch {
+      this.#canEmpty = false;
+      return;
+    }
     this.#offset = 0;
+    if (!kept) this.#loss = { ...this.#loss, unkept: this.#loss.unkept + size };
+  }
+
+  async #keepCopy(): Promise<boolean> {
+    const copy = `${this.#file}.1`;
+    try {
+      await copyFile(this.#file, copy);
+      return true;
+    } catch {
+      // Most likely the disk is full: half a copy, and the older one it was to replace, only take the room that the engines need.
+      await rm(copy, { recursive: true, force: true }).catch(() => undefined);
+      return false;
+    }
   }
 
   #jump(offset: number): void {

@@ -3,6 +3,7 @@ import type { Engine } from '../../plugins/engine-plugin.ts';
 import type { ModelConfig, StaticUpstream } from '../../config/config.ts';
 import type { GpuGrant } from '../gpus/ledger.ts';
 import type { Lease } from './lease.ts';
+import type { LogLoss } from './log-tail.ts';
 
 /** How a replica ended. `code` and `signal` as Node gives them; both null where they cannot be known. */
 export interface Exit {
@@ -84,6 +85,8 @@ export interface ReplicaHandle {
   listener(): Promise<Listener>;
   /** The last lines the engine printed, oldest first. */
   tail(): readonly string[];
+  /** What of its output was lost so far; undefined where others have it. */
+  logLoss?(): LogLoss;
   /** SIGTERM, then SIGKILL to the whole process group after `graceMs`; resolves when no process of the group is left. Calling it again with less
    * time hurries the end that is under way; with more, it changes nothing. */
   stop(graceMs: number): Promise<Exit>;

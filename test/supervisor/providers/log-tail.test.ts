@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -56,10 +56,11 @@ test('what was written just before the close is read', async (t) => {
 
 test('far behind, the reader jumps to the end instead of reading it all', async (t) => {
   const many = Array.from({ length: 20_000 }, (_, at) => `line ${at}`).join('\n');
-  const { lines, seen } = await tailed(t, `${many}\nlast\n`, { chunk: 1024, behind: 4096, file: 1_000_000_000 });
+  const { lines, seen, tail } = await tailed(t, `${many}\nlast\n`, { chunk: 1024, behind: 4096, file: 1_000_000_000 });
   await seen('last');
   assert.ok(lines.length < 300, `${lines.length} lines were read`);
   assert.equal(lines[lines.length - 2], 'line 19999');
+  assert.deepEqual(tail.loss, { unread: `${many}\nlast\n`.length - 1024, unkept: 0 });
 });
 
 test('a file that grows too large is emptied, its content kept once', async (t) => {
@@ -85,4 +86,18 @@ test('only the last lines are kept, and of long ones only as many as fit', async
   });
   await long.seen('end');
   assert.ok(long.tail.lines().join('').length <= 262_144);
+});
+
+test('where no copy can be made the file is emptied all the same: what is lost is counted, and it is not tried for ever', async (t) => {
+  const { file, tail, seen } = await tailed(t, '', { chunk: 100_000, behind: 100_000, file: 4096 });
+  // As a full disk does, this refuses the copy.
+  await mkdir(`${file}.1`);
+  const text = `${'x'.repeat(5000)}\nbefore\n`;
+  await appendFile(file, text);
+  await seen('before');
+  while ((await stat(file)).size > 0);
+  await appendFile(file, 'after\n');
+  await seen('after');
+  assert.deepEqual(tail.loss, { unread: 0, unkept: text.length });
+  await assert.rejects(stat(`${file}.1`), { code: 'ENOENT' }, 'nothing half done takes room');
 });
