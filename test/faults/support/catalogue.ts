@@ -97,6 +97,15 @@ const engineProcesses = {
     happens: 'GPU memory is still in use after the engine has ended',
     holds: 'nothing starts on that GPU until it is free (30 s at most)',
   },
+  26: {
+    happens: 'an engine floods its log: 50 MB/s, no line ends, terminal escapes, invalid UTF-8',
+    holds:
+      'it is never held up, requests are answered, the gateway’s memory stays flat, the log is cut, and what was not read of it is counted',
+  },
+  27: {
+    happens: 'the disk of the state directory is full, and then an engine dies',
+    holds: 'serving goes on, log lines are lost; the next start is refused with the reason, and tried again until there is room',
+  },
   28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
   29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
   30: {
