@@ -4,12 +4,13 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GeneratorClient } from './load/generator-client.ts';
 import { routingReport } from './routing/report.ts';
-import { parseOptions, usage, type Options } from './options.ts';
+import { parseOptions, usage, type GroupName, type Options } from './options.ts';
 import { busiestThread } from './profile.ts';
 import { resultTable } from './report/table.ts';
 import { verdicts } from './report/verdict.ts';
 import { fullPace, latency, memory, quickPace, requests, streams, warmUp, type Bench } from './scenarios.ts';
 import { Cleanup } from './systems/cleanup.ts';
+import { supervisorReport } from './supervisor/report.ts';
 import { startSystems } from './systems/start.ts';
 import { systemTitles, type System } from './systems/system.ts';
 
@@ -17,10 +18,13 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** Groups for which no system runs. */
+const alone: ReadonlySet<GroupName> = new Set(['routing', 'supervisor']);
+
 async function measure(bench: Bench, { groups }: Options): Promise<void> {
   // Memory first: it is that of processes that have served nothing yet.
   if (groups.has('memory')) await memory(bench);
-  if ([...groups].some((group) => group !== 'memory' && group !== 'routing')) await warmUp(bench);
+  if ([...groups].some((group) => group !== 'memory' && !alone.has(group))) await warmUp(bench);
   if (groups.has('1k')) await requests(bench, '1k');
   if (groups.has('32k')) {
     await requests(bench, '32k-one');
@@ -38,7 +42,8 @@ function machine(systems: readonly System[]): string {
 
 async function measureAll(options: Options, dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
   if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
-  if (options.groups.size === (options.groups.has('routing') ? 1 : 0)) return;
+  if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
+  if ([...options.groups].every((group) => alone.has(group))) return;
   const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags: () => [] });
   const generator = await GeneratorClient.start(signal);
   cleanup.add(() => generator.stop());

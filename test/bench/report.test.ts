@@ -70,7 +70,7 @@ describe('verdicts', () => {
 describe('options', () => {
   test('everything is measured unless a part is named', () => {
     const { groups, systems, quick, jsonFile, profileDir } = parseOptions([]);
-    assert.deepEqual([groups.size, systems.size, quick, jsonFile, profileDir], [6, 3, false, undefined, undefined]);
+    assert.deepEqual([groups.size, systems.size, quick, jsonFile, profileDir], [7, 3, false, undefined, undefined]);
   });
 
   test('lists are read', () => {

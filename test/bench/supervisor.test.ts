@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { planCost } from '../../bench/supervisor/plan-cost.ts';
+import { restCost } from '../../bench/supervisor/rest-cost.ts';
+
+test('planning is measured on a plan that really plans and places', () => {
+  const ms = planCost(20, 8);
+  assert.ok(ms > 0 && Number.isFinite(ms), `${ms} ms`);
+});
+
+test(
+  'replicas at rest are measured once all of them serve',
+  { skip: process.platform === 'linux' ? false : 'it needs all of 127.0.0.0/8' },
+  async (t) => {
+    const dir = await mkdtemp(join(tmpdir(), 'roundhouse-bench-'));
+    t.after(() => rm(dir, { recursive: true, force: true }));
+    const share = await restCost(3, 0.01, dir, AbortSignal.timeout(20_000));
+    assert.ok(share >= 0 && Number.isFinite(share), `${share}`);
+  },
+);
