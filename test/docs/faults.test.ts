@@ -9,6 +9,13 @@ import { testedRows } from '../faults/support/tested-rows.ts';
 const document = fileURLToPath(new URL('../../docs/faults.md', import.meta.url));
 const ascending = (numbers: readonly number[]): readonly number[] => numbers.toSorted((a, b) => a - b);
 
+const span = (first: number, last: number): readonly number[] => Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+test('no row is left out: neither of engines, routing and streams, nor of what else the catalogue has begun', () => {
+  const numbers = sections.flatMap(({ rows }) => rows.map(({ number }) => number));
+  assert.deepEqual(ascending(numbers), [...span(1, 88), 122, 123, ...span(148, 154), 156, 158]);
+});
+
 test('every row of the catalogue has one test, or says why it has none', async () => {
   const tested = (await testedRows()).map(({ number }) => number);
   const expected = sections.flatMap(({ rows }) => rows.filter(({ fault }) => fault.untested === undefined).map(({ number }) => number));

@@ -150,6 +150,25 @@ row(54, async ({ start }) => {
   assert.ok(sumOf(await gateway.metrics(), 'roundhouse_retries_total') >= 1, 'a 503 is tried again');
 });
 
+row(61, async ({ start }) => {
+  const gateway = await start([
+    model('m', { tokens: 20, tokens_per_s: 100, max_num_seqs: 4 }, { num_replicas: 2, max_queued_requests: 20 }),
+  ]);
+  const ill = await gateway.engine('m', 1);
+  const deeds: readonly (() => Promise<unknown>)[] = [
+    () => gateway.ask('m'),
+    async () => (await gateway.stream('m')).rest(),
+    async () => (await gateway.stream('m')).leave(),
+    () => gateway.ask('m', { messages: 'not a list' }),
+    () => gateway.ask('nobody'),
+    () => ill.control({ drop_before_headers: 1 }),
+    () => ill.control({ refuse: [500, 503] }),
+  ];
+  // What must hold is what the oracles ask after each row.
+  for (let wave = 0; wave < 5; wave += 1)
+    await Promise.all(Array.from({ length: 60 }, async (_, at) => deeds[(at * (wave + 3)) % deeds.length]?.()));
+});
+
 row(66, async ({ start }) => {
   const hasty = { timeouts: { hang_s: 1 } };
   const gateway = await start([model('m', endless, { health_check_period_s: 0.2, health_check_timeout_s: 1 }, hasty)]);

@@ -6,6 +6,9 @@ export interface Fault {
   readonly untested?: string;
 }
 
+const scaling = 'scaling by load does not run yet';
+const adapters = 'adapters are not loaded while engines run yet';
+
 const engineProcesses = {
   1: {
     happens: 'kill -9 of an engine while it streams',
@@ -163,6 +166,8 @@ const routing = {
     happens: 'a reload takes away one of two replicas, with streams on both',
     holds: 'all 20 streams end by themselves; then it is stopped',
   },
+  48: { happens: 'load swings up and down', holds: 'no flapping of replicas', untested: scaling },
+  49: { happens: 'load comes back while a replica is taken away', holds: 'the drain is called off', untested: scaling },
   50: {
     happens: 'kill -9 of every replica of a model',
     holds: 'who waits longer than `queue_s` gets 503 with `Retry-After` and the last failure',
@@ -183,6 +188,40 @@ const routing = {
     happens: 'an engine answers 500, or 503',
     holds: 'a 500 is passed on: the work may have been done; a 503 is tried elsewhere',
   },
+  55: {
+    happens: 'the replica that a session sticks to dies',
+    holds: 'only its own sessions move, and they come back with it',
+    untested: 'tested without processes, in `test/gateway/affinity.test.ts`',
+  },
+  56: {
+    happens: 'one session makes most of the load',
+    holds: 'it spills to other replicas at 1.25 × the mean load',
+    untested: 'tested without processes, in `test/gateway/affinity.test.ts`',
+  },
+  57: { happens: 'an adapter cannot be loaded on one replica', holds: 'another one is tried', untested: adapters },
+  58: { happens: 'an engine restarts without its adapters', holds: 'they are loaded before a request needs them', untested: adapters },
+  59: { happens: 'more adapters are asked for than a replica has room for', holds: 'none in use is unloaded', untested: adapters },
+  60: { happens: '100 requests need an adapter at once', holds: 'it is loaded once', untested: adapters },
+  61: {
+    happens: '300 requests end in every way there is: answered, refused, broken, left, unknown',
+    holds: 'nothing is in flight or waiting afterwards, and each was counted once',
+  },
+  62: {
+    happens: 'a replica is new beside ones that have warmed up',
+    holds: 'it gets a smaller share at first',
+    untested: 'tested without processes, in `test/gateway/replica-memory.test.ts`',
+  },
+  63: {
+    happens: 'one replica is four times slower than the others',
+    holds: 'the slowest requests are faster than in turns',
+    untested: 'it needs a measured run and another policy to compare with',
+  },
+  64: { happens: 'a model needs the GPUs of an idle one', holds: 'the idle one gives way', untested: scaling },
+  65: {
+    happens: 'the clock of the machine jumps by an hour',
+    holds: 'no time limit is hit: all times are measured with a clock that only goes on',
+    untested: 'tests do not set the clock of the machine they run on',
+  },
   66: {
     happens: 'the gateway is stopped for three seconds, as when a laptop sleeps, and goes on',
     holds: 'no engine is ended for it, and a stream goes on with what came meanwhile',
@@ -198,9 +237,19 @@ const streams = {
     happens: 'a client leaves before the first byte: of a stream, in the prefill, or while a whole reply is made; 20 times each',
     holds: 'the same',
   },
+  69: {
+    happens: 'an engine generates on after its client has left',
+    holds: 'it is told to stop, where it has a way, and the generation is counted as abandoned',
+    untested: 'tested without processes, in `test/gateway/dialect.test.ts`: the fake engine has no such route',
+  },
   70: {
     happens: 'a client reads nothing of a long stream',
     holds: 'the engine is held back; past `write_stall_s` (a minute unless set) the client is cut off and its place is free',
+  },
+  71: {
+    happens: 'a client’s machine vanishes without a word',
+    holds: 'its connection is closed, and the engine stops',
+    untested: 'it needs a network that loses packets; what a client costs that reads nothing is row 70',
   },
   72: {
     happens: 'an engine goes silent with its connections open',
@@ -228,6 +277,24 @@ const streams = {
     happens: 'an engine answers with a page of HTML, nothing, or an error of its own form',
     holds: 'the client gets a JSON error in OpenAI’s shape, with a message',
   },
+  80: {
+    happens: 'an engine sends headers for one hop, a cookie, or two lengths that differ',
+    holds: 'none of them reaches the client; a reply with two lengths is a 502',
+  },
+  81: {
+    happens: 'an engine closes idle connections while the gateway sends requests on them',
+    holds: 'no client sees an error in 1000 requests',
+  },
+  82: { happens: 'a client sends three requests before it reads', holds: 'three replies, in order, each to its own request' },
+  83: {
+    happens: 'a client asks first whether it may send (`Expect: 100-continue`)',
+    holds: '100, then the reply; 413 where the body is too large',
+  },
+  84: { happens: 'a path is asked for with a method that it does not have', holds: '405 with `Allow`' },
+  85: { happens: 'a client asks for the usage of a stream, or does not', holds: 'it comes when asked for, and is never invented' },
+  86: { happens: 'a whole reply of 200 MB', holds: 'it passes through as it comes' },
+  87: { happens: 'a client takes compressed replies', holds: 'the engine is not asked for one' },
+  88: { happens: 'a client asks for a websocket', holds: '404, and no tunnel' },
 } as const satisfies Record<number, Fault>;
 
 const secrets = {
