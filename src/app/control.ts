@@ -3,14 +3,16 @@ import type { ChangeReply, Control, PlanReply, RestartReply, ScaleReply, StatusR
 import { changesBetween } from '../admin/changes.ts';
 import { replicasMeant } from '../admin/target.ts';
 import type { Config } from '../config/config.ts';
+import { refuseNewEngines } from '../config/engine-modules.ts';
 import { loadConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
-import { engines } from '../plugins/registry.ts';
+import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { Checked } from './option-check.ts';
 
 export interface RunningControlDeps {
+  readonly engines: ReadonlyMap<string, EnginePlugin>;
   readonly env: NodeJS.ProcessEnv;
   supervisor(): Supervisor;
   status(): Omit<StatusReply, 'apps'>;
@@ -101,8 +103,10 @@ export class RunningControl implements Control {
   }
 
   async #read(files: readonly string[]): Promise<{ config: Config; reply: ChangeReply }> {
-    const { env } = this.#deps;
-    const loaded = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+    const { env, engines } = this.#deps;
+    const homeDir = homedir();
+    refuseNewEngines(files, this.#config.plugins, { env, homeDir });
+    const loaded = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir });
     const warnings = [...loaded.warnings, ...(await this.#deps.checkOptions(loaded))];
     return { config: loaded.config, reply: { ...changesBetween(this.#config, loaded.config), warnings: warnings.map(formatProblem) } };
   }

@@ -23,7 +23,7 @@ export interface OptionCheckDeps {
 }
 
 /** A loaded config, and how to tell of a key in it. */
-export type Checked = Pick<LoadedConfig, 'config' | 'located'>;
+export type Checked = Pick<LoadedConfig, 'config' | 'engines' | 'located'>;
 
 /** Models that run the same program: its help is looked at once. */
 interface SameProgram {

@@ -10,7 +10,7 @@ import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { canSharePort, DataPlane } from '../gateway/data-plane.ts';
-import { engines } from '../plugins/registry.ts';
+import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { GpuLedger } from '../supervisor/gpus/ledger.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { LocalProvider } from '../supervisor/providers/local.ts';
@@ -34,6 +34,8 @@ export interface Planes {
 }
 
 export interface PlanesDeps {
+  /** Those built in and those of `config.plugins`. */
+  readonly engines: ReadonlyMap<string, EnginePlugin>;
   readonly log: Logger;
   /** Where the workers' logs go; undefined: stderr. */
   readonly logFile: string | undefined;
@@ -61,7 +63,7 @@ function composeSupervisor(
   config: Config,
   board: LoadBoard,
   data: DataPlane,
-  { log, env }: PlanesDeps,
+  { engines, log, env }: PlanesDeps,
 ): { readonly provider: LocalProvider; readonly supervisor: Supervisor } {
   const provider = new LocalProvider({
     stateDir: config.stateDir,
@@ -94,7 +96,7 @@ export async function checkSoon(
   log: Logger,
   signal: AbortSignal,
 ): Promise<readonly ConfigProblem[]> {
-  const check = checkOptions(loaded, { engines, help: installedHelp(env) }, signal);
+  const check = checkOptions(loaded, { engines: loaded.engines, help: installedHelp(env) }, signal);
   return checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => {
     for (const found of [...problems, ...notes]) log.warn(formatProblem(found));
   });
@@ -113,6 +115,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
   const data = await DataPlane.start({
     ...config.listen,
     workers,
+    plugins: config.plugins,
     settings: config.settings,
     board,
     log,
@@ -124,6 +127,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     current.supervisor = supervisor;
     const closing = new AbortController();
     const control = new RunningControl(config, {
+      engines: deps.engines,
       env,
       checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
       supervisor: () => supervisor,

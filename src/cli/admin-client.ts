@@ -41,9 +41,9 @@ export function adminVerb(program: Command, name: string, description: string, e
 }
 
 /** The state directory named, or that of a config file, or the default one. @throws ConfigError */
-export function stateDirOf({ stateDir, config }: Where): string {
+export async function stateDirOf({ stateDir, config }: Where): Promise<string> {
   if (stateDir !== undefined) return resolve(stateDir);
-  return config === undefined ? defaultStateDir(process.env, homedir()) : loadConfigHere(config).config.stateDir;
+  return config === undefined ? defaultStateDir(process.env, homedir()) : (await loadConfigHere(config)).config.stateDir;
 }
 
 const errorReply = z.object({ error: z.object({ code: z.string(), message: z.string() }) });

@@ -44,7 +44,7 @@ async function chat(model: string, options: ChatOptions): Promise<ExitCode> {
       'chat shows a conversation and stdout is not a terminal; expected --message, or a message on stdin.',
     );
   if (message?.trim() === '') throw new GatewayError('usage_invalid', 'the message is empty; expected some text in --message or on stdin.');
-  const url = chatUrl(await askAdmin<StatusReply>(stateDirOf(options), { method: 'GET', path: '/api/status' }), model);
+  const url = chatUrl(await askAdmin<StatusReply>(await stateDirOf(options), { method: 'GET', path: '/api/status' }), model);
   if (message !== undefined) return answerOnce(url, model, message, options);
   await talk({ url, model, system: options.system, quiet: options.quiet === true, color: coloured(stdout, process.env) }, stdin, stdout);
   return exitCode.ok;

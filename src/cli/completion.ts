@@ -61,7 +61,7 @@ export function gatewayOf(words: readonly string[]): Where {
 /** None where no gateway answers: a completion has nobody to tell of a failure. */
 async function modelsOf(where: Where): Promise<readonly string[]> {
   try {
-    const { apps } = await askAdmin<StatusReply>(stateDirOf(where), { method: 'GET', path: '/api/status' });
+    const { apps } = await askAdmin<StatusReply>(await stateDirOf(where), { method: 'GET', path: '/api/status' });
     return apps.flatMap(({ names }) => names).map(printable);
   } catch {
     return [];

@@ -67,7 +67,7 @@ export function addConformance(program: Command, run: Run): void {
 
 async function conform(options: ConformanceOptions): Promise<boolean> {
   const { model, adapter } = options;
-  const stateDir = stateDirOf(options);
+  const stateDir = await stateDirOf(options);
   const status = await statusOf(stateDir, options.url);
   const url = (options.url ?? `http://127.0.0.1:${status?.dataPort ?? 0}`).replace(/\/+$/, '');
   const api = new Api({ url, timeoutMs: options.timeout * 1000, ...keyOf(options) });

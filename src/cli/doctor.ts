@@ -2,8 +2,9 @@ import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problems.ts';
-import { engines } from '../plugins/registry.ts';
+import { engines as builtIn } from '../plugins/registry.ts';
 import type { ConfigFact } from './doctor/facts.ts';
 import { gather } from './doctor/gather.ts';
 import { reportText } from './doctor/report.ts';
@@ -41,7 +42,7 @@ export function addDoctor(program: Command, run: Run): void {
 }
 
 async function doctor({ config: files, ...output }: DoctorOptions): Promise<ExitCode> {
-  const { config, fact } = readConfig(files);
+  const { config, engines, fact } = await readConfig(files);
   const surroundings = {
     env: process.env,
     homeDir: homedir(),
@@ -53,19 +54,25 @@ async function doctor({ config: files, ...output }: DoctorOptions): Promise<Exit
   return checks.some(({ level }) => level === 'failure') ? exitCode.failure : exitCode.ok;
 }
 
+interface ReadConfig {
+  readonly config: Config | undefined;
+  readonly engines: LoadedConfig['engines'];
+  readonly fact: ConfigFact;
+}
+
 /** The oldest version of Node that this package runs on, by its package.json. */
 function oldestNode(): string {
   const { engines: needs } = createRequire(import.meta.url)('../../package.json') as { readonly engines: { readonly node: string } };
   return needs.node.replace('>=', '');
 }
 
-function readConfig(files: readonly string[] | undefined): { readonly config: Config | undefined; readonly fact: ConfigFact } {
-  if (files === undefined) return { config: undefined, fact: { kind: 'none' } };
+async function readConfig(files: readonly string[] | undefined): Promise<ReadConfig> {
+  if (files === undefined) return { config: undefined, engines: builtIn, fact: { kind: 'none' } };
   try {
-    const { config, warnings } = loadConfigHere(files);
-    return { config, fact: { kind: 'valid', files: config.files.join(', '), warnings: warnings.length } };
+    const { config, engines, warnings } = await loadConfigHere(files);
+    return { config, engines, fact: { kind: 'valid', files: config.files.join(', '), warnings: warnings.length } };
   } catch (error) {
-    if (error instanceof ConfigError) return { config: undefined, fact: { kind: 'invalid', message: error.message } };
+    if (error instanceof ConfigError) return { config: undefined, engines: builtIn, fact: { kind: 'invalid', message: error.message } };
     throw error;
   }
 }

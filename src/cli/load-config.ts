@@ -1,11 +1,17 @@
 import { homedir } from 'node:os';
 import { accepted, checkOptions, installedHelp } from '../app/option-check.ts';
+import { loadEngines } from '../config/engine-modules.ts';
 import { loadConfig, type LoadedConfig } from '../config/load.ts';
 import { engines } from '../plugins/registry.ts';
 
-/** Loads config files, joined, with this machine's facts. @throws ConfigError */
-export function loadConfigHere(files: readonly string[], env: Readonly<Record<string, string | undefined>> = process.env): LoadedConfig {
-  return loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir: homedir() });
+/** Loads config files, joined, with this machine's facts and the engines they bring. @throws ConfigError */
+export async function loadConfigHere(
+  files: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<LoadedConfig> {
+  const homeDir = homedir();
+  const known = await loadEngines(files, { env, engines, homeDir });
+  return loadConfig(files, { env, engines: known, cores: navigator.hardwareConcurrency, homeDir });
 }
 
 /**
@@ -14,7 +20,7 @@ export function loadConfigHere(files: readonly string[], env: Readonly<Record<st
  * @throws ConfigError, or the signal's reason
  */
 export async function loadCheckedConfigHere(files: readonly string[], signal: AbortSignal): Promise<LoadedConfig> {
-  const loaded = loadConfigHere(files);
-  const found = await checkOptions(loaded, { engines, help: installedHelp(process.env) }, signal);
+  const loaded = await loadConfigHere(files);
+  const found = await checkOptions(loaded, { engines: loaded.engines, help: installedHelp(process.env) }, signal);
   return { ...loaded, warnings: [...loaded.warnings, ...accepted(found)] };
 }

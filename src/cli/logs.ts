@@ -39,7 +39,11 @@ async function logs(target: string | undefined, options: LogOptions): Promise<Ex
     using out = new Output(process.stdout);
     const words = options.json === true ? asJson : inWords(coloured(process.stdout, process.env));
     try {
-      for await (const line of adminLines(stateDirOf(options), `/api/logs?${query.toString()}`, AbortSignal.any([signal, out.closed])))
+      for await (const line of adminLines(
+        await stateDirOf(options),
+        `/api/logs?${query.toString()}`,
+        AbortSignal.any([signal, out.closed]),
+      ))
         if (options.quiet !== true) await out.write(words(JSON.parse(line) as LogLine));
     } catch (error) {
       if (!out.closed.aborted) throw error;

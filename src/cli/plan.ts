@@ -4,7 +4,6 @@ import type { ChangeReply, PlanReply } from '../admin/api.ts';
 import { planOffline } from '../app/offline-plan.ts';
 import { formatProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
-import { engines } from '../plugins/registry.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import { askAdmin } from './admin-client.ts';
@@ -26,11 +25,11 @@ async function planOf(files: readonly string[], signal: AbortSignal): Promise<Pl
   const query = new URLSearchParams(files.map((file): [string, string] => ['config', resolve(file)]));
   const question = { method: 'GET', path: `/api/plan?${query.toString()}`, signal } as const;
   try {
-    return { kind: 'change', ...(await askAdmin<PlanReply>(loadConfigHere(files).config.stateDir, question)) };
+    return { kind: 'change', ...(await askAdmin<PlanReply>((await loadConfigHere(files)).config.stateDir, question)) };
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'not_running') throw error;
   }
-  const { config, warnings } = await loadCheckedConfigHere(files, signal);
+  const { config, engines, warnings } = await loadCheckedConfigHere(files, signal);
   const launch = await planOffline(config, { engines, probe: machineGpus(process.env), env: process.env }, signal);
   return { kind: 'start', warnings: warnings.map(formatProblem), launch };
 }

@@ -8,7 +8,7 @@ import { print, type Run } from './verb.ts';
 export function addReload(program: Command, run: Run): void {
   adminVerb(program, 'reload', 'apply the config file again; unchanged models keep their processes').action((where: Where) =>
     run(async () => {
-      const reply = await askAdmin<ChangeReply>(stateDirOf(where), { method: 'POST', path: '/api/reload', body: {} });
+      const reply = await askAdmin<ChangeReply>(await stateDirOf(where), { method: 'POST', path: '/api/reload', body: {} });
       print(where, reply, changeText);
       return exitCode.ok;
     }),

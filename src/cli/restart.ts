@@ -21,7 +21,7 @@ export function addRestart(program: Command, run: Run): void {
     .action((target: string | undefined, where: Where) =>
       run(async () => {
         const body = target === undefined ? {} : { target };
-        const reply = await askAdmin<RestartReply>(stateDirOf(where), { method: 'POST', path: '/api/restart', body });
+        const reply = await askAdmin<RestartReply>(await stateDirOf(where), { method: 'POST', path: '/api/restart', body });
         print(where, reply, inWords);
         return exitCode.ok;
       }),

@@ -16,7 +16,11 @@ export function addScale(program: Command, run: Run): void {
     .argument('<replicas>', 'how many', wholeNumber)
     .action((model: string, replicas: number, where: Where) =>
       run(async () => {
-        const reply = await askAdmin<ScaleReply>(stateDirOf(where), { method: 'POST', path: '/api/scale', body: { model, replicas } });
+        const reply = await askAdmin<ScaleReply>(await stateDirOf(where), {
+          method: 'POST',
+          path: '/api/scale',
+          body: { model, replicas },
+        });
         print(where, reply, ({ from, to }) => `${model}: ${from} → ${to} replicas\n`);
         return exitCode.ok;
       }),

@@ -4,11 +4,11 @@ import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../
 import type { StopHow } from '../admin/api.ts';
 import { closePlanes, openPlanes, orClose, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
-import { engines } from '../plugins/registry.ts';
 import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
@@ -51,19 +51,19 @@ export async function start(files: readonly string[], session: Session): Promise
   const warn = (warnings: readonly ConfigProblem[]): void => {
     for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
   };
-  const loaded = loadConfigHere(files, session.env);
+  const loaded = await loadConfigHere(files, session.env);
   warn(loaded.warnings);
   if (process.pid === 1) terminal.line(`warning: ${asProcessOne}`);
   const ending = new AbortController();
   try {
-    const check = checkOptions(loaded, { engines, help: installedHelp(session.env) }, ending.signal);
+    const check = checkOptions(loaded, { engines: loaded.engines, help: installedHelp(session.env) }, ending.signal);
     // An engine that takes long to print its help is started meanwhile: it refuses what it does not know itself.
     warn(await checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => warn([...problems, ...notes])));
     const mended = closeToOthers(loaded.config.stateDir);
     if (mended !== undefined) terminal.line(`warning: ${mended}`);
     const claim = claimStateDir(loaded.config.stateDir);
     try {
-      return await serveUnder(loaded.config, terminal, session);
+      return await serveUnder(loaded, terminal, session);
     } finally {
       claim.release();
     }
@@ -73,10 +73,17 @@ export async function start(files: readonly string[], session: Session): Promise
 }
 
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
-async function serveUnder(config: Config, terminal: Terminal, session: Session): Promise<ExitCode> {
+async function serveUnder({ config, engines }: LoadedConfig, terminal: Terminal, session: Session): Promise<ExitCode> {
   const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.out);
   const asked: Asked = { first: Promise.withResolvers(), now: new AbortController() };
-  const planes = await openPlanes(config, { log, logFile, logLinesDropped, env: process.env, onStop: (how) => stopAsAsked(asked, how) });
+  const planes = await openPlanes(config, {
+    engines,
+    log,
+    logFile,
+    logLinesDropped,
+    env: process.env,
+    onStop: (how) => stopAsAsked(asked, how),
+  });
   const stopDisaster = session.onDisaster((error) => {
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();

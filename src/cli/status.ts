@@ -34,7 +34,7 @@ export function addStatus(program: Command, run: Run): void {
     );
 }
 
-const look = (where: Where): Promise<StatusReply> => askAdmin(stateDirOf(where), { method: 'GET', path: '/api/status' });
+const look = async (where: Where): Promise<StatusReply> => askAdmin(await stateDirOf(where), { method: 'GET', path: '/api/status' });
 
 /** A pipe is as wide as a line. */
 const widthOf = ({ isTTY, columns }: NodeJS.WriteStream): number => (isTTY ? columns : Infinity);

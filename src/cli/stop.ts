@@ -39,7 +39,7 @@ export function addStop(program: Command, run: Run): void {
 async function stop(options: StopOptions, signal: AbortSignal): Promise<ExitCode> {
   const { drain, now = false } = options;
   if (now && drain !== undefined) throw new GatewayError('usage_invalid', '--now and --drain exclude each other');
-  const stateDir = stateDirOf(options);
+  const stateDir = await stateDirOf(options);
   const body = now ? { now } : { ...(drain !== undefined && { drain_s: drain }) };
   const reply = await askAdmin<StopReply>(stateDir, { method: 'POST', path: '/api/stop', body, signal });
   let told = '';

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { planOffline, withoutGpus } from '../app/offline-plan.ts';
 import { formatProblem } from '../config/problems.ts';
-import { engines } from '../plugins/registry.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { exitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
@@ -33,7 +32,11 @@ export function addValidate(program: Command, run: Run): void {
     run(() =>
       interruptible(async (signal) => {
         const loaded = await loadCheckedConfigHere(config, signal);
-        const launch = await planOffline(loaded.config, { engines, probe: machineGpus(process.env), env: process.env }, signal);
+        const launch = await planOffline(
+          loaded.config,
+          { engines: loaded.engines, probe: machineGpus(process.env), env: process.env },
+          signal,
+        );
         const warnings = [...loaded.warnings, ...withoutGpus(loaded, launch)];
         print(output, { config, warnings: warnings.map(formatProblem) }, inWords);
         return exitCode.ok;

@@ -76,6 +76,8 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** Engine name → executable and leading arguments, where the config gives them. */
   readonly engineCommands: ReadonlyMap<string, readonly [string, ...string[]]>;
+  /** `file:` URLs of the modules with engines from outside. */
+  readonly plugins: readonly string[];
   readonly models: readonly ModelConfig[];
   /** Route prefix (`''` for the root) → the names clients use there (ids and aliases) → model. */
   readonly apps: ReadonlyMap<string, ReadonlyMap<string, ModelName>>;

@@ -13,6 +13,7 @@ import { validate } from './validate.ts';
 
 export interface BuiltConfig {
   readonly config: Config;
+  readonly engines: LoadDeps['engines'];
   /** What was accepted and has no effect: path and reason. */
   readonly warnings: readonly string[];
   /** Something to tell of a key of a model, found out later. @param below path from the model's entry on */
@@ -40,9 +41,11 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
   const checked = validate(fileSchema, fitted, new Set(), sink.problem);
   const context: ResolveContext = { ...deps, ...sink, exists: existsSync, directoryOf: () => directory };
   const { config, entries } = resolveConfig(checked, [join(directory, 'config')], context);
+  if (config.plugins.length > 0) sink.problem(['gateway', 'plugins'], 'only `gateway start` loads engines from outside; expected none');
   if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));
   return {
     config,
+    engines: deps.engines,
     warnings,
     located: (model, below, message) => ({
       file: '',

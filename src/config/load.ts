@@ -23,6 +23,8 @@ export interface LoadDeps {
 
 export interface LoadedConfig {
   readonly config: Config;
+  /** Those it was checked by. */
+  readonly engines: ReadonlyMap<string, EnginePlugin>;
   /** What was accepted and has no effect, in the order of the file. */
   readonly warnings: readonly ConfigProblem[];
   /** Absolute paths of all files that were read: those given and those their `llm_configs` name. */
@@ -59,6 +61,7 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
   if (tree.problems.length > 0) throw new ConfigError(inOrder(tree.problems));
   return {
     config,
+    engines: deps.engines,
     warnings: inOrder(tree.warnings),
     sources: [...tree.files],
     located: (model, below, message) => tree.located([...(entries.get(model) ?? []), ...below], message),

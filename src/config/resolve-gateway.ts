@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { didYouMean } from '../core/did-you-mean.ts';
+import { engineModule } from './engine-modules.ts';
 import { localPath } from './local-path.ts';
 import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts';
 
@@ -19,6 +20,7 @@ type GatewayConfig = Pick<
   | 'settings'
   | 'drainTimeoutMs'
   | 'engineCommands'
+  | 'plugins'
 >;
 
 /** A setting's seconds in whole milliseconds. */
@@ -51,6 +53,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context
     },
     drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),
     engineCommands: resolveCommands(gateway.engines, context),
+    plugins: resolvePlugins(gateway.plugins, context),
   };
 }
 
@@ -117,6 +120,14 @@ function resolveGpuList(gpus: readonly number[] | undefined, context: ResolveCon
     if (gpus?.indexOf(gpu) !== at) context.problem(['gateway', 'gpus', at], `the GPU ${gpu} stands twice; expected each once`);
   }
   return gpus;
+}
+
+function resolvePlugins(names: readonly string[], context: ResolveContext): readonly string[] {
+  return names.flatMap((name, at) => {
+    const { url, path, problem } = engineModule(name, at, context.directoryOf(['gateway', 'plugins', at]), context.homeDir);
+    if (url === undefined) context.problem(path, problem);
+    return url ?? [];
+  });
 }
 
 function resolveCommands(engines: GatewayEntry['engines'], context: ResolveContext): Config['engineCommands'] {

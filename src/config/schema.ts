@@ -255,6 +255,7 @@ export const gatewaySchema = mapping({
     write_stall_s: seconds(1).default(60),
   }).prefault({}),
   engines: dictionary(mapping({ command: command.optional() })).default({}),
+  plugins: list(text('a path (./…) or the name of a package'), 'a list of paths or package names').default([]),
   gpus: z.array(whole(0, 1023), { error: 'expected a list of GPU numbers, such as [0, 1]' }).optional(),
   accelerator_match: choice(['warn', 'require']).default('warn'),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),

@@ -16,6 +16,8 @@ export interface DataPlaneOptions {
   readonly port: number;
   /** The board's rows; more than one only where `canSharePort`. */
   readonly workers: number;
+  /** `file:` URLs of the modules with engines from outside. */
+  readonly plugins: readonly string[];
   readonly settings: GatewaySettings;
   readonly board: LoadBoard;
   readonly log: Logger;
@@ -128,7 +130,7 @@ export class DataPlane {
   }
 
   async #spawn(index: number): Promise<{ thread: Worker; port: number }> {
-    const { host, settings, board, workers, workerLog } = this.#options;
+    const { host, plugins, settings, board, workers, workerLog } = this.#options;
     const workerData: WorkerStart = {
       index,
       workers,
@@ -137,6 +139,7 @@ export class DataPlane {
       host,
       port: this.#port,
       reusePort: workers > 1,
+      plugins,
       settings,
       log: workerLog,
     };

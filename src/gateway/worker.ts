@@ -6,7 +6,8 @@ import { GatewayError, messageOf } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { emptyTable, type RoutingTable } from '../core/table.ts';
-import { engines } from '../plugins/registry.ts';
+import { withEngines } from '../plugins/outside.ts';
+import { engines as builtIn } from '../plugins/registry.ts';
 import type { Exchange } from './exchange.ts';
 import { LoadTotals } from './load-totals.ts';
 import { LiveSet } from './live-set.ts';
@@ -27,6 +28,8 @@ export interface WorkerStart {
   readonly port: number;
   /** False where the system cannot share a port between sockets; then there is one worker. */
   readonly reusePort: boolean;
+  /** `file:` URLs of the modules with engines from outside: the same that the control plane has. */
+  readonly plugins: readonly string[];
   readonly settings: GatewaySettings;
   readonly log: { readonly level: string; readonly file: string | undefined };
 }
@@ -47,6 +50,11 @@ const upstreams = new Upstreams();
 const metrics = new GatewayMetrics();
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
+const engines = await withEngines(builtIn, start.plugins).catch((error: unknown) => {
+  send({ kind: 'fatal', code: 'config_invalid', message: `gateway.plugins: ${messageOf(error)}` });
+  // Ended by whoever gets the message.
+  return new Promise<never>(() => undefined);
+});
 const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
 const log = pino(
   { level: start.log.level, base: { worker: start.index } },

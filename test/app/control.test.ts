@@ -23,6 +23,7 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
   const supervisor = { apply: (config: Config) => applied.push(config) } as unknown as Supervisor;
   const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
   const control = new RunningControl(before, {
+    engines,
     env: {},
     supervisor: () => supervisor,
     status: () => assert.fail('not asked'),
@@ -59,6 +60,7 @@ test('reloads take turns, so that the file as it was last holds, and one that is
   const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
   const control = new RunningControl(before, {
+    engines,
     env: {},
     supervisor: () => supervisor,
     status: () => assert.fail('not asked'),

@@ -47,6 +47,7 @@ describe('a config', () => {
       },
       drainTimeoutMs: 30_000,
       engineCommands: new Map(),
+      plugins: [],
       models: [
         {
           name: 'm',

@@ -27,6 +27,7 @@ async function start(t: TestContext, workers: number, port = 0) {
     host: '127.0.0.1',
     port,
     workers,
+    plugins: [],
     board,
     log,
     workerLog: { level: 'silent', file: undefined },

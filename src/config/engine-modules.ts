@@ -1,0 +1,81 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { messageOf } from '../core/errors.ts';
+import { importEngine } from '../plugins/outside.ts';
+import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import { isMapping } from './fit.ts';
+import type { LoadDeps } from './load.ts';
+import { localPath } from './local-path.ts';
+import { ConfigError, type ConfigPath } from './problems.ts';
+import { SourceTree } from './source-tree.ts';
+
+/** A module that `gateway.plugins` names. `url` is undefined where there is no such package. */
+export interface EngineModule {
+  readonly url: string | undefined;
+  readonly path: ConfigPath;
+  readonly problem: string;
+}
+
+/** `./…`, `../…`, `/…` and `~/…` are files; all else is a package, looked for as `require` does from `directory` on. */
+export function engineModule(name: string, at: number, directory: string, homeDir: string): EngineModule {
+  const path = ['gateway', 'plugins', at];
+  const file = localPath(name, directory, homeDir);
+  if (file !== undefined) return { url: pathToFileURL(file).href, path, problem: '' };
+  try {
+    return { url: pathToFileURL(createRequire(join(directory, 'config')).resolve(name)).href, path, problem: '' };
+  } catch (thrown) {
+    return { url: undefined, path, problem: `there is no package ${JSON.stringify(name)}: ${messageOf(thrown).split('\n')[0] ?? ''}` };
+  }
+}
+
+/** What `gateway.plugins` of these files names; nothing where they cannot be read, which `loadConfig` tells. */
+function modulesOf(tree: SourceTree, homeDir: string): readonly EngineModule[] {
+  const whole = tree.read();
+  const gateway: unknown = isMapping(whole) ? whole['gateway'] : undefined;
+  const names: unknown = isMapping(gateway) ? gateway['plugins'] : undefined;
+  if (!Array.isArray(names)) return [];
+  return names.flatMap((name: unknown, at) =>
+    typeof name === 'string' && name !== '' ? [engineModule(name, at, tree.directoryOf(['gateway', 'plugins', at]), homeDir)] : [],
+  );
+}
+
+/**
+ * The engines a config may name: those given and those of the modules in its `gateway.plugins`, which are imported. To be asked before
+ * `loadConfig`, which checks `llm_engine` by them.
+ * @throws ConfigError with each module that is no engine, by its place.
+ */
+export async function loadEngines(
+  files: readonly string[],
+  { env, engines, homeDir }: Pick<LoadDeps, 'env' | 'engines' | 'homeDir'>,
+): Promise<ReadonlyMap<string, EnginePlugin>> {
+  const tree = new SourceTree(files, env);
+  const modules = modulesOf(tree, homeDir);
+  const told = tree.problems.length;
+  const all = new Map(engines);
+  for (const { url, path, problem } of modules) {
+    if (url === undefined) {
+      tree.problem(path, problem);
+      continue;
+    }
+    try {
+      const plugin = await importEngine(url);
+      if (all.has(plugin.name)) tree.problem(path, `there is an engine ${JSON.stringify(plugin.name)} already; expected another name`);
+      else all.set(plugin.name, plugin);
+    } catch (thrown) {
+      tree.problem(path, `${url}: ${messageOf(thrown)}`);
+    }
+  }
+  if (tree.problems.length > told) throw new ConfigError(tree.problems.slice(told));
+  return all;
+}
+
+/** @throws ConfigError where the files name a module that is not among those that were loaded when the gateway started. */
+export function refuseNewEngines(files: readonly string[], loaded: readonly string[], deps: Pick<LoadDeps, 'env' | 'homeDir'>): void {
+  const tree = new SourceTree(files, deps.env);
+  const fresh = modulesOf(tree, deps.homeDir).filter(({ url }) => url === undefined || !loaded.includes(url));
+  if (fresh.length === 0) return;
+  const told = tree.problems.length;
+  for (const { path } of fresh) tree.problem(path, 'a plugin is loaded when the gateway starts; stop the gateway and start it again');
+  throw new ConfigError(tree.problems.slice(told));
+}
