@@ -19,7 +19,8 @@ async function beginStream(gateway: GatewayProcess): Promise<() => Promise<strin
 }
 
 test('stop returns once the gateway and its engines are gone, and the requests have ended', async (t) => {
-  const gateway = await startGateway(t, [fakeModel('m', { tokens: 20, tokens_per_s: 20 })]);
+  // Long enough for the command to start on a busy machine while the stream still runs.
+  const gateway = await startGateway(t, [fakeModel('m', { tokens: 160, tokens_per_s: 20 })]);
   const rest = await beginStream(gateway);
   const { code, stdout, stderr } = await stop(gateway);
   assert.equal(code, 0);
