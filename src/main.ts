@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { realpathSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { exitCode } from './cli/exit-code.ts';
@@ -24,17 +25,24 @@ import { addValidate } from './cli/validate.ts';
 import type { Run } from './cli/verb.ts';
 import { GatewayError } from './core/errors.ts';
 
-/** SIGHUP: the terminal was closed; engines must not outlive it unseen. */
-const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** With a terminal, SIGHUP says that it was closed, and engines must not outlive it unseen. Without, it is how one asks a service to reload. */
+const hasTerminal = (): boolean => isatty(0) || isatty(1);
+const stopSignals = (): readonly NodeJS.Signals[] => (hasTerminal() ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM']);
 
 const processSession: Omit<Session, 'keepEngines'> = {
   out: process.stdout,
   env: process.env,
   onSignal(listener) {
-    for (const signal of stopSignals) process.on(signal, listener);
+    const signals = stopSignals();
+    for (const signal of signals) process.on(signal, listener);
     return () => {
-      for (const signal of stopSignals) process.off(signal, listener);
+      for (const signal of signals) process.off(signal, listener);
     };
+  },
+  onReload(listener) {
+    if (hasTerminal()) return () => undefined;
+    process.on('SIGHUP', listener);
+    return () => process.off('SIGHUP', listener);
   },
   onDisaster(listener) {
     const die = (error: unknown): void => {

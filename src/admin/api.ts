@@ -35,6 +35,13 @@ export interface PlanReply extends ChangeReply {
   readonly launch: LaunchPlan;
 }
 
+/** How reading the config again went; the start counts as the first time. */
+export interface ReloadReport {
+  readonly lastSuccessful: boolean;
+  /** Unix seconds. */
+  readonly lastSuccessAtS: number;
+}
+
 export interface ScaleReply {
   readonly model: string;
   readonly from: number;
@@ -95,6 +102,7 @@ export interface Control {
   /** Changes nothing. @param config absolute paths of other files than the gateway's own */
   plan(config: readonly string[] | undefined): Promise<PlanReply>;
   reload(): Promise<ChangeReply>;
+  reloads(): ReloadReport;
   scale(model: string, replicas: number): ScaleReply;
   /** Begins to give replicas a new process each. @param target as in `restartBody` */
   restart(target: string | undefined): RestartReply;

@@ -1,8 +1,15 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { droppedLinesMetric } from '../core/log-destination.ts';
+import type { ReloadReport } from './api.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 
 const replicaLabels = ['model', 'replica'] as const;
+
+export interface ControlFacts {
+  readonly models: readonly ModelReport[];
+  readonly reloads: ReloadReport;
+  readonly logLinesDropped: number;
+}
 
 /** What the control plane knows of models and replicas, as Prometheus series; made anew at each scrape. */
 function controlRegistry(models: readonly ModelReport[]): Registry {
@@ -52,6 +59,16 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
   return registry;
 }
 
+function reloadRegistry({ lastSuccessful, lastSuccessAtS }: ReloadReport): Registry {
+  const registry = new Registry();
+  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [registry] });
+  gauge('roundhouse_config_last_reload_successful', '1 if the config was accepted when it was last read, else 0.').set(
+    lastSuccessful ? 1 : 0,
+  );
+  gauge('roundhouse_config_last_reload_success_timestamp_seconds', 'Unix time when a config was last accepted.').set(lastSuccessAtS);
+  return registry;
+}
+
 /** What this thread counts as every worker does. */
 async function threadSnapshot(logLinesDropped: number): Promise<unknown> {
   const registry = new Registry();
@@ -60,8 +77,8 @@ async function threadSnapshot(logLinesDropped: number): Promise<unknown> {
 }
 
 /** The whole page: what the workers counted, added up, and what the control plane sees. `snapshots`: prom-client's JSON of each worker. */
-export async function metricsPage(snapshots: readonly unknown[], models: readonly ModelReport[], logLinesDropped: number): Promise<string> {
-  const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(logLinesDropped)] as object[]);
-  const pages = await Promise.all([threads.metrics(), controlRegistry(models).metrics()]);
+export async function metricsPage(snapshots: readonly unknown[], facts: ControlFacts): Promise<string> {
+  const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(facts.logLinesDropped)] as object[]);
+  const pages = await Promise.all([threads.metrics(), controlRegistry(facts.models).metrics(), reloadRegistry(facts.reloads).metrics()]);
   return pages.join('\n');
 }

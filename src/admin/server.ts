@@ -69,7 +69,7 @@ export function buildAdmin(
   const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
-    return metricsPage(await scrape(), models(), logLinesDropped());
+    return metricsPage(await scrape(), { models: models(), reloads: control.reloads(), logLinesDropped: logLinesDropped() });
   });
   app.get('/api/status', async () => control.status());
   app.get('/api/plan', async ({ query }) => {

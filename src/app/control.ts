@@ -1,5 +1,15 @@
 import { homedir } from 'node:os';
-import type { ChangeReply, Control, PlanReply, RestartReply, ScaleReply, StatusReply, StopHow, StopReply } from '../admin/api.ts';
+import type {
+  ChangeReply,
+  Control,
+  PlanReply,
+  ReloadReport,
+  RestartReply,
+  ScaleReply,
+  StatusReply,
+  StopHow,
+  StopReply,
+} from '../admin/api.ts';
 import { changesBetween } from '../admin/changes.ts';
 import { replicasMeant } from '../admin/target.ts';
 import type { Config } from '../config/config.ts';
@@ -14,6 +24,8 @@ import type { Checked } from './option-check.ts';
 export interface RunningControlDeps {
   readonly engines: ReadonlyMap<string, EnginePlugin>;
   readonly env: NodeJS.ProcessEnv;
+  /** Unix time. */
+  wallClockSeconds(): number;
   supervisor(): Supervisor;
   status(): Omit<StatusReply, 'apps'>;
   /**
@@ -31,10 +43,12 @@ export class RunningControl implements Control {
   #config: Config;
   /** Settles when the reload that was asked for last is over: they take turns, so that the last one asked for holds. */
   #turn: Promise<unknown> = Promise.resolve();
+  #reloads: ReloadReport;
 
   constructor(config: Config, deps: RunningControlDeps) {
     this.#config = config;
     this.#deps = deps;
+    this.#reloads = { lastSuccessful: true, lastSuccessAtS: deps.wallClockSeconds() };
   }
 
   status(): StatusReply {
@@ -64,7 +78,22 @@ export class RunningControl implements Control {
     return reloaded;
   }
 
+  reloads(): ReloadReport {
+    return this.#reloads;
+  }
+
   async #reload(): Promise<ChangeReply> {
+    try {
+      const reply = await this.#readAgain();
+      this.#reloads = { lastSuccessful: true, lastSuccessAtS: this.#deps.wallClockSeconds() };
+      return reply;
+    } catch (error) {
+      this.#reloads = { ...this.#reloads, lastSuccessful: false };
+      throw error;
+    }
+  }
+
+  async #readAgain(): Promise<ChangeReply> {
     const { config, reply } = await this.#read(this.#config.files);
     this.#deps.supervisor().apply(config);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.

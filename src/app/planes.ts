@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { StopHow } from '../admin/api.ts';
+import type { Control, StopHow } from '../admin/api.ts';
 import { startAdmin } from '../admin/server.ts';
 import { RunningControl } from './control.ts';
 import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
@@ -29,6 +29,8 @@ export interface Planes {
   readonly admin: { readonly port: number; close(): Promise<void> };
   readonly supervisor: Supervisor;
   readonly provider: LocalProvider;
+  /** What the admin API does, for who is in the same process. */
+  readonly control: Pick<Control, 'reload'>;
   /** Aborted when it is closed: ends what is looked up for a reload. */
   readonly closing: AbortController;
 }
@@ -58,6 +60,8 @@ export function makeStateDir(path: string): void {
   }
 }
 
+const wallClockSeconds = (): number => Math.floor(Date.now() / 1000);
+
 /** The supervisor with all that it acts through; it does nothing before its first config. */
 function composeSupervisor(
   config: Config,
@@ -84,7 +88,7 @@ function composeSupervisor(
     publish: (table) => data.publish(table),
     appliedVersion: () => data.appliedVersion(),
     random: Math.random,
-    wallClockSeconds: () => Math.floor(Date.now() / 1000),
+    wallClockSeconds,
   });
   return { provider, supervisor };
 }
@@ -129,6 +133,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     const control = new RunningControl(config, {
       engines: deps.engines,
       env,
+      wallClockSeconds,
       checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
       supervisor: () => supervisor,
       status: () => ({
@@ -145,7 +150,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     const scrape = (): Promise<readonly unknown[]> => data.scrape();
     const logLinesDropped = (): number => deps.logLinesDropped();
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape, logLinesDropped, control });
-    return { config, log, board, data, admin, supervisor, provider, closing };
+    return { config, log, board, data, admin, supervisor, provider, control, closing };
   } catch (error) {
     await data.terminate();
     throw error;

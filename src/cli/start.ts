@@ -7,9 +7,10 @@ import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
-import { GatewayError } from '../core/errors.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
+import { changeText } from './change-text.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
 import { serving, settled } from './progress.ts';
@@ -32,6 +33,8 @@ export interface Session {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `listener` at each signal that asks to stop. Returns what removes it. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Calls `listener` at each signal that asks to read the config again. Returns what removes it. */
+  onReload(listener: () => void): () => void;
   /** Calls `listener` when an error has escaped everything: nothing can be trusted any more. */
   onDisaster(listener: (error: unknown) => void): () => void;
 }
@@ -122,12 +125,15 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, { fir
     if (systemClock.now() - firstAt >= oneSignalMs)
       now.abort(new GatewayError('shutting_down', `a second ${signal} asked to stop at once`));
   });
+  const recovered = Promise.withResolvers<void>();
+  const stopReloads = session.onReload(() => void recovered.promise.then(() => reload(planes, terminal)));
   const announced: Announced = { said: 'nothing' };
   const show = (): void => announce(planes, terminal, announced);
   const unsubscribe = supervisor.subscribe(show);
   const ticker = setInterval(() => terminal.refresh(supervisor.status(), systemClock.now()), refreshMs);
   try {
     await orClose(planes, () => supervisor.recover(config, planes.provider));
+    recovered.resolve();
     show();
     const wish = await first.promise;
     unsubscribe();
@@ -135,7 +141,22 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, { fir
   } finally {
     clearInterval(ticker);
     unsubscribe();
+    stopReloads();
     stopSignals();
+  }
+}
+
+/** Reads the config again, and says what came of it. Never rejects. */
+async function reload({ control, log }: Planes, terminal: Terminal): Promise<void> {
+  try {
+    const changes = await control.reload();
+    log.info({ models: changes.models.filter(({ action }) => action !== 'keep') }, 'the config was read again');
+    terminal.line(`The config was read again.\n${changeText(changes).trimEnd()}`);
+  } catch (error) {
+    const expected = error instanceof GatewayError;
+    if (expected) log.warn({ code: error.code }, `the config was not accepted: ${error.message}`);
+    else log.error({ err: error }, 'defect while the config was read again');
+    terminal.line(`The config was not accepted; what runs goes on as it was.\n${messageOf(error)}`);
   }
 }
 

@@ -25,6 +25,7 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
   const control = new RunningControl(before, {
     engines,
     env: {},
+    wallClockSeconds: () => 0,
     supervisor: () => supervisor,
     status: () => assert.fail('not asked'),
     checkOptions: () => Promise.resolve([]),
@@ -62,6 +63,7 @@ test('reloads take turns, so that the file as it was last holds, and one that is
   const control = new RunningControl(before, {
     engines,
     env: {},
+    wallClockSeconds: () => 0,
     supervisor: () => supervisor,
     status: () => assert.fail('not asked'),
     checkOptions: () => {
