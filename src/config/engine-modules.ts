@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { messageOf } from '../core/errors.ts';
 import { importEngine } from '../plugins/outside.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
-import { isMapping } from './fit.ts';
+import { isMapping } from '../core/json.ts';
 import type { LoadDeps } from './load.ts';
 import { localPath } from './local-path.ts';
 import { ConfigError, type ConfigPath } from './problems.ts';

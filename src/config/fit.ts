@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { nearest } from '../core/did-you-mean.ts';
+import { isMapping } from '../core/json.ts';
 import { keyNotes } from './fields.ts';
 import type { ConfigPath } from './problems.ts';
 import type { Spot } from './positions.ts';
@@ -73,8 +74,4 @@ function unwrap(schema: z.ZodType): z.ZodType {
 /** Nothing after the key of a list is a mistake: the list was forgotten. */
 function keepsNull(schema: z.ZodType): boolean {
   return unwrap(schema) instanceof z.ZodArray || schema.safeParse(null).success;
-}
-
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

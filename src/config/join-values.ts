@@ -1,4 +1,4 @@
-import { isMapping } from './fit.ts';
+import { isMapping } from '../core/json.ts';
 import type { ConfigPath } from './problems.ts';
 
 /** The keys at the top of a file whose lists are put one after the other. */

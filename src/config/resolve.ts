@@ -1,7 +1,7 @@
 import type { ModelName } from '../core/ids.ts';
 import type { Config, ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
-import { isMapping } from './fit.ts';
+import { isMapping } from '../core/json.ts';
 import { formatPath, type ConfigPath } from './problems.ts';
 import { resolveGateway } from './resolve-gateway.ts';
 import { resolveEnv, resolveModel, type ModelDefaults } from './resolve-model.ts';

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
-import { isMapping } from './fit.ts';
+import { isMapping } from '../core/json.ts';
 import type { Environment } from './interpolate.ts';
 import { joinedLists, joinValues } from './join-values.ts';
 import { depthOf, positionOf, type Position, type SourceDocument, type Spot } from './positions.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { isMapping } from './fit.ts';
+import { isMapping } from '../core/json.ts';
 import { numberOrBoolean } from './interpolate.ts';
 import { describe, formatPath, type ConfigPath } from './problems.ts';
 

@@ -1,3 +1,5 @@
+import { parseJson } from '../core/json.ts';
+
 /** What stands at a path of a parsed JSON value; undefined where there is nothing. */
 export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
   let here: unknown = value;
@@ -12,15 +14,9 @@ export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The value of a JSON text; undefined where it is none. */
+/** The value of a JSON text; undefined where it is none, or no text. */
 export function parse(text: unknown): unknown {
-  if (typeof text !== 'string') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    // What is wrong with it does not matter: the caller shows the text.
-    return undefined;
-  }
+  return typeof text === 'string' ? parseJson(text) : undefined;
 }
 
 /** A value in one short line, for messages. */

@@ -1,4 +1,4 @@
-import { isMapping } from './request-draft.ts';
+import { isMapping, parseJson } from '../core/json.ts';
 import type { RequestDraft } from './request-draft.ts';
 
 /** What the text of a reply must be, whichever engine's words the client used for it. `param`: the parameter that said so. */
@@ -14,7 +14,7 @@ export type Constraint = { readonly param: string } & (
 type Reader = (param: string, value: unknown) => Constraint | undefined;
 
 const schema: Reader = (param, value) => {
-  const read = typeof value === 'string' ? parsed(value) : value;
+  const read = typeof value === 'string' ? parseJson(value) : value;
   return isMapping(read) || typeof read === 'boolean' ? { param, kind: 'schema', schema: read } : undefined;
 };
 const regex: Reader = (param, value) => (typeof value === 'string' ? { param, kind: 'regex', regex: value } : undefined);
@@ -71,13 +71,4 @@ export function takeConstraint(draft: RequestDraft, own: readonly string[]): Con
   }
   for (const name of companions) draft.leaveOut(name);
   return found;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // Said by the caller: the constraint cannot be read.
-    return undefined;
-  }
 }

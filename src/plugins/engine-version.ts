@@ -1,3 +1,4 @@
+import { isMapping } from '../core/json.ts';
 import type { Probe } from './engine-plugin.ts';
 
 /** How the version of an engine is asked for, and the oldest that is safe. */
@@ -27,8 +28,7 @@ export interface RunningVersion {
 
 /** A member of a JSON object that must be text; undefined where it is not. */
 export function textOf(body: unknown, member: string): string | undefined {
-  if (typeof body !== 'object' || body === null) return undefined;
-  const value: unknown = Reflect.get(body, member);
+  const value = isMapping(body) ? body[member] : undefined;
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 

@@ -1,3 +1,6 @@
+import { isMapping, type Mapping } from '../core/json.ts';
+import { parseObject } from './reply-mend.ts';
+
 /** What an engine's error body holds, before the engine's dialect judges it. Absent fields were absent or of a useless type. */
 export interface ErrorReply {
   readonly message: string;
@@ -16,14 +19,14 @@ export function readErrorReply(status: number, body: string): ErrorReply {
   const parsed = parseObject(body);
   if (parsed === undefined) return { message: rawMessage(status, body) };
   const { error, detail } = parsed;
-  if (isObject(error)) return fields(error, status, body);
+  if (isMapping(error)) return fields(error, status, body);
   if (typeof error === 'string') return { message: error };
   if (typeof parsed['message'] === 'string') return fields(parsed, status, body);
   if (typeof detail === 'string') return { message: detail };
   return { message: rawMessage(status, body) };
 }
 
-function fields(error: Record<string, unknown>, status: number, body: string): ErrorReply {
+function fields(error: Mapping, status: number, body: string): ErrorReply {
   const { message, type, code, param } = error;
   return {
     message: typeof message === 'string' && message !== '' ? message : rawMessage(status, body),
@@ -31,20 +34,6 @@ function fields(error: Record<string, unknown>, status: number, body: string): E
     ...(typeof code === 'string' && code !== '' ? { code } : {}),
     ...(typeof param === 'string' && param !== '' ? { param } : {}),
   };
-}
-
-function parseObject(body: string): Record<string, unknown> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    return isObject(parsed) ? parsed : undefined;
-  } catch {
-    // Not JSON: engines behind a crash answer with HTML, plain text or nothing, and that text is the message.
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function rawMessage(status: number, body: string): string {

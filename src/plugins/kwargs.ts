@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isMapping } from '../core/json.ts';
 import type { OptionProblem } from './engine-plugin.ts';
 
 /** What became of an option that an engine once had. */
@@ -92,10 +93,6 @@ function isWritable(value: unknown): boolean {
   // A zero byte ends an argument early.
   if (typeof value === 'string') return !value.includes('\0');
   return typeof value === 'boolean' || isMapping(value);
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The whole number given for an option that `known` checks, or the default. */

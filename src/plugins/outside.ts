@@ -1,4 +1,5 @@
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { isMapping } from '../core/json.ts';
 import { type Engine, type EnginePlugin, EngineOptionError, type OptionProblem } from './engine-plugin.ts';
 
 /** What an engine must have, by JavaScript's type: a plugin in JavaScript is checked by nobody else. */
@@ -18,15 +19,13 @@ const members: Readonly<Record<string, string>> = {
   stopping: 'object',
 };
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
+function isProblem(value: unknown): value is OptionProblem {
+  return isMapping(value) && Array.isArray(value['path']) && typeof value['message'] === 'string';
 }
 
 /** The problems that a plugin's own error names: it may come of another copy of this package, so that its class tells nothing. */
 function problemsOf(thrown: unknown): readonly OptionProblem[] {
-  const problems: unknown = isObject(thrown) ? thrown['problems'] : undefined;
-  const isProblem = (each: unknown): each is OptionProblem =>
-    isObject(each) && Array.isArray(each['path']) && typeof each['message'] === 'string';
+  const problems: unknown = isMapping(thrown) ? thrown['problems'] : undefined;
   if (Array.isArray(problems) && problems.length > 0 && problems.every(isProblem)) return problems;
   return [{ path: [], message: messageOf(thrown) }];
 }
@@ -44,7 +43,7 @@ function guarded(plugin: EnginePlugin): EnginePlugin {
       } catch (thrown) {
         throw new EngineOptionError(name, problemsOf(thrown));
       }
-      const wrong = Object.entries(members).find(([member, type]) => !isObject(engine) || typeof Reflect.get(engine, member) !== type);
+      const wrong = Object.entries(members).find(([member, type]) => !isMapping(engine) || typeof Reflect.get(engine, member) !== type);
       if (wrong === undefined) return engine;
       throw new EngineOptionError(name, [{ path: [], message: `the plugin of ${name} is at fault: ${wrong[0]} must be a ${wrong[1]}` }]);
     },
@@ -52,9 +51,9 @@ function guarded(plugin: EnginePlugin): EnginePlugin {
 }
 
 function isPlugin(value: unknown): value is EnginePlugin {
-  if (!isObject(value) || typeof value['configure'] !== 'function' || typeof value['name'] !== 'string') return false;
+  if (!isMapping(value) || typeof value['configure'] !== 'function' || typeof value['name'] !== 'string') return false;
   const { dialect } = value;
-  return isObject(dialect) && typeof dialect['toEngine'] === 'function' && typeof dialect['readError'] === 'function';
+  return isMapping(dialect) && typeof dialect['toEngine'] === 'function' && typeof dialect['readError'] === 'function';
 }
 
 /**

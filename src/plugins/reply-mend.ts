@@ -1,5 +1,5 @@
-import { isMapping } from './request-draft.ts';
-import type { Mapping } from './request-draft.ts';
+import { isMapping, parseJson } from '../core/json.ts';
+import type { Mapping } from '../core/json.ts';
 
 /**
  * Mends what an engine gets wrong in the replies (below 400) to one request; state is per attempt. Both give back the very same object where
@@ -95,12 +95,8 @@ export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Map
   return changed ? Buffer.from(edited.join('')) : bytes;
 }
 
+/** The object of a JSON text; undefined where it is none: an engine's own invention, or a reply cut short, which cannot be mended. */
 export function parseObject(text: string): Mapping | undefined {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return isMapping(parsed) ? parsed : undefined;
-  } catch {
-    // An engine's own invention, or a reply cut short: nothing that could be mended.
-    return undefined;
-  }
+  const parsed = parseJson(text);
+  return isMapping(parsed) ? parsed : undefined;
 }

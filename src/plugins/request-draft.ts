@@ -2,12 +2,6 @@ import type { NormalizedRequest } from '../core/request.ts';
 import type { DroppedParam, EngineRequest } from './engine-plugin.ts';
 import { openaiPath } from './openai-path.ts';
 
-export type Mapping = Readonly<Record<string, unknown>>;
-
-export function isMapping(value: unknown): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /**
  * A request on its way to an engine: the client's own bytes, of which top-level members are replaced, left out or added. What no change
  * touches keeps its bytes (integers beyond 2^53 among them), and a request without a change is not copied.

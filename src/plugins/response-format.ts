@@ -1,5 +1,6 @@
-import { isMapping } from './request-draft.ts';
-import type { Mapping, RequestDraft } from './request-draft.ts';
+import { isMapping } from '../core/json.ts';
+import type { Mapping } from '../core/json.ts';
+import type { RequestDraft } from './request-draft.ts';
 
 const defaultName = 'response';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Config, ModelConfig } from '../config/config.ts';
-import { isMapping } from '../config/fit.ts';
+import { isMapping } from '../core/json.ts';
 import type { EnginePlugin, ModelTraits } from '../plugins/engine-plugin.ts';
 import { commandLineOf, placeholders } from './command-line.ts';
 

@@ -1,3 +1,4 @@
+import { parseJson } from '../core/json.ts';
 import { securityWarning } from '../plugins/engine-version.ts';
 import type { Engine } from '../plugins/engine-plugin.ts';
 import { getPage } from './probe.ts';
@@ -19,15 +20,6 @@ export async function readRelease(
 ): Promise<EngineRelease | undefined> {
   if (asked?.running === undefined) return undefined;
   const page = await getPage(deps, target, asked.running.probe, signal);
-  const version = page === undefined ? undefined : asked.running.read(parsed(page));
+  const version = page === undefined ? undefined : asked.running.read(parseJson(page));
   return version === undefined ? undefined : { version, advisory: securityWarning(version, asked.floor) };
-}
-
-/** Undefined where it is no JSON: then it names no version either. */
-function parsed(page: string): unknown {
-  try {
-    return JSON.parse(page);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ErrorCode, errorTable, GatewayError } from '../../core/errors.ts';
+import { parseJson } from '../../core/json.ts';
 
 /** What one event of a streamed answer says. */
 export type Piece =
@@ -25,7 +26,7 @@ const failure = z.object({ error: z.object({ message: z.string(), code: z.union(
 
 /** The error of a reply's body or of an event; undefined where it has none. */
 export function readFailure(body: string): GatewayError | undefined {
-  const parsed = failure.safeParse(json(body));
+  const parsed = failure.safeParse(parseJson(body));
   if (!parsed.success) return undefined;
   const { message, code } = parsed.data.error;
   const known = typeof code === 'string' && code in errorTable ? (code as ErrorCode) : 'upstream_failed';
@@ -37,7 +38,7 @@ export function readPieces(data: string): readonly Piece[] {
   if (data === '[DONE]') return [{ kind: 'done' }];
   const failed = readFailure(data);
   if (failed !== undefined) throw failed;
-  const parsed = chunk.safeParse(json(data));
+  const parsed = chunk.safeParse(parseJson(data));
   if (!parsed.success)
     throw new GatewayError('upstream_invalid', `The reply has an event that is none of a chat: ${JSON.stringify(data.slice(0, 200))}`);
   const choice = parsed.data.choices?.[0];
@@ -48,12 +49,4 @@ export function readPieces(data: string): readonly Piece[] {
     ...(content ? [{ kind: 'text' as const, text: content }] : []),
     ...(choice?.finish_reason ? [{ kind: 'finished' as const, reason: choice.finish_reason }] : []),
   ];
-}
-
-function json(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import type { NormalizedRequest } from '../../core/request.ts';
 import type { GoOn } from '../../plugins/engine-plugin.ts';
-import { isMapping, type Mapping } from '../../plugins/request-draft.ts';
+import { isMapping, type Mapping } from '../../core/json.ts';
 import { done, eventsIn, eventText } from './events.ts';
 
 const isEmpty = (value: unknown): boolean =>

@@ -1,3 +1,5 @@
+import { parseJson } from '../../core/json.ts';
+
 /** One server-sent event: its text with the blank line, and what its `data` says as JSON (undefined: no data, `[DONE]`, or no JSON). */
 export interface ServerSentEvent {
   readonly text: string;
@@ -22,11 +24,6 @@ function dataOf(event: string): unknown {
     .split(/\r?\n/)
     .flatMap((line) => (line.startsWith('data:') ? [line.slice(line.startsWith('data: ') ? 6 : 5)] : []))
     .join('\n');
-  if (!data.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(data) as unknown;
-  } catch {
-    // Not ours to judge: it is passed on as it is.
-    return undefined;
-  }
+  // What is no JSON is not ours to judge: it is passed on as it is.
+  return data.startsWith('{') ? parseJson(data) : undefined;
 }

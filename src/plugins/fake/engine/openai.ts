@@ -1,3 +1,5 @@
+import { isMapping } from '../../../core/json.ts';
+
 /** A generation request, as far as the fake engine reads it. */
 export interface Generation {
   readonly kind: 'chat' | 'completions';
@@ -55,7 +57,7 @@ export function readGeneration(kind: Generation['kind'], fields: Fields): Genera
     maxTokens: readLimit(fields, 'max_completion_tokens') ?? readLimit(fields, 'max_tokens'),
     stream,
     textSoFar: typeof fields['text_so_far'] === 'string' ? fields['text_so_far'] : '',
-    includeUsage: isRecord(fields['stream_options']) && fields['stream_options']['include_usage'] === true,
+    includeUsage: isMapping(fields['stream_options']) && fields['stream_options']['include_usage'] === true,
   };
 }
 
@@ -72,14 +74,14 @@ export function parseBody(body: Buffer): Fields {
   } catch (cause) {
     throw new RequestError(`the body is not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
-  if (!isRecord(parsed)) throw new RequestError('the body must be a JSON object');
+  if (!isMapping(parsed)) throw new RequestError('the body must be a JSON object');
   return parsed;
 }
 
 function messageTexts(messages: unknown): readonly string[] {
   if (!Array.isArray(messages) || messages.length === 0) throw new RequestError('messages: expected a non-empty array', 'messages');
   return messages.map((message: unknown, at) => {
-    if (!isRecord(message) || typeof message['role'] !== 'string') {
+    if (!isMapping(message) || typeof message['role'] !== 'string') {
       throw new RequestError(`messages[${at}]: expected an object with a role`, 'messages');
     }
     return contentText(message['content']);
@@ -90,7 +92,7 @@ function messageTexts(messages: unknown): readonly string[] {
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
-  return content.map((part: unknown) => (isRecord(part) && typeof part['text'] === 'string' ? part['text'] : '')).join(' ');
+  return content.map((part: unknown) => (isMapping(part) && typeof part['text'] === 'string' ? part['text'] : '')).join(' ');
 }
 
 function promptTexts(prompt: unknown): readonly string[] {
@@ -106,10 +108,6 @@ function readLimit(fields: Fields, name: string): number | undefined {
     throw new RequestError(`${name}: got ${JSON.stringify(value)}, expected a whole number of at least 1`, name);
   }
   return value;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A whole reply. */
