@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../core/errors.ts';
+import { eventOf } from '../core/server-sent-events.ts';
 import { type ErrorReply, errorEvent, errorReply } from './openai/error-body.ts';
 
 /** The engine's head, as far as it is passed on. */
@@ -102,7 +103,7 @@ export class ClientReply {
 
   /** Passes an engine's refusal on: as it is, or as the stream's last event. */
   refuse(reply: ErrorReply): void {
-    if (!this.answer(reply)) this.#raw.end(`data: ${reply.body}\n\n`);
+    if (!this.answer(reply)) this.#raw.end(eventOf(reply.body));
   }
 
   cut(): void {

@@ -1,6 +1,6 @@
 import type { ReplyMender } from '../plugins/reply-mend.ts';
 import { isEventStream, type ReplyHead } from './client-reply.ts';
-import { EventBoundary } from './openai/event-boundary.ts';
+import { errorStart, EventBoundary } from './openai/event-boundary.ts';
 
 /** What a piece of an engine's reply comes to. `bytes`: what may go to the client now, mended. */
 export type Passage =
@@ -18,7 +18,6 @@ const maxHeldBytes = 32 * 1024 * 1024;
 
 const held: Passage = { kind: 'held' };
 /** Inside a JSON string their quotes would stand behind backslashes. */
-const errorMark = 'data: {"error"';
 const abortMarks = ['"finish_reason":"abort"', '"finish_reason": "abort"'];
 
 /** What shows that no API wrote a successful reply, but a proxy or a front without its engine; undefined for one that can be passed on. */
@@ -75,7 +74,7 @@ export class EngineReply {
     const events = boundary.push(chunk);
     if (events === undefined) return held;
     if (boundary.failed) {
-      const at = events.indexOf(errorMark);
+      const at = events.indexOf(errorStart);
       const body = events.toString('utf8', at + 'data: '.length, lineEnd(events, at));
       return { kind: 'error', bytes: this.#before(events, at), status: statusOf(body), body };
     }

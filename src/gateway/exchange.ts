@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
+import { doneEvent } from '../core/server-sent-events.ts';
 import type { ModelEntry, ModelLimits, ReplicaView } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
 import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
@@ -252,7 +253,7 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     if (whole !== undefined && !this.#beginRelay({ ...head, contentLength: String(whole.bytes.length) })) return;
     this.#end('ok');
     // An engine that said why it finished, and only forgot the end marker, has lost nothing.
-    this.#reply.end(whole?.bytes ?? (events === undefined || events.done ? undefined : 'data: [DONE]\n\n'));
+    this.#reply.end(whole?.bytes ?? (events === undefined || events.done ? undefined : doneEvent));
   }
 
   refused(status: number, body: string): void {

@@ -1,6 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
-import { isMapping } from '../core/json.ts';
-import type { Mapping } from '../core/json.ts';
+import { isMapping, type Mapping } from '../core/json.ts';
 import type { RequestDraft } from './request-draft.ts';
 
 /** Rewrites the messages that `change` changes; it gives back the same object for the others. */

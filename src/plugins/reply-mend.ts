@@ -1,5 +1,5 @@
-import { isMapping, parseJson } from '../core/json.ts';
-import type { Mapping } from '../core/json.ts';
+import { isMapping, parseJson, type Mapping } from '../core/json.ts';
+import { eventOf, splitEvents } from '../core/server-sent-events.ts';
 
 /**
  * Mends what an engine gets wrong in the replies (below 400) to one request; state is per attempt. Both give back the very same object where
@@ -83,14 +83,13 @@ function closingQuote(bytes: Buffer, from: number): number {
  */
 export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Mapping[] | undefined): Buffer {
   let changed = false;
-  const events = bytes.toString('utf8').split(/(?<=\r?\n\r?\n)/u);
-  const edited = events.map((text) => {
+  const edited = splitEvents(bytes.toString('utf8')).map((text) => {
     const event = /^data: ?(\{.*\})\s*$/u.exec(text)?.[1];
     const parsed = event === undefined ? undefined : parseObject(event);
     const instead = parsed === undefined ? undefined : edit(parsed);
     if (instead === undefined) return text;
     changed = true;
-    return instead.map((data) => `data: ${JSON.stringify(data)}\n\n`).join('');
+    return instead.map((data) => eventOf(JSON.stringify(data))).join('');
   });
   return changed ? Buffer.from(edited.join('')) : bytes;
 }

@@ -1,5 +1,4 @@
-import { isMapping } from '../core/json.ts';
-import type { Mapping } from '../core/json.ts';
+import { isMapping, type Mapping } from '../core/json.ts';
 import type { RequestDraft } from './request-draft.ts';
 
 const defaultName = 'response';

@@ -1,7 +1,6 @@
 import { editEvents, parseObject } from './reply-mend.ts';
 import type { ReplyMender } from './reply-mend.ts';
-import { isMapping } from '../core/json.ts';
-import type { Mapping } from '../core/json.ts';
+import { isMapping, type Mapping } from '../core/json.ts';
 
 /** Gives tool calls what OpenAI's always have: an id (clients send it back with the result), a type, and arguments as text. */
 export const completeToolCalls: ReplyMender = {

@@ -1,7 +1,7 @@
 import type { NormalizedRequest } from '../../core/request.ts';
+import { dataOf, doneEvent, eventOf, splitEvents } from '../../core/server-sent-events.ts';
 import type { GoOn } from '../../plugins/engine-plugin.ts';
-import { isMapping, type Mapping } from '../../core/json.ts';
-import { done, eventsIn, eventText } from './events.ts';
+import { isMapping, type Mapping, parseJson } from '../../core/json.ts';
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === '' || value === false || (Array.isArray(value) && value.length === 0);
@@ -69,8 +69,9 @@ export class Continuation {
   /** Takes in whole events on their way to the client, and gives back the bytes that go there: as they came before the first break. */
   pass(events: Buffer): Buffer {
     const passed: string[] = [];
-    for (const event of eventsIn(events)) {
-      const text = isMapping(event.data) ? this.#take(event.data, event.text) : event.text;
+    for (const event of splitEvents(events.toString('utf8'))) {
+      const chunk = parseJson(dataOf(event) ?? '');
+      const text = isMapping(chunk) ? this.#take(chunk, event) : event;
       if (text !== undefined) passed.push(text);
     }
     return this.#resumed ? Buffer.from(passed.join('')) : events;
@@ -94,7 +95,7 @@ export class Continuation {
   /** The end of a stream whose last token was sent before the replica died. */
   ending(operation: NormalizedRequest['operation']): string {
     const said = operation === 'chat' ? { delta: {} } : { text: '' };
-    return eventText({ ...this.#head, choices: [{ index: 0, ...said, finish_reason: 'length' }] }) + done;
+    return eventOf(JSON.stringify({ ...this.#head, choices: [{ index: 0, ...said, finish_reason: 'length' }] })) + doneEvent;
   }
 
   /** The event for the client; undefined: it has this already. */
@@ -111,7 +112,7 @@ export class Continuation {
     const choices = Array.isArray(chunk['choices']) ? chunk['choices'].map((choice: unknown) => withoutRole(choice, wasRole)) : [];
     const usage = isMapping(chunk['usage']) ? { usage: wholeUsage(chunk['usage'], this.#priorTokens) } : {};
     if (this.#tokens === before && choices.length > 0 && choices.every(saysNothing) && Object.keys(usage).length === 0) return undefined;
-    return eventText({ ...chunk, ...this.#head, ...(Array.isArray(chunk['choices']) ? { choices } : {}), ...usage });
+    return eventOf(JSON.stringify({ ...chunk, ...this.#head, ...(Array.isArray(chunk['choices']) ? { choices } : {}), ...usage }));
   }
 
   #follow(chunk: Mapping): void {

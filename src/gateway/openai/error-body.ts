@@ -1,4 +1,5 @@
 import { errorTable, type GatewayError } from '../../core/errors.ts';
+import { eventOf } from '../../core/server-sent-events.ts';
 import type { EngineError } from '../../plugins/engine-plugin.ts';
 
 export interface ErrorReply {
@@ -40,5 +41,5 @@ export function engineErrorReply(status: number, error: EngineError): ErrorReply
 
 /** The last event of a stream that broke: clients of OpenAI's API raise it as an error. */
 export function errorEvent(error: GatewayError): string {
-  return `data: ${errorReply(error).body}\n\n`;
+  return eventOf(errorReply(error).body);
 }

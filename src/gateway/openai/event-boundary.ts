@@ -1,8 +1,8 @@
 const lf = 0x0a;
 const cr = 0x0d;
 const doneText = 'data: [DONE]';
-/** Inside a JSON string the quote would stand behind a backslash. */
-const errorStart = 'data: {"error"';
+/** How an event begins that is an engine's error. Inside a JSON string the quote would stand behind a backslash. */
+export const errorStart = 'data: {"error"';
 
 /** Longest event held back while its end has not arrived. */
 export const maxEventBytes = 8 * 1024 * 1024;

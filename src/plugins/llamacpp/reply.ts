@@ -1,8 +1,7 @@
 import type { NormalizedRequest } from '../../core/request.ts';
 import { editEvents, inOrder, nameModel, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
-import { isMapping } from '../../core/json.ts';
-import type { Mapping } from '../../core/json.ts';
+import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
