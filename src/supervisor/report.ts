@@ -55,3 +55,8 @@ export interface ModelReport {
   /** By index; those on their way out included. */
   readonly replicas: readonly ReplicaReport[];
 }
+
+/** Requests that wait, or that a replica works on. */
+export function requestsOf(models: readonly ModelReport[]): number {
+  return models.reduce((sum, { waiting, replicas }) => sum + waiting + replicas.reduce((all, replica) => all + replica.inFlight, 0), 0);
+}

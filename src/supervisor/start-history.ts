@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pino from 'pino';
+import { replaceFile } from './replace-file.ts';
 import { learn, noStartTimes, remainingMs, startTimesSchema } from './start-times.ts';
 import type { StartSubject, StartTimes } from './start-times.ts';
 
@@ -43,10 +44,8 @@ export class StartHistory {
     this.#times = learn(this.#times, subject, phases, readyAt);
     if (this.#file === undefined) return;
     try {
-      writeFileSync(`${this.#file}.new`, JSON.stringify(this.#times), { mode: 0o600 });
-      renameSync(`${this.#file}.new`, this.#file);
+      replaceFile(this.#file, JSON.stringify(this.#times));
     } catch (thrown) {
-      rmSync(`${this.#file}.new`, { force: true });
       // A full disk must not cost a start.
       this.#log.warn({ err: thrown, file: this.#file }, 'what starts take cannot be kept');
     }

@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { identify, lives } from './providers/process-identity.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** The right to use a state directory, held until it is given back or the process ends. */
 export interface Claim {
@@ -99,8 +100,7 @@ export function claimStateDir(dir: string): Claim {
     // Never ended, and nothing is ever written: the file stays empty.
     lock.exec('BEGIN EXCLUSIVE');
     const file = join(dir, ownerName);
-    writeFileSync(`${file}.new`, JSON.stringify({ pid: process.pid, ...identify(process.pid) }), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    replaceFile(file, JSON.stringify({ pid: process.pid, ...identify(process.pid) }));
   } catch (thrown) {
     lock.close();
     throw (thrown as { errcode?: unknown }).errcode === busy ? alreadyRunning(dir) : unusable(dir, thrown);

@@ -131,7 +131,14 @@ export class Supervisor {
    * then nothing has changed.
    */
   apply(config: Desired): void {
-    const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, this.#deps.engines));
+    this.#apply(config, this.#plansOf(config));
+  }
+
+  #plansOf({ models, engineCommands }: Pick<Desired, 'models' | 'engineCommands'>): readonly ReplicaPlan[] {
+    return models.map((model) => replicaPlan(model, engineCommands, this.#deps.engines));
+  }
+
+  #apply(config: Desired, plans: readonly ReplicaPlan[]): void {
     const fresh = plans.filter((plan) => !this.#models.has(plan.model.name));
     const slots = fresh.map(() => this.#slots.take()).filter((slot) => slot !== undefined);
     if (slots.length < fresh.length) {
@@ -161,9 +168,9 @@ export class Supervisor {
    */
   async recover(config: Desired, recovery: Recovery): Promise<void> {
     const { adoptable, remains } = await recovery.recover();
-    const desired = config.models.map((model) => desiredOf(replicaPlan(model, config.engineCommands, this.#deps.engines)));
-    const { adopt, reap } = chooseAdoptions(desired, adoptable);
-    this.apply(config);
+    const plans = this.#plansOf(config);
+    const { adopt, reap } = chooseAdoptions(plans.map(desiredOf), adoptable);
+    this.#apply(config, plans);
     const unwanted = [...remains, ...reap.map(({ id, process }) => ({ id, pgid: process?.pid }))];
     const held = reap.map(({ id, gpus }) => ({ id, grant: this.#gpus.keep(id, gpus, 1) }));
     const giveBack = (id: string): void => held.find((hold) => hold.id === id)?.grant.release();
@@ -177,7 +184,7 @@ export class Supervisor {
    * @throws GatewayError `config_invalid` as `apply()`.
    */
   async preview(config: Config, env: LaunchInput['env']): Promise<LaunchPlan> {
-    const plans = config.models.map((model) => replicaPlan(model, config.engineCommands, this.#deps.engines));
+    const plans = this.#plansOf(config);
     const [executables, gpus] = await Promise.all([findExecutables(plans, env), this.#gpus.survey(config)]);
     const standing = [...this.#replicas.values()].map(({ model, replica, renew }) => ({
       model,

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GatewayError, messageOf } from '../../core/errors.ts';
 import type { ModelName, ReplicaId } from '../../core/ids.ts';
+import { replaceFile } from '../replace-file.ts';
 
 const version = 1;
 
@@ -49,10 +50,8 @@ export class Leases {
     const file = this.#file(lease.id);
     try {
       mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
-      writeFileSync(`${file}.new`, JSON.stringify(lease), { mode: 0o600 });
-      renameSync(`${file}.new`, file);
+      replaceFile(file, JSON.stringify(lease));
     } catch (thrown) {
-      rmSync(`${file}.new`, { force: true });
       throw new GatewayError('state_unusable', `${file}: cannot be written: ${messageOf(thrown)}`, { cause: thrown });
     }
   }
