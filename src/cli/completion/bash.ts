@@ -1,5 +1,5 @@
 import { armsOf } from './arms.ts';
-import { caseArms, singleQuoted } from './posix.ts';
+import { caseArms, completeHere, singleQuoted } from './posix.ts';
 import type { VerbWords } from './words.ts';
 
 /**
@@ -8,12 +8,7 @@ import type { VerbWords } from './words.ts';
  */
 export function bashScript(program: VerbWords): string {
   const name = program.names[0] ?? '';
-  const {
-    steps,
-    values,
-    options,
-    arguments: places,
-  } = armsOf(program, {
+  const arms = armsOf(program, {
     takeValue: 'takes=$word',
     files: `_${name}_files`,
     models: `_${name}_models`,
@@ -33,21 +28,11 @@ _${name}() {
     word=\${words[at]}
     if [[ -n $takes ]]; then takes=''; continue; fi
     case "$verb:$word" in
-${caseArms(steps)}      *:-*) ;;
+${caseArms(arms.steps)}      *:-*) ;;
       *) count=$((count + 1)) ;;
     esac
   done
-  if [[ -n $takes ]]; then
-    case "$verb:$takes" in
-${caseArms(values)}    esac
-  elif [[ $cur == -* ]]; then
-    case "$verb" in
-${caseArms(options)}    esac
-  else
-    case "$verb:$count" in
-${caseArms(places)}    esac
-  fi
-}
+${completeHere(arms, '$cur')}}
 ${actions(name)}complete -F _${name} ${name}
 `;
 }

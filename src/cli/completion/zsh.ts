@@ -1,5 +1,5 @@
 import { armsOf, type Candidate } from './arms.ts';
-import { caseArms, singleQuoted } from './posix.ts';
+import { caseArms, completeHere, singleQuoted } from './posix.ts';
 import type { VerbWords } from './words.ts';
 
 /** For `_describe`: a colon ends the word and begins its description. */
@@ -10,12 +10,7 @@ function described({ word, description }: Candidate): string {
 /** A completion script for zsh 5: to be evaluated after `compinit`, or put into a file `_gateway` on fpath. */
 export function zshScript(program: VerbWords): string {
   const name = program.names[0] ?? '';
-  const {
-    steps,
-    values,
-    options,
-    arguments: places,
-  } = armsOf(program, {
+  const arms = armsOf(program, {
     takeValue: 'takes=$word',
     files: '_files',
     models: `_${name}_models`,
@@ -34,21 +29,11 @@ _${name}() {
     word=\${(Q)words[at]}
     if [[ -n $takes ]]; then takes=''; continue; fi
     case "$verb:$word" in
-${caseArms(steps)}      *:-*) ;;
+${caseArms(arms.steps)}      *:-*) ;;
       *) (( count += 1 )) ;;
     esac
   done
-  if [[ -n $takes ]]; then
-    case "$verb:$takes" in
-${caseArms(values)}    esac
-  elif [[ $PREFIX == -* ]]; then
-    case "$verb" in
-${caseArms(options)}    esac
-  else
-    case "$verb:$count" in
-${caseArms(places)}    esac
-  fi
-}
+${completeHere(arms, '$PREFIX')}}
 _${name}_models() {
   local program=\${(Q)words[1]}
   found=("\${(@f)$("\${program/#\\~/$HOME}" complete-models -- "\${(@Q)words[2,-1]}" 2>/dev/null)}")
