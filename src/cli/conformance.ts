@@ -6,6 +6,7 @@ import { passed, runScenarios, type ScenarioResult, scenarios } from '../conform
 import type { Scenario } from '../conformance/scenario.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { requestsOf } from '../supervisor/report.ts';
 import { adminVerb, askAdmin, stateDirOf, type Where } from './admin-client.ts';
 import { conformanceLine } from './conformance-table.ts';
 import { exitCode } from './exit-code.ts';
@@ -71,7 +72,8 @@ async function conform(options: ConformanceOptions): Promise<boolean> {
   const status = await statusOf(stateDir, options.url);
   const url = (options.url ?? `http://127.0.0.1:${status?.dataPort ?? 0}`).replace(/\/+$/, '');
   const api = new Api({ url, timeoutMs: options.timeout * 1000, ...keyOf(options) });
-  const inFlight = async (): Promise<number> => inFlightOf(await askAdmin<StatusReply>(stateDir, { method: 'GET', path: '/api/status' }));
+  const inFlight = async (): Promise<number> =>
+    requestsOf((await askAdmin<StatusReply>(stateDir, { method: 'GET', path: '/api/status' })).models);
   const known = status?.models.find(({ name }) => name === model);
   const subject = {
     api,
@@ -93,10 +95,6 @@ async function conform(options: ConformanceOptions): Promise<boolean> {
   } finally {
     await api.close();
   }
-}
-
-function inFlightOf({ models }: StatusReply): number {
-  return models.reduce((sum, { waiting, replicas }) => sum + waiting + replicas.reduce((all, replica) => all + replica.inFlight, 0), 0);
 }
 
 /** Another machine's gateway has no socket here: with its URL given, all but the abort can be tried. */

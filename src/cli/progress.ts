@@ -1,9 +1,9 @@
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 import { waitingToStart } from '../supervisor/table.ts';
+import { timeLeft } from './duration.ts';
 import { printable } from './printable.ts';
 
 const indent = ' '.repeat(4);
-import { timeLeft } from './duration.ts';
 
 const nameOf = (model: ModelReport, replica: ReplicaReport): string => (model.desired > 1 ? `${model.name} #${replica.index}` : model.name);
 

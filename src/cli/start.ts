@@ -9,6 +9,7 @@ import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
+import { requestsOf } from '../supervisor/report.ts';
 import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
 import { changeText } from './change-text.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
@@ -186,12 +187,8 @@ async function shutDown(
   keepEngines: boolean,
 ): Promise<ExitCode> {
   const { supervisor } = planes;
-  const inFlight = (): number =>
-    supervisor
-      .status()
-      .reduce((sum, { replicas, waiting }) => sum + waiting + replicas.reduce((all, replica) => all + replica.inFlight, 0), 0);
   const report = (): void => {
-    const count = inFlight();
+    const count = requestsOf(supervisor.status());
     if (count > 0)
       terminal.line(
         `Waiting for ${count} request${count === 1 ? '' : 's'} to end (at most ${drainMs / 1000} s; ${signal === 'SIGINT' ? 'Ctrl-C' : signal} again stops now).`,

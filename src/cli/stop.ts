@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { StatusReply, StopReply } from '../admin/api.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import { requestsOf } from '../supervisor/report.ts';
 import { isOwner } from '../supervisor/state-dir.ts';
 import { adminVerb, askAdmin, stateDirOf, type Where } from './admin-client.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
@@ -68,7 +69,7 @@ async function statusOf(stateDir: string, signal: AbortSignal): Promise<StatusRe
 export function waitsFor(status: Pick<StatusReply, 'models'> | undefined): string | undefined {
   if (status === undefined) return undefined;
   const replicas = status.models.flatMap((model) => model.replicas);
-  const requests = replicas.reduce((sum, { inFlight }) => sum + inFlight, 0) + status.models.reduce((sum, { waiting }) => sum + waiting, 0);
+  const requests = requestsOf(status.models);
   if (requests > 0) return `Waiting for ${requests} request${requests === 1 ? '' : 's'} to end.`;
   return replicas.length > 0 ? `Waiting for ${replicas.length} engine${replicas.length === 1 ? '' : 's'} to end.` : undefined;
 }

@@ -100,8 +100,13 @@ export function defaultStateDir(env: Environment, homeDir: string): string {
 
 /** Where copies are kept that can be made again. */
 export function defaultCacheDir(env: Environment, homeDir: string): string {
+  return join(userCacheDir(env, homeDir), 'roundhouse');
+}
+
+/** Where programs keep such copies, by the XDG base directory specification; engines, what they download. */
+export function userCacheDir(env: Environment, homeDir: string): string {
   const xdg = env['XDG_CACHE_HOME'];
-  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.cache'), 'roundhouse');
+  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.cache');
 }
 
 function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveContext): Config['enginePorts'] {

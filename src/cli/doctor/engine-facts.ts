@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Engine, EnginePlugin } from '../../plugins/engine-plugin.ts';
+import { executableOf } from '../../supervisor/command-line.ts';
 import { toolRunner } from '../../supervisor/gpus/tool.ts';
 import { engineEnvironment } from '../../supervisor/providers/environment.ts';
 import { findExecutable } from '../../supervisor/providers/executable.ts';
@@ -53,10 +54,11 @@ function installable(plugins: ReadonlyMap<string, EnginePlugin>): readonly Candi
 /** One for each different command: models mostly share theirs. */
 function needed(config: Config, plugins: ReadonlyMap<string, EnginePlugin>): readonly Candidate[] {
   const candidates = new Map<string, Candidate>();
-  for (const { engine: plugin, engineOptions, traits, command: own, upstreams } of config.models) {
-    const engine = upstreams.length > 0 ? undefined : plugins.get(plugin)?.configure(engineOptions, traits);
+  for (const model of config.models) {
+    const plugin = model.engine;
+    const engine = model.upstreams.length > 0 ? undefined : plugins.get(plugin)?.configure(model.engineOptions, model.traits);
     if (engine === undefined) continue;
-    const command: Command = own ?? config.engineCommands.get(plugin) ?? [engine.executable];
+    const command = executableOf(model, engine, config.engineCommands);
     candidates.set(JSON.stringify([plugin, command]), { plugin, engine, command, needed: true });
   }
   return [...candidates.values()];

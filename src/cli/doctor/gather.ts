@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
-import { defaultStateDir } from '../../config/resolve-gateway.ts';
+import { defaultStateDir, userCacheDir } from '../../config/resolve-gateway.ts';
 import { defaultAdmin, defaultListen, defaultMaxConnections } from '../../config/schema.ts';
 import type { EnginePlugin } from '../../plugins/engine-plugin.ts';
 import { localUrl } from '../ready-block.ts';
 import { engineFacts } from './engine-facts.ts';
 import type { ConfigFact, DirectoryFact, Facts, PortFact } from './facts.ts';
-import { cacheDir, directoryFact, gatewayFact, gpuFact, isAdminOf, openFilesFact, portFact } from './machine-facts.ts';
+import { directoryFact, gatewayFact, gpuFact, isAdminOf, openFilesFact, portFact } from './machine-facts.ts';
 
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -54,7 +54,9 @@ function directoryFacts(
   homeDir: string,
 ): Promise<readonly DirectoryFact[]> {
   const launched = config?.models.filter(({ upstreams }) => upstreams.length === 0);
-  const caches = launched?.map((model) => model.env['HF_HOME'] ?? cacheDir({ ...env, ...model.env }, homeDir)) ?? [cacheDir(env, homeDir)];
+  const caches = launched?.map((model) => model.env['HF_HOME'] ?? userCacheDir({ ...env, ...model.env }, homeDir)) ?? [
+    userCacheDir(env, homeDir),
+  ];
   return Promise.all([directoryFact('state', stateDir), ...[...new Set(caches)].map((path) => directoryFact('cache', path))]);
 }
 

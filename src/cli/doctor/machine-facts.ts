@@ -1,6 +1,6 @@
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname } from 'node:path';
 import { Client, request } from 'undici';
 import type { StatusReply } from '../../admin/api.ts';
 import { socketPath } from '../../admin/server.ts';
@@ -41,12 +41,6 @@ function readLimit(text: string): number {
 /** Of this process, which Node has given its hard limit: the gateway's will be the same. Undefined where there is no /proc. */
 export async function openFilesFact(): Promise<Facts['openFiles']> {
   return readOpenFiles(await readFile('/proc/self/limits', 'latin1').catch(() => ''));
-}
-
-/** Where engines keep what they download, by the XDG base directory specification. */
-export function cacheDir(env: Environment, homeDir: string): string {
-  const xdg = env['XDG_CACHE_HOME'];
-  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.cache');
 }
 
 export async function directoryFact(purpose: DirectoryFact['purpose'], path: string): Promise<DirectoryFact> {
