@@ -1,4 +1,5 @@
 import { isMapping, parseJson, type Mapping } from '../core/json.ts';
+import type { NormalizedRequest } from '../core/request.ts';
 import { eventOf, splitEvents } from '../core/server-sent-events.ts';
 
 /**
@@ -52,8 +53,12 @@ export function replaceMark(mark: string, by: string): ReplyMender {
   });
 }
 
-/** Gives the model the name that the client asked for. */
-export function nameModel(requested: string): ReplyMender {
+/** Gives the model the name that the client asked for, where the engine's replies carry another (`served`): as a list, for `inOrder`. */
+export function nameAsAsked({ requestedModel }: Pick<NormalizedRequest, 'requestedModel'>, served: string): readonly ReplyMender[] {
+  return requestedModel === served ? [] : [nameModel(requestedModel)];
+}
+
+function nameModel(requested: string): ReplyMender {
   const value = Buffer.from(JSON.stringify(requested));
   return everywhere((bytes) => {
     const pieces: Buffer[] = [];

@@ -1,12 +1,12 @@
 import type { NormalizedRequest } from '../../core/request.ts';
-import { editEvents, inOrder, nameModel, replaceMark } from '../reply-mend.ts';
+import { editEvents, inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
 export function mend(request: NormalizedRequest): ReplyMender {
-  const model = request.requestedModel === request.model ? [] : [nameModel(request.requestedModel)];
+  const model = nameAsAsked(request, request.model);
   if (request.operation === 'chat') return inOrder([...model, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
   return inOrder([...model, replaceMark('"id":"chatcmpl-', '"id":"cmpl-'), usageApart(request)]);
 }

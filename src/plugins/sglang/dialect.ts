@@ -6,7 +6,7 @@ import { mendFastapiError } from '../fastapi-error.ts';
 import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
 import { RequestDraft } from '../request-draft.ts';
-import { inOrder, nameModel } from '../reply-mend.ts';
+import { inOrder, nameAsAsked } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema, schemaFormat } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
@@ -32,7 +32,7 @@ function ridOf(request: NormalizedRequest, attemptId: string): string {
 }
 
 function mend(request: NormalizedRequest): ReplyMender {
-  const model = request.requestedModel === toServedName(request.model) ? [] : [nameModel(request.requestedModel)];
+  const model = nameAsAsked(request, toServedName(request.model));
   return inOrder(request.operation === 'chat' ? [...model, completeToolCalls] : model);
 }
 

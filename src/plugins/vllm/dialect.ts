@@ -7,7 +7,7 @@ import { mendFastapiError } from '../fastapi-error.ts';
 import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, wrapImageUrls } from '../messages.ts';
 import { RequestDraft } from '../request-draft.ts';
-import { inOrder, nameModel, replaceMark } from '../reply-mend.ts';
+import { inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
@@ -31,7 +31,7 @@ export const dialect: Dialect = {
 };
 
 function mend(request: NormalizedRequest): ReplyMender {
-  const model = request.requestedModel === request.model ? [] : [nameModel(request.requestedModel)];
+  const model = nameAsAsked(request, request.model);
   if (request.operation !== 'chat') return inOrder(model);
   // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
   return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls]);
