@@ -2,13 +2,27 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { RunningControl } from '../../src/app/control.ts';
+import { RunningControl, type RunningControlDeps } from '../../src/app/control.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { temporaryFolder } from '../config/load-text.ts';
+
+/** The control of a gateway that runs `file`; of the supervisor nothing else is used here. */
+function controlOf(file: string, more: Pick<RunningControlDeps, 'supervisor'> & Partial<RunningControlDeps>): RunningControl {
+  const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
+  return new RunningControl(before, {
+    engines,
+    env: {},
+    wallClockSeconds: () => 0,
+    status: () => assert.fail('not asked'),
+    checkOptions: () => Promise.resolve([]),
+    onStop: undefined,
+    ...more,
+  });
+}
 
 test('what a reload has changed stays so when a model is scaled afterwards', async (t) => {
   const file = join(temporaryFolder(t), 'config.yaml');
@@ -19,18 +33,8 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
     );
   write('[0]', 8001);
   const applied: Config[] = [];
-  // Of the supervisor nothing else is used here.
   const supervisor = { apply: (config: Config) => applied.push(config) } as unknown as Supervisor;
-  const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
-  const control = new RunningControl(before, {
-    engines,
-    env: {},
-    wallClockSeconds: () => 0,
-    supervisor: () => supervisor,
-    status: () => assert.fail('not asked'),
-    checkOptions: () => Promise.resolve([]),
-    onStop: undefined,
-  });
+  const control = controlOf(file, { supervisor: () => supervisor });
   write('[0, 1]', 8002);
   const { applies, needsRestart } = await control.reload();
   assert.deepEqual([applies, needsRestart], [['gateway.gpus'], ['gateway.listen']]);
@@ -55,24 +59,17 @@ test('reloads take turns, so that the file as it was last holds, and one that is
     );
   write(1);
   const applied: (number | undefined)[] = [];
-  // Of the supervisor nothing else is used here.
   const supervisor = { apply: ({ models }: Config) => applied.push(models[0]?.replicas) } as unknown as Supervisor;
   const checks: PromiseWithResolvers<readonly []>[] = [];
   const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const before = loadConfig(file, { env: {}, engines, cores: 4, homeDir: '/home/someone' }).config;
-  const control = new RunningControl(before, {
-    engines,
-    env: {},
-    wallClockSeconds: () => 0,
+  const control = controlOf(file, {
     supervisor: () => supervisor,
-    status: () => assert.fail('not asked'),
     checkOptions: () => {
       const check = Promise.withResolvers<readonly []>();
       checks.push(check);
       asked[checks.length - 1]?.resolve();
       return check.promise;
     },
-    onStop: undefined,
   });
   write(2);
   const first = control.reload();

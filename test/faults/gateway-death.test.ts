@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { runGateway, tempDir } from '../support/gateway-process.ts';
 import { isAlive } from '../supervisor/support/real.ts';
 import { model, row } from './support/row.ts';
 import type { Scene, Victim } from './support/row.ts';
+import { strangerProcess } from '../support/processes.ts';
 
 const onSignal = (code: string): readonly string[] => ['--import', `data:text/javascript,process.on('SIGUSR2', () => { ${code} })`];
 
@@ -57,17 +55,6 @@ row(31, async (scene) => {
   assert.ok(isAlive(stranger));
   assert.notEqual(await next.pidOf('m'), stranger);
 });
-
-async function strangerProcess(t: TestContext): Promise<number> {
-  const child = spawn(process.execPath, ['-e', `console.log('up'); setInterval(() => undefined, 1000)`], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
-  assert.ok(child.pid !== undefined);
-  return child.pid;
-}
 
 row(33, async ({ start }) => {
   const gateway = await start([model('m')]);

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { resumable } from '../../src/gateway/openai/continuation.ts';
-import { chat, dataPlane, event, eventually, model, scriptedEngine, type DataPlaneUnderTest } from '../support/data-plane.ts';
+import {
+  chat,
+  dataPlane,
+  event,
+  eventually,
+  model,
+  type ScriptedEngine,
+  scriptedEngine,
+  type DataPlaneUnderTest,
+} from '../support/data-plane.ts';
 import { requestOf } from '../support/request.ts';
 
 interface Chunk {
@@ -41,6 +50,13 @@ const speaker =
     if (asked.stream_options !== undefined) response.write(event({ id, model, choices: [], usage }));
     response.end(event('[DONE]'));
   };
+
+/** One that breaks the connection after so many words. */
+const breaksAfter = (t: TestContext, count: () => number): Promise<ScriptedEngine> =>
+  scriptedEngine(
+    t,
+    speaker(words, (response) => response.destroy(), count, 'first'),
+  );
 
 const words = ['Once', ' upon', ' a', ' time', ' there', ' was', ' a', ' hörse', ' 🐎', '.'];
 
@@ -105,15 +121,7 @@ describe('a stream whose replica dies is gone on with', () => {
   test('at every word', async (t) => {
     const places = fc.integer({ min: 0, max: words.length - 1 });
     let after = 0;
-    const failing = await scriptedEngine(
-      t,
-      speaker(
-        words,
-        (response) => response.destroy(),
-        () => after,
-        'first',
-      ),
-    );
+    const failing = await breaksAfter(t, () => after);
     const working = await scriptedEngine(
       t,
       speaker(
@@ -134,15 +142,7 @@ describe('a stream whose replica dies is gone on with', () => {
   });
 
   test('the client’s limit holds over all replicas', async (t) => {
-    const failing = await scriptedEngine(
-      t,
-      speaker(
-        words,
-        (response) => response.destroy(),
-        () => 3,
-        'first',
-      ),
-    );
+    const failing = await breaksAfter(t, () => 3);
     const gateway = await dataPlane(t, [failing], { engine: 'vllm', resumeStreams: true });
     const text = await (await gateway.post(chat({ stream: true, max_tokens: 5 }))).text();
     assert.equal(
@@ -155,15 +155,7 @@ describe('a stream whose replica dies is gone on with', () => {
   });
 
   test('not where tools, choices or forms are asked for, and not unless the model says so', async (t) => {
-    const failing = await scriptedEngine(
-      t,
-      speaker(
-        words,
-        (response) => response.destroy(),
-        () => 3,
-        'first',
-      ),
-    );
+    const failing = await breaksAfter(t, () => 3);
     const off = await dataPlane(t, [failing], { engine: 'vllm' });
     assert.match(await (await off.post(chat({ stream: true }))).text(), /"code":"upstream_failed"/);
     assert.equal(failing.bodies.length, 1);
@@ -187,15 +179,7 @@ describe('a stream whose replica dies is gone on with', () => {
   });
 
   test('an engine that only ever dies ends it with an error event', async (t) => {
-    const failing = await scriptedEngine(
-      t,
-      speaker(
-        words,
-        (response) => response.destroy(),
-        () => 1,
-        'first',
-      ),
-    );
+    const failing = await breaksAfter(t, () => 1);
     const gateway = await dataPlane(t, [failing], { engine: 'vllm', resumeStreams: true });
     const text = await (await gateway.post(chat({ stream: true }))).text();
     assert.match(text, /"code":"upstream_failed"\}\}\n\n$/);

@@ -16,6 +16,7 @@ import { model } from './support/model.ts';
 import { isAlive, marked, real } from './support/real.ts';
 import { killIfThere } from '../support/gateway-process.ts';
 import type { Real } from './support/real.ts';
+import { strangerProcess } from '../support/processes.ts';
 
 const script = fileURLToPath(new URL('./support/former-gateway.ts', import.meta.url));
 
@@ -166,18 +167,6 @@ test('children of an engine that died with the gateway are found by group and ma
   assert.deepEqual(orphans.filter(isAlive), []);
 });
 
-/** A process that is none of ours, with a group of its own. */
-async function stranger(t: TestContext): Promise<number> {
-  const child = spawn(process.execPath, ['-e', `console.log('up'); setInterval(() => undefined, 1000)`], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
-  assert.ok(child.pid !== undefined);
-  return child.pid;
-}
-
 function forged(stateDir: string, identity: Lease['process']): Lease {
   const id = replicaId('demo-0-0badcafe');
   const logFile = join(stateDir, 'log');
@@ -205,7 +194,7 @@ const forgeries: readonly [what: string, (identity: NonNullable<Lease['process']
 ];
 for (const [what, forge] of forgeries) {
   test(`a stranger is not touched: a lease with ${what}`, async (t) => {
-    const pid = await stranger(t);
+    const pid = await strangerProcess(t);
     const identity = identify(pid);
     assert.ok(identity);
     const next = await real(t);

@@ -1,4 +1,8 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import type { TestContext } from 'node:test';
 
 export interface RunningProcess {
   readonly pid: number;
@@ -26,4 +30,16 @@ async function inGroup(pid: number, group: number): Promise<RunningProcess | und
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
+}
+
+/** A process that is none of the gateway's, with a group of its own; it ends with the test. */
+export async function strangerProcess(t: TestContext): Promise<number> {
+  const child = spawn(process.execPath, ['-e', `console.log('up'); setInterval(() => undefined, 1000)`], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  assert.ok(child.pid !== undefined);
+  return child.pid;
 }
