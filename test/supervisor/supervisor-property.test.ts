@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { ModelConfig } from '../../src/config/config.ts';
+import { GatewayError } from '../../src/core/errors.ts';
 import type { ReplicaId, Slot } from '../../src/core/ids.ts';
 import { settle } from '../support/manual-clock.ts';
 import { simulate } from './support/memory.ts';
@@ -50,7 +52,7 @@ class World {
     const { sim } = this;
     switch (command.kind) {
       case 'apply':
-        sim.apply(model({ replicas: command.replicas, engineOptions: { seed: command.seed }, drainTimeoutMs: 1_000_000 }));
+        this.#apply(model({ replicas: command.replicas, engineOptions: { seed: command.seed }, drainTimeoutMs: 1_000_000 }));
         break;
       case 'remove':
         sim.apply();
@@ -80,6 +82,19 @@ class World {
     }
     await settle();
     this.#check();
+  }
+
+  /** Refused, with nothing changed, only while slots are rightly held back: workers have not let go of them, or requests are on them. */
+  #apply(wanted: ModelConfig): void {
+    const { sim } = this;
+    const before = JSON.stringify(sim.supervisor.status());
+    try {
+      sim.apply(wanted);
+    } catch (thrown) {
+      assert.ok(thrown instanceof GatewayError && /need more slots/u.test(thrown.message), String(thrown));
+      assert.ok((sim.applied ?? 0) < (sim.tables.at(-1)?.version ?? 0) || this.flights.length > 0, 'slots are lost');
+      assert.equal(JSON.stringify(sim.supervisor.status()), before);
+    }
   }
 
   #process(which: number): MemoryProcess | undefined {
