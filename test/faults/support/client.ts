@@ -19,6 +19,9 @@ export interface Stream {
   leave(): void;
 }
 
+/** How long a stream's text is waited for: heartbeats alone would keep it open. */
+const streamPatienceMs = 90_000;
+
 /** A client that keeps no connection open, so that it holds no descriptor of the gateway's after a reply, and counts what it sends. */
 export class CountingClient {
   readonly #url: string;
@@ -66,11 +69,20 @@ export class CountingClient {
       status: statusCode,
       until: (pattern) =>
         new Promise((resolve, reject) => {
-          const waiter = (): void => {
-            if (!pattern.test(text) && !ended) return;
+          // Before the row's own limit, which would not tell what was waited for.
+          const late = setTimeout(
+            () => settle(new Error(`no ${String(pattern)} in ${streamPatienceMs} ms, only:\n${text}`)),
+            streamPatienceMs,
+          );
+          const settle = (failure?: Error): void => {
+            clearTimeout(late);
             waiters.delete(waiter);
-            if (pattern.test(text)) resolve(text);
-            else reject(new Error(`the stream ended without ${String(pattern)}:\n${text}`));
+            if (failure === undefined) resolve(text);
+            else reject(failure);
+          };
+          const waiter = (): void => {
+            if (pattern.test(text)) settle();
+            else if (ended) settle(new Error(`the stream ended without ${String(pattern)}:\n${text}`));
           };
           waiters.add(waiter);
           waiter();
