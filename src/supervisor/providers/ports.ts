@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { GatewayError } from '../../core/errors.ts';
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on a port of 127.0.0.1 or of all addresses. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
@@ -19,12 +20,14 @@ export class Ports {
   readonly #first: number;
   readonly #count: number;
   readonly #random: () => number;
+  readonly #isFree: (port: number) => Promise<boolean>;
   readonly #ours = new Set<number>();
 
-  constructor(range: { readonly first: number; readonly count: number }, random: () => number) {
+  constructor(range: { readonly first: number; readonly count: number }, random: () => number, free = isFree) {
     this.#first = range.first;
     this.#count = range.count;
     this.#random = random;
+    this.#isFree = free;
   }
 
   /**
@@ -40,7 +43,7 @@ export class Ports {
       if (row.some((port) => this.#ours.has(port))) continue;
       // Taken before it is checked: another launch may ask while we wait.
       this.reserve(first, count);
-      if ((await Promise.all(row.map(isFree))).every(Boolean)) return first;
+      if ((await Promise.all(row.map(this.#isFree))).every(Boolean)) return first;
       this.release(first, count);
     }
     const last = this.#first + this.#count - 1;
