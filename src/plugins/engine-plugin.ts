@@ -41,13 +41,54 @@ export type GoOn = (
   operation: NormalizedRequest['operation'],
 ) => Readonly<Record<string, unknown>>;
 
+/** A LoRA adapter on this machine, as an engine is told of it. */
+export interface AdapterFiles {
+  /** What the engine knows it by: letters, digits, `.`, `_` and `-`. New weights of an adapter have a new one. */
+  readonly handle: string;
+  /** Its PEFT directory, or its GGUF file. */
+  readonly path: string;
+}
+
+/** A call of an engine's own API. */
+export interface EngineCall {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+}
+
+/** What an engine says to a call that loads or unloads an adapter. */
+export type AdapterAnswer =
+  /** It is as was asked for; also when it had been so before. */
+  | { readonly kind: 'done' }
+  /** `status`: what those who asked for the adapter get: 400 or 404 where it cannot be loaded anywhere, 503 where it may be later or elsewhere. */
+  | { readonly kind: 'refused'; readonly status: 400 | 404 | 503; readonly message: string };
+
+/** How an engine serves LoRA adapters. */
+export type LoraSupport =
+  /** All are named in `command()` (`Launch.adapters`); another set needs a new process. `handle`: what requests name the one at `index` by. */
+  | { readonly kind: 'at-start'; handle(index: number): string }
+  | {
+      readonly kind: 'dynamic';
+      load(adapter: AdapterFiles): EngineCall;
+      unload(handle: string): EngineCall;
+      /** `body`: at most 64 KB of text, not always JSON. */
+      readLoaded(status: number, body: string): AdapterAnswer;
+      readUnloaded(status: number, body: string): AdapterAnswer;
+      /** Asks which are loaded. */
+      readonly resident: EngineCall;
+      /** Their handles. */
+      readResident(body: unknown): readonly string[];
+    };
+
 /** Runs in the workers and keeps no state. */
 export interface Dialect {
   /**
    * @param attemptId unguessable, and of no other request: what `abort` will name. Letters, digits and dashes.
+   * @param adapter the handle of the LoRA adapter that answers, not the base; no other is applied, whatever the body says.
    * @throws GatewayError `request_invalid` for what this engine must not be sent.
    */
-  toEngine(request: NormalizedRequest, attemptId: string): EngineRequest;
+  toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest;
   /** What mends the reply to one attempt; undefined where this engine's replies to this request are right as they come. */
   mend?(request: NormalizedRequest): ReplyMender | undefined;
   /** What tells the engine to stop working on an attempt, where closing the connection is not enough. */
@@ -74,6 +115,8 @@ export interface Launch {
   readonly apiKey: string;
   /** Seconds the engine may take to finish requests after SIGTERM. */
   readonly stopGraceS: number;
+  /** For engines that take adapters at their start only. */
+  readonly adapters?: readonly AdapterFiles[];
 }
 
 /** Never put through a shell. */
@@ -148,6 +191,8 @@ export interface Engine {
     readonly identity: Probe;
   };
   readServedModels(body: unknown): readonly string[];
+  /** Left out: none. Present only where the config asks for adapters. */
+  readonly lora?: LoraSupport;
   readonly metricsPath: string;
   /** Whether `workDone` standing still with requests on the engine proves a hang: no step of it takes a minute. */
   readonly countersProveHang: boolean;
