@@ -1,6 +1,6 @@
 import { replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
-import { hashText } from '../../src/gateway/affinity-key.ts';
+import { hashText } from '../../src/core/rendezvous.ts';
 import { route, type Sight } from '../../src/gateway/route.ts';
 import type { Turn } from './trace.ts';
 

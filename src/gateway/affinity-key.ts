@@ -1,13 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { hashText } from '../core/rendezvous.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { RoutingPolicy } from '../core/table.ts';
-
-/** FNV-1a over UTF-16 code units, 32 bits. */
-export function hashText(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
-}
 
 /** Characters of a prompt that count: more would only cost, prompts that agree in so many go on alike. */
 const prefixLength = 4096;

@@ -1,4 +1,5 @@
 import type { ReplicaId } from '../core/ids.ts';
+import { weightOf } from '../core/rendezvous.ts';
 import type { ReplicaView } from '../core/table.ts';
 
 export interface RouteRequest {
@@ -105,13 +106,6 @@ function heaviest(key: number, replicas: readonly ReplicaView[], below: number):
     bestWeight = weight;
   }
   return best;
-}
-
-/** A number from 0 to 2³² − 1 that looks random in both arguments (the finalizer of MurmurHash3). */
-export function weightOf(key: number, index: number): number {
-  let mixed = Math.imul(key ^ Math.imul(index + 1, 0x9e3779b1), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 /** The load one more request would make, as much heavier as the replica should get less. */

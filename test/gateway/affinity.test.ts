@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import { emptyTable, type RoutingPolicy, type RoutingTable } from '../../src/core/table.ts';
-import { affinityKey, hashText } from '../../src/gateway/affinity-key.ts';
+import { hashText } from '../../src/core/rendezvous.ts';
+import { affinityKey } from '../../src/gateway/affinity-key.ts';
 import { normalize } from '../../src/gateway/openai/normalize.ts';
 import { type Candidate, routeAmong } from '../support/candidates.ts';
 

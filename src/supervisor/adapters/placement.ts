@@ -1,0 +1,103 @@
+import type { AdapterName } from '../../core/ids.ts';
+import { hashText, weightOf } from '../../core/rendezvous.ts';
+
+/** An adapter on a replica. Only a loaded one gets requests; a leaving one gets none and goes once those it has have ended. */
+export interface Residence {
+  readonly state: 'loading' | 'loaded' | 'leaving';
+  /** Requests on the replica that use it. */
+  readonly inFlight: number;
+}
+
+/** A replica, as far as adapters need it. */
+export interface Holder {
+  /** Its place among the replicas of the model. */
+  readonly index: number;
+  /** Adapters it can have at a time. */
+  readonly capacity: number;
+  /** How much its adapters were used of late, and how much all of one adapter; on one scale. */
+  readonly heat: number;
+  readonly adapters: ReadonlyMap<AdapterName, Residence>;
+}
+
+export type Placement =
+  | { readonly kind: 'load'; readonly index: number }
+  /** The replica has no room before `victim` has left it. */
+  | { readonly kind: 'evict'; readonly index: number; readonly victim: AdapterName }
+  /** Somewhere room is being made already, or it is on its way out where it was. */
+  | { readonly kind: 'wait' }
+  /** Every adapter on every replica has requests, or is being loaded. */
+  | { readonly kind: 'full' };
+
+/** How far above the mean heat a replica may be that is given another adapter, before the adapter goes to its next choice. */
+const heatFactor = 1.05;
+
+/** In the order in which an adapter prefers replicas: the same whoever asks, over restarts too. */
+function byPreference(adapter: AdapterName, holders: readonly Holder[]): readonly Holder[] {
+  const key = hashText(adapter);
+  return [...holders].sort((a, b) => weightOf(key, b.index) - weightOf(key, a.index));
+}
+
+/** Those that are not hotter than the others come first, each kind in the order of preference: rendezvous hashing bounded by load. */
+function byChoice(adapter: AdapterName, holders: readonly Holder[]): readonly Holder[] {
+  const mean = holders.reduce((sum, { heat }) => sum + heat, 0) / holders.length;
+  const preferred = byPreference(adapter, holders);
+  const cool = (holder: Holder): boolean => holder.heat <= heatFactor * mean;
+  return [...preferred.filter(cool), ...preferred.filter((holder) => !cool(holder))];
+}
+
+/** Replicas that have an adapter, or are about to. */
+export function copiesOf(adapter: AdapterName, holders: readonly Holder[]): number {
+  return holders.filter((holder) => ['loading', 'loaded'].includes(holder.adapters.get(adapter)?.state ?? '')).length;
+}
+
+/**
+ * What of a replica's adapters goes first: the least used of late, where each copy of one has its part of the use. Never one that has
+ * requests or is being loaded; undefined where there is no other.
+ */
+function victimOf(holder: Holder, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): AdapterName | undefined {
+  let victim: AdapterName | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [adapter, { state, inFlight }] of holder.adapters) {
+    if (state !== 'loaded' || inFlight > 0) continue;
+    const worth = heatOf(adapter) / copiesOf(adapter, holders);
+    if (worth >= least) continue;
+    victim = adapter;
+    least = worth;
+  }
+  return victim;
+}
+
+/**
+ * Where one more copy of an adapter goes. Pure.
+ * @param holders the replicas that serve; those that have the adapter are not considered.
+ * @param heatOf how much an adapter was used of late.
+ */
+export function placeAdapter(adapter: AdapterName, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): Placement {
+  const others = byChoice(
+    adapter,
+    holders.filter((holder) => !holder.adapters.has(adapter)),
+  );
+  let making = holders.some((holder) => holder.adapters.get(adapter)?.state === 'leaving');
+  for (const holder of others) {
+    if (holder.adapters.size < holder.capacity) return { kind: 'load', index: holder.index };
+    const victim = victimOf(holder, holders, heatOf);
+    if (victim !== undefined) return { kind: 'evict', index: holder.index, victim };
+    making ||= [...holder.adapters.values()].some(({ state }) => state === 'leaving');
+  }
+  return making ? { kind: 'wait' } : { kind: 'full' };
+}
+
+/**
+ * Copies that an adapter's load needs, so that no replica gets more than an equal part of all load from it.
+ * @param share of the heat of all the model's adapters, 0 to 1.
+ */
+export function copiesWanted(share: number, replicas: number): number {
+  return Math.min(replicas, Math.max(1, Math.ceil(share * replicas)));
+}
+
+/** Whether a replica is the first choice of an adapter: it is to have it before it gets requests. */
+export function prefers(adapter: AdapterName, index: number, indices: readonly number[]): boolean {
+  const key = hashText(adapter);
+  const weight = weightOf(key, index);
+  return indices.every((other) => other === index || weightOf(key, other) <= weight);
+}
