@@ -1,13 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Dispatcher } from 'undici';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ReplicaView, UnsupportedParams } from '../core/table.ts';
 import type { Dialect, EngineRequest } from '../plugins/engine-plugin.ts';
 import type { ReplyMender } from '../plugins/reply-mend.ts';
-
-/** Time an engine has to take note that a generation is wanted no more. */
-const abortTimeoutMs = 5000;
 
 /** One attempt of a request in its engine's words. */
 export interface EngineCall {
@@ -47,22 +43,4 @@ export function droppedNames({ request }: EngineCall, policy: UnsupportedParams)
 export function engineHeaders(replica: ReplicaView, requestId: string): string[] {
   const key = replica.apiKey === '' ? [] : ['authorization', `Bearer ${replica.apiKey}`];
   return ['content-type', 'application/json', ...key, 'x-request-id', requestId];
-}
-
-/** Sends a request of which only the status matters. `done` is called once: whether the engine took it. */
-export function tellEngine(pool: Dispatcher, request: EngineRequest, headers: string[], done: (taken: boolean) => void): void {
-  let status = 0;
-  const { path, body } = request;
-  pool.dispatch(
-    { method: 'POST', path, headers, body, headersTimeout: abortTimeoutMs, bodyTimeout: abortTimeoutMs },
-    {
-      onRequestStart: () => undefined,
-      onResponseStart: (_controller, code) => {
-        status = code;
-      },
-      onResponseData: () => undefined,
-      onResponseEnd: () => done(status < 300),
-      onResponseError: () => done(false),
-    },
-  );
 }

@@ -1,23 +1,24 @@
 import type { ServerResponse } from 'node:http';
-import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
+import { errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
-import { doneEvent } from '../core/server-sent-events.ts';
-import type { ModelEntry, ModelLimits, ReplicaView } from '../core/table.ts';
+import type { ModelEntry, ReplicaView } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
+import { abandon } from './abandon.ts';
 import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
-import { ClientReply, type ReplyHead } from './client-reply.ts';
-import { droppedNames, type EngineCall, engineHeaders, prepareCall, tellEngine } from './engine-call.ts';
-import { EngineReply, flawOf, type Passage } from './engine-reply.ts';
-import { Continuation, resumable } from './openai/continuation.ts';
-import { withBody } from './openai/normalize.ts';
-import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import type { Verdict } from './breaker.ts';
-import { Receipt } from './receipt.ts';
-import type { RouteReason } from './route.ts';
-import { silentTooLong, waitingFor } from './refusals.ts';
-import { Search, type SearchDeps, type Seeker } from './search.ts';
+import { ClientReply } from './client-reply.ts';
+import { droppedNames, type EngineCall, engineHeaders, prepareCall } from './engine-call.ts';
 import type { LiveSet, Seated } from './live-set.ts';
+import type { Outcome } from './metrics.ts';
+import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
+import { withBody } from './openai/normalize.ts';
+import { Receipt } from './receipt.ts';
+import { silentTooLong, waitingFor } from './refusals.ts';
+import { type Invalid, type Opening, Relay } from './relay.ts';
+import type { RouteReason } from './route.ts';
+import { Search, type SearchDeps, type Seeker } from './search.ts';
+import { judgeSilence } from './silence.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface ExchangeDeps extends SearchDeps {
@@ -35,35 +36,27 @@ function unsendable(error: unknown): GatewayError {
   return new GatewayError('internal_error', `The request could not be sent: ${messageOf(error)}`, { cause: error });
 }
 
-/** How a request ended: one word a metric can carry. */
-export type Outcome = 'ok' | 'engine_error' | ErrorCode;
-
 /**
  * One request from acceptance to last byte: routed, perhaps waiting, sent, relayed; tried again elsewhere only while
  * the client has no byte. Ends exactly once, and then holds nothing.
  */
-export class Exchange implements Seeker, AttemptListener, Seated {
+export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   seat = -1;
   readonly request: NormalizedRequest;
+  readonly affinity: number | undefined;
+  readonly receipt: Receipt;
   readonly #deps: ExchangeDeps;
   readonly #raw: ServerResponse;
-  readonly #reply: ClientReply;
   readonly #requestId: string;
   readonly #startedAt: number;
-  #attempt: Attempt | undefined;
-  readonly affinity: number | undefined;
+  readonly #reply: ClientReply;
   readonly #search: Search;
-  #ended = false;
+  readonly #relay: Relay;
+  #attempt: Attempt | undefined;
   #call: EngineCall | undefined;
   /** What the next replica is asked: the client's request, or what is left of it. */
   #asked: NormalizedRequest;
-  #continuation: Continuation | undefined;
-  #engineReply: EngineReply | undefined;
-  /** Whether the client has a byte of an engine's: from then on nothing is tried again. */
-  #relayed = false;
-  #lastByteAt: number;
-  #lastSentAt: number;
-  readonly receipt: Receipt;
+  #ended = false;
 
   /** `acceptedAt`: when the gateway had the whole request, before it looked at it. */
   constructor(
@@ -72,18 +65,17 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     raw: ServerResponse,
     { requestId, affinity, acceptedAt }: { requestId: string; affinity: number | undefined; acceptedAt: number },
   ) {
-    this.affinity = affinity;
     this.#deps = deps;
     this.request = request;
+    this.affinity = affinity;
     this.#asked = request;
     this.#raw = raw;
-    this.#reply = new ClientReply(raw, requestId);
     this.#requestId = requestId;
     this.#startedAt = acceptedAt;
     this.receipt = new Receipt(acceptedAt);
+    this.#reply = new ClientReply(raw, requestId);
     this.#search = new Search(deps, this, acceptedAt);
-    this.#lastByteAt = this.#startedAt;
-    this.#lastSentAt = this.#startedAt;
+    this.#relay = new Relay(this.#reply, deps.clock, acceptedAt, this);
   }
 
   get model(): NormalizedRequest['model'] {
@@ -121,7 +113,7 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     this.#attempt = attempt;
     const now = this.#deps.clock.now();
     this.receipt.routed(now, replica, reason);
-    this.#lastByteAt = now;
+    this.#relay.heardAt = now;
     try {
       const call = this.#prepare(entry);
       this.#call = call;
@@ -142,118 +134,72 @@ export class Exchange implements Seeker, AttemptListener, Seated {
   // ── what the engine says ───────────────────────────────────────────────────
 
   began(status: number, contentType: string, contentLength: string | undefined): void {
-    if (this.#ended) return;
-    const head = { status, contentType, contentLength };
-    const flaw = flawOf(head);
-    if (flaw !== undefined) {
-      this.#attempt?.blame();
-      this.fail(new GatewayError('upstream_invalid', `The engine of '${this.model}' sent ${flaw}.`));
-      return;
-    }
-    const reply = new EngineReply(head, this.#call?.mender);
-    this.#engineReply = reply;
-    if (reply.events !== undefined && this.#search.entry()?.resumeStreams === true && resumable(this.request))
-      this.#continuation ??= new Continuation();
-    // A stream's head waits for its first event, so that an engine that dies before it can still be replaced.
-    if (!reply.waits) this.#beginRelay(reply.head);
+    const attempt = this.#attempt;
+    if (this.#ended || attempt === undefined) return;
+    const resumes = this.#search.entry()?.resumeStreams === true;
+    const step = this.#relay.begin({ status, contentType, contentLength }, this.#call?.mender, attempt, this.request, resumes);
+    if (step.kind === 'invalid') this.#rejectReply(step);
+  }
+
+  headers(now: number): readonly string[] {
+    return this.receipt.headers(now, this.#deps.settings.debugHeaders);
+  }
+
+  opened(now: number): void {
+    this.#deps.metrics.firstByte(this.model, now - this.#startedAt);
   }
 
   received(chunk: Buffer): void {
     const attempt = this.#attempt;
-    const reply = this.#engineReply;
-    if (this.#ended || attempt === undefined || reply === undefined) return;
-    const { board, worker, clock } = this.#deps;
-    board.moved(worker, attempt.replica.slot);
-    this.#lastByteAt = clock.now();
-    const passage = this.#passageOf(reply, chunk);
-    if (passage !== undefined) this.#pass(passage, reply.head, attempt);
-  }
-
-  #passageOf(reply: EngineReply, chunk: Buffer): Passage | undefined {
-    try {
-      return reply.push(chunk);
-    } catch (error) {
-      this.fail(new GatewayError('upstream_invalid', `The engine sent ${messageOf(error)}.`, { cause: error }));
-      return undefined;
-    }
-  }
-
-  #pass(passage: Passage, head: ReplyHead, attempt: Attempt): void {
-    switch (passage.kind) {
-      case 'held':
+    if (this.#ended || attempt === undefined) return;
+    this.#deps.board.moved(this.#deps.worker, attempt.replica.slot);
+    const step = this.#relay.push(chunk);
+    switch (step.kind) {
+      case 'going':
         return;
-      case 'bytes':
-        this.#relay(passage.bytes, head, attempt);
+      case 'invalid':
+        this.#rejectReply(step);
         return;
-      case 'aborted':
-        if (passage.bytes !== undefined) this.#relay(passage.bytes, head, attempt);
-        this.#gaveUp(attempt);
+      case 'gave-up':
+        attempt.discard(gaveUp(), 'busy');
+        this.#broken(gaveUp(), true);
         return;
-      case 'error':
-        if (passage.bytes !== undefined) this.#relay(passage.bytes, head, attempt);
-        this.#failedInside(passage.status, passage.body, attempt);
+      case 'failed':
+        this.#failedInside(step.status, step.body, attempt);
         return;
     }
   }
 
-  /** The engine ended the request by itself, and says so as the reason why the text ends. */
-  #gaveUp(attempt: Attempt): void {
-    if (this.#ended) return;
-    attempt.discard(gaveUp(), 'busy');
-    this.#broken(gaveUp(), true);
+  #rejectReply({ message, blame, cause }: Invalid): void {
+    if (blame) this.#attempt?.blame();
+    this.fail(new GatewayError('upstream_invalid', message, { cause }));
   }
 
   /** An error that came as an event of the stream. Before anything was passed on it can still be what it would have been: a status. */
   #failedInside(status: number, body: string, attempt: Attempt): void {
-    if (this.#ended) return;
     attempt.discard(new Error('the engine failed'), verdictOf(status));
-    if (this.#relayed && !this.#resume()) this.#refuse(this.#read(status, body));
-    else if (!this.#relayed) this.refused(status, body);
-  }
-
-  #relay(bytes: Buffer, head: ReplyHead, attempt: Attempt): void {
-    if (!this.#relayed && !this.#beginRelay(head)) return;
-    const passed = this.#continuation?.pass(bytes) ?? bytes;
-    if (passed.length === 0) return;
-    const now = this.#deps.clock.now();
-    this.#lastSentAt = now;
-    const onDrained = (): void => {
-      // Time spent waiting for the client is not the engine's silence.
-      this.#lastByteAt = this.#deps.clock.now();
-      attempt.resume();
-    };
-    if (!this.#reply.write(passed, now, onDrained)) attempt.pause();
-  }
-
-  /** Passes the engine's head on; false when what the client already has does not allow it. */
-  #beginRelay(head: ReplyHead): boolean {
-    const now = this.#deps.clock.now();
-    if (!this.#reply.begin(head, this.receipt.headers(now, this.#deps.settings.debugHeaders))) {
-      this.fail(new GatewayError('upstream_invalid', `The engine answered a stream with status ${head.status} and ${head.contentType}.`));
-      return false;
-    }
-    this.#relayed = true;
-    this.#deps.metrics.firstByte(this.model, now - this.#startedAt);
-    return true;
+    if (this.#relay.begun && !this.#resume()) this.#refuse(this.#read(status, body));
+    else if (!this.#relay.begun) this.refused(status, body);
   }
 
   ended(): void {
-    const reply = this.#engineReply;
-    if (this.#ended || reply === undefined) return;
-    const { events, head } = reply;
-    if (events !== undefined && !events.done && !events.finished) {
-      this.#broken(new Error('the stream ended before it was complete'), true);
-      return;
+    if (this.#ended) return;
+    const end = this.#relay.finish();
+    switch (end.kind) {
+      case 'whole':
+        this.#end('ok');
+        this.#reply.end(end.last);
+        return;
+      case 'incomplete':
+        this.#broken(new Error('the stream ended before it was complete'), true);
+        return;
+      case 'gave-up':
+        this.#broken(gaveUp(), true);
+        return;
+      case 'invalid':
+        this.#rejectReply(end);
+        return;
     }
-    const whole = reply.finish();
-    if (whole?.kind === 'aborted') {
-      this.#broken(gaveUp(), true);
-      return;
-    }
-    if (whole !== undefined && !this.#beginRelay({ ...head, contentLength: String(whole.bytes.length) })) return;
-    this.#end('ok');
-    // An engine that said why it finished, and only forgot the end marker, has lost nothing.
-    this.#reply.end(whole?.bytes ?? (events === undefined || events.done ? undefined : doneEvent));
   }
 
   refused(status: number, body: string): void {
@@ -272,7 +218,7 @@ export class Exchange implements Seeker, AttemptListener, Seated {
   }
 
   #refuse(reply: ErrorReply): void {
-    this.#end('engine_error', this.#relayed ? undefined : reply.status);
+    this.#end('engine_error', this.#relay.begun ? undefined : reply.status);
     this.#reply.refuse(reply);
   }
 
@@ -282,8 +228,9 @@ export class Exchange implements Seeker, AttemptListener, Seated {
 
   /** The connection broke, or the reply ended too early. */
   #broken(error: Error, sent: boolean): void {
-    if (this.#relayed && this.#resume()) return;
-    if (this.#relayed || (sent && !this.#search.mayTryAgain)) {
+    const { begun } = this.#relay;
+    if (begun && this.#resume()) return;
+    if (begun || (sent && !this.#search.mayTryAgain)) {
       this.fail(
         new GatewayError('upstream_failed', `The engine of '${this.model}' broke the connection: ${error.message}.`, { cause: error }),
       );
@@ -294,16 +241,15 @@ export class Exchange implements Seeker, AttemptListener, Seated {
 
   /** Lets another replica go on with the client's stream; false when that cannot be. */
   #resume(): boolean {
-    const goOn = this.#call?.dialect.goOn;
-    const continuation = this.#continuation;
-    if (goOn === undefined || continuation?.open !== true || !this.#search.mayTryAgain) return false;
-    const body = continuation.resume(this.request, goOn);
-    if (body === undefined) {
+    const how = this.#call?.dialect.goOn;
+    if (how === undefined || !this.#relay.canGoOn || !this.#search.mayTryAgain) return false;
+    const rest = this.#relay.goOn(this.request, how);
+    if ('ending' in rest) {
       this.#end('ok');
-      this.#reply.end(continuation.ending(this.request.operation));
+      this.#reply.end(rest.ending);
       return true;
     }
-    this.#asked = withBody(this.request, body);
+    this.#asked = withBody(this.request, rest.body);
     this.#search.restart();
     this.#deps.metrics.resumed(this.model);
     this.#retry(true);
@@ -327,7 +273,7 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     this.#attempt = undefined;
     this.receipt.failed(this.#deps.clock.now());
     this.#call = undefined;
-    this.#engineReply = undefined;
+    this.#relay.forget();
     this.#search.again(replica, sent);
   }
 
@@ -341,20 +287,11 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     this.#abandon(error);
   }
 
-  /** Nobody waits for the reply any more: the engine is to stop working on it. */
   #abandon(reason: Error): void {
-    const attempt = this.#attempt;
-    const isWorking = attempt?.working === true;
-    attempt?.abort(reason);
-    if (attempt === undefined || !isWorking) return;
+    if (this.#attempt === undefined) return;
     const { metrics, upstreams } = this.#deps;
-    const abort = this.#call?.abort;
-    if (abort === undefined) {
-      metrics.abandoned(this.model, 'closed');
-      return;
-    }
-    const headers = engineHeaders(attempt.replica, this.#requestId);
-    tellEngine(upstreams.poolOf(attempt.replica), abort, headers, (taken) => metrics.abandoned(this.model, taken ? 'asked' : 'failed'));
+    const how = { call: this.#call, requestId: this.#requestId, upstreams, reason };
+    abandon(this.#attempt, how, (abandoned) => metrics.abandoned(this.model, abandoned));
   }
 
   #clientClosed(): void {
@@ -363,7 +300,7 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     this.#abandon(new Error('the client closed the connection'));
   }
 
-  #end(outcome: Outcome, status: number = this.#engineReply?.head.status ?? (this.#reply.begun ? 200 : 0)): void {
+  #end(outcome: Outcome, status: number = this.#relay.status ?? (this.#reply.begun ? 200 : 0)): void {
     this.#ended = true;
     this.#search.end();
     this.#deps.live.delete(this);
@@ -372,37 +309,41 @@ export class Exchange implements Seeker, AttemptListener, Seated {
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }
 
+  // ── silence ────────────────────────────────────────────────────────────────
+
   /** Called about once a second: keeps a silent stream alive, and ends what has been silent, or has not been read, for too long. */
   check(now: number): void {
     const entry = this.#search.entry();
     if (this.#ended || entry === undefined) return;
-    const { stalledAt } = this.#reply;
-    if (stalledAt !== undefined) {
-      if (now - stalledAt >= this.#deps.settings.client.writeStallMs) this.#clientStalled();
-      return;
+    const { heardAt, sentAt, replying } = this.#relay;
+    const engineSince = this.#attempt === undefined ? undefined : heardAt;
+    const quiet = { stalledAt: this.#reply.stalledAt, engineSince, replying, stream: this.request.stream, sentAt };
+    const verdict = judgeSilence(quiet, now, entry.limits, this.#deps.settings.client);
+    switch (verdict.kind) {
+      case 'patience':
+        return;
+      case 'heartbeat':
+        this.#relay.sentAt = now;
+        this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry, this.#search.etaMs(entry)) : 'working');
+        return;
+      case 'client-stalled':
+        this.#clientStalled();
+        return;
+      case 'engine-silent':
+        this.#engineSilent(silentTooLong(this.model, verdict.silentMs, verdict.limit));
+        return;
     }
-    if (this.#attempt !== undefined && this.#silentTooLong(now, entry.limits)) return;
-    if (!this.request.stream || now - this.#lastSentAt < this.#deps.settings.client.heartbeatMs) return;
-    this.#lastSentAt = now;
-    this.#reply.heartbeat(this.#attempt === undefined ? waitingFor(entry, this.#search.etaMs(entry)) : 'working');
   }
 
-  #silentTooLong(now: number, limits: ModelLimits): boolean {
-    const silentMs = now - this.#lastByteAt;
-    const begun = this.#relayed && this.#engineReply !== undefined;
-    const allowedMs = begun ? limits.idleTimeoutMs : limits.firstByteTimeoutMs;
-    if (silentMs < allowedMs) return false;
-    const limit = begun ? 'gateway.timeouts.idle_s' : 'gateway.timeouts.first_byte_s';
+  #engineSilent(error: GatewayError): void {
     this.#attempt?.blame();
-    const error = silentTooLong(this.model, silentMs, limit);
-    if (this.#relayed && this.#continuation?.open === true) this.#attempt?.abort(error);
+    if (this.#relay.canGoOn) this.#attempt?.abort(error);
     else this.fail(error);
-    return true;
   }
 
   /** The client holds its connection and reads nothing: the engine's slot is worth more. */
   #clientStalled(): void {
-    this.#end('client_stalled', this.#engineReply?.head.status);
+    this.#end('client_stalled');
     this.#reply.cut();
     this.#abandon(new Error('the client stopped reading'));
   }

@@ -3,10 +3,12 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { ModelName } from '../core/ids.ts';
 import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { Operation } from '../core/request.ts';
-import type { Outcome } from './exchange.ts';
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const overheadBuckets = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05];
+
+/** How a request ended: one word a label can carry. */
+export type Outcome = 'ok' | 'engine_error' | ErrorCode;
 
 /** What one worker counts. The control plane adds up the workers' answers. */
 export class GatewayMetrics {
