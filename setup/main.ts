@@ -6,7 +6,7 @@ import { interruptible } from './interrupt.mjs';
 import { ensureKit } from './kit/kit.ts';
 import { runTests } from './test-run.ts';
 
-const verbs = ['start', 'gateway', 'test', 'test-engines', 'bench'] as const;
+const verbs = ['start', 'gateway', 'test', 'test-engines', 'bench', 'soak'] as const;
 type Verb = (typeof verbs)[number];
 
 /**
@@ -45,6 +45,8 @@ async function carryOut(verb: Verb, root: string, args: readonly string[]): Prom
       return await runEngineTests(root, args, process.env);
     case 'bench':
       return await relay(process.execPath, [join(root, 'bench', 'run.ts'), ...args]);
+    case 'soak':
+      return await relay(process.execPath, [join(root, 'bench', 'soak', 'run.ts'), ...args]);
   }
 }
 
