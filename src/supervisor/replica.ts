@@ -1,16 +1,13 @@
-import { basename } from 'node:path';
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
-import type { ReplicaId } from '../core/ids.ts';
-import type { ReplicaView } from '../core/table.ts';
 import { explain } from './failure.ts';
-import type { Evidence, Failure, FailureReason } from './failure.ts';
+import type { Failure, FailureReason } from './failure.ts';
 import type { GpuGrant, GpuWait } from './gpus/ledger.ts';
 import { untilReady } from './probe.ts';
 import type { HttpGet } from './probe.ts';
-import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
+import type { ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import { transition } from './replica-state.ts';
 import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import type { RestartLimits } from './restart.ts';
@@ -22,19 +19,13 @@ import type { StartHistory } from './start-history.ts';
 import type { StartSubject } from './start-times.ts';
 import type { Turn } from './start-queue.ts';
 import { replicaName, runId } from './replica-id.ts';
+import { reportOf } from './report.ts';
 import type { ReplicaReport } from './report.ts';
+import { adoptedPatienceMs, beginRun, evidenceOf, newRun, pastRun, viewOf } from './run.ts';
+import type { FormerRun, PastRun, Run } from './run.ts';
 import { readRelease } from './running-version.ts';
-import type { EngineRelease } from './running-version.ts';
-import { etaOf, phaseOf } from './table.ts';
 import type { ReplicaFact } from './table.ts';
 import { watchReplica } from './watch.ts';
-
-/** A run that a former gateway began. */
-export interface FormerRun {
-  readonly id: ReplicaId;
-  /** Undefined if it has ended meanwhile; then nothing of it is left. */
-  adopt(watch: LogWatch): Promise<ReplicaHandle | undefined>;
-}
 
 export interface ReplicaDeps {
   readonly clock: Clock;
@@ -56,26 +47,6 @@ export interface ReplicaDeps {
   changed(): void;
 }
 
-/** One process from its launch to its end. */
-interface Run {
-  readonly id: ReplicaId;
-  readonly turn: Turn;
-  readonly gpus: GpuGrant;
-  readonly log: RunLog;
-  /** Settles when the launch has; never rejects. */
-  launched: Promise<void>;
-  handle: ReplicaHandle | undefined;
-  wasReady: boolean;
-  lastProbe: string | undefined;
-  /** What runs, once the engine has told. */
-  release: EngineRelease | undefined;
-  /** Set once its end has begun: milliseconds between SIGTERM and SIGKILL. */
-  graceMs: number | undefined;
-}
-
-/** An adopted engine that has used its startup timeout up gets this long to show that it serves. */
-const adoptedWaitMs = 10_000;
-
 /**
  * The single owner of one replica's state. Events come in through `send()`, one at a time; `transition()` decides; effects go out.
  * Whatever an effect waits for ends with the state that asked for it, except the end of a process, which is always seen through.
@@ -91,7 +62,7 @@ export class Replica {
   #since: number;
   #scope = new AbortController();
   #run: Run | undefined;
-  #lastRun: { readonly id: ReplicaId; readonly logFile: string | undefined; readonly apiKey: string } | undefined;
+  #lastRun: PastRun | undefined;
   #lastFailure: Failure | undefined;
   #launches = 0;
   #probeFlaps = 0;
@@ -231,18 +202,7 @@ export class Replica {
     }
     const log = new RunLog(this.#plan.engine, this.#deps.clock);
     const id = this.#former?.id ?? runId(this.#name, this.#deps.random());
-    this.#run = {
-      id,
-      turn,
-      gpus,
-      log,
-      launched: Promise.resolve(),
-      handle: undefined,
-      wasReady: false,
-      lastProbe: undefined,
-      release: undefined,
-      graceMs: undefined,
-    };
+    this.#run = newRun({ id, turn, gpus, log });
     this.#own(this.#watchGpus(this.#run));
     this.send({ kind: 'granted' });
   }
@@ -269,25 +229,18 @@ export class Replica {
   }
 
   async #begin(run: Run, signal: AbortSignal): Promise<ReplicaHandle> {
-    const watch: LogWatch = (line) => this.#read(run, line);
     const former = this.#former;
     this.#former = undefined;
-    const adopted = await former?.adopt(watch);
-    if (adopted !== undefined) {
-      this.#deps.log.info({ replica: this.#name, run: run.id, pid: adopted.pid }, 'adopted the engine of a former gateway');
-      return adopted;
-    }
-    // What was held for it is not enough to start another: which GPUs those are was never looked up.
-    if (former !== undefined && run.gpus.ids.length > 0)
-      throw new GatewayError('start_failed', 'the engine that a former gateway left has ended meanwhile');
     const spec: ReplicaSpec = { ...this.#plan, id: run.id, index: this.index, gpus: run.gpus };
-    return await this.#deps.provider.launch(spec, watch, signal);
+    const handle = await beginRun(this.#deps.provider, spec, former, (line) => this.#read(run, line), signal);
+    if (handle.adoptedAgeMs !== undefined)
+      this.#deps.log.info({ replica: this.#name, run: run.id, pid: handle.pid }, 'adopted the engine of a former gateway');
+    return handle;
   }
 
-  /** What an adopted engine may still wait for is what is left of its own startup timeout: one that was ready long ago answers now, or hangs. */
-  #limitWait(run: Run, { adoptedAgeMs }: ReplicaHandle, signal: AbortSignal): void {
-    if (adoptedAgeMs === undefined) return;
-    const leftMs = Math.max(adoptedWaitMs, this.#plan.model.startupTimeoutMs - adoptedAgeMs);
+  #limitWait(run: Run, handle: ReplicaHandle, signal: AbortSignal): void {
+    const leftMs = adoptedPatienceMs(handle, this.#plan.model.startupTimeoutMs);
+    if (leftMs === undefined) return;
     const cancel = this.#deps.clock.after(leftMs, () => {
       const seen = run.lastProbe === undefined ? '' : ` (${run.lastProbe})`;
       this.send({ kind: 'mismatch', detail: `a former gateway left it running, but it was not ready within ${leftMs / 1000} s${seen}` });
@@ -373,7 +326,7 @@ export class Replica {
     await run.launched;
     await run.handle?.stop(run.graceMs ?? 0);
     const next = this.#state.kind === 'stopping' ? this.#state.next : undefined;
-    const failure = next?.kind === 'restart' ? this.#withoutSecrets(explain(next.reason, this.#evidence(run))) : undefined;
+    const failure = next?.kind === 'restart' ? this.#withoutSecrets(explain(next.reason, evidenceOf(run, this.#plan))) : undefined;
     this.#over(run);
     this.send({ kind: 'gone', failure, jitter: this.#deps.random() });
   }
@@ -389,21 +342,8 @@ export class Replica {
     return [...secretsOf(this.#plan.model.env), ...keys];
   }
 
-  #evidence(run: Run): Evidence {
-    return {
-      program: this.#plan.upstream?.url ?? basename(this.#plan.command[0]),
-      external: this.#plan.upstream !== undefined,
-      wasReady: run.wasReady,
-      cause: run.log.cause,
-      tail: run.handle?.tail() ?? [],
-      phase: run.log.phase,
-      startupTimeoutMs: this.#plan.model.startupTimeoutMs,
-      lastProbe: run.lastProbe,
-    };
-  }
-
   #over(run: Run): void {
-    this.#lastRun = { id: run.id, logFile: run.handle?.logFile, apiKey: run.handle?.apiKey ?? '' };
+    this.#lastRun = pastRun(run);
     this.#run = undefined;
     run.turn.started();
     run.gpus.release();
@@ -429,7 +369,7 @@ export class Replica {
     return {
       state: this.#state,
       phase: this.#run?.log.phase ?? firstPhase,
-      view: this.#view(),
+      view: this.#run === undefined ? undefined : viewOf(this.#run, this.#plan, this.index),
       lastFailure: this.#lastFailure,
       waitsFor: this.#wait?.reason,
       startMs: this.#startMs(),
@@ -444,37 +384,19 @@ export class Replica {
     return this.#deps.history.remainingMs(this.#subject, log?.phase ?? firstPhase, log?.phaseForMs ?? 0);
   }
 
-  #view(): ReplicaView | undefined {
-    const run = this.#run;
-    if (run?.handle === undefined) return undefined;
-    const { upstream, apiKey, ca } = run.handle;
-    const maxInFlight = this.#plan.model.maxOngoing ?? this.#plan.engine.concurrency;
-    return { id: run.id, slot: run.turn.slot, index: this.index, upstream, apiKey, maxInFlight, ...(ca === undefined ? {} : { ca }) };
-  }
-
   report(): ReplicaReport {
-    const run = this.#run;
-    const fact = this.fact();
-    return {
-      id: run?.id ?? this.#lastRun?.id,
-      index: this.index,
-      state: this.#state.kind,
-      phase: phaseOf(fact),
-      etaMs: etaOf(fact, this.#deps.clock.now()),
-      since: this.#since,
-      readySince: this.#state.kind === 'ready' ? this.#state.since : undefined,
-      nextStartAt: 'until' in this.#state ? this.#state.until : undefined,
-      pid: run?.handle?.pid,
-      version: run?.release?.version,
-      advisory: run?.release?.advisory,
-      gpus: run?.gpus.labels ?? [],
-      upstream: run?.handle?.upstream,
-      inFlight: run === undefined ? 0 : this.#deps.board.read(run.turn.slot),
-      restarts: Math.max(0, this.#launches - 1),
-      probeFlaps: this.#probeFlaps,
-      lastError: this.#lastFailure,
-      logFile: run?.handle?.logFile ?? this.#lastRun?.logFile,
-      logLoss: run?.handle?.logLoss?.(),
-    };
+    return reportOf(
+      {
+        index: this.index,
+        fact: this.fact(),
+        since: this.#since,
+        run: this.#run,
+        lastRun: this.#lastRun,
+        launches: this.#launches,
+        probeFlaps: this.#probeFlaps,
+      },
+      this.#run === undefined ? 0 : this.#deps.board.read(this.#run.turn.slot),
+      this.#deps.clock.now(),
+    );
   }
 }

@@ -3,6 +3,9 @@ import type { ModelStatus } from '../core/table.ts';
 import type { Failure } from './failure.ts';
 import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';
+import type { PastRun, Run } from './run.ts';
+import { etaOf, phaseOf } from './table.ts';
+import type { ReplicaFact } from './table.ts';
 
 /** What `status` says of one replica. Times are clock times in milliseconds. */
 export interface ReplicaReport {
@@ -39,6 +42,45 @@ export interface ReplicaReport {
   readonly logFile: string | undefined;
   /** What of its present run's output was lost; undefined while it has no run, or others run it. */
   readonly logLoss: LogLoss | undefined;
+}
+
+/** What a replica knows of itself. */
+export interface ReplicaRecord extends Pick<ReplicaReport, 'index' | 'since' | 'probeFlaps'> {
+  readonly fact: ReplicaFact;
+  readonly run: Run | undefined;
+  readonly lastRun: PastRun | undefined;
+  /** Runs it has begun, adopted ones included. */
+  readonly launches: number;
+}
+
+/** The record of a replica, as `status` shows it. */
+export function reportOf(
+  { index, fact, since, run, lastRun, launches, probeFlaps }: ReplicaRecord,
+  inFlight: number,
+  now: number,
+): ReplicaReport {
+  const { state } = fact;
+  return {
+    id: run?.id ?? lastRun?.id,
+    index,
+    state: state.kind,
+    phase: phaseOf(fact),
+    etaMs: etaOf(fact, now),
+    since,
+    readySince: state.kind === 'ready' ? state.since : undefined,
+    nextStartAt: 'until' in state ? state.until : undefined,
+    pid: run?.handle?.pid,
+    version: run?.release?.version,
+    advisory: run?.release?.advisory,
+    gpus: run?.gpus.labels ?? [],
+    upstream: run?.handle?.upstream,
+    inFlight,
+    restarts: Math.max(0, launches - 1),
+    probeFlaps,
+    lastError: fact.lastFailure,
+    logFile: run?.handle?.logFile ?? lastRun?.logFile,
+    logLoss: run?.handle?.logLoss?.(),
+  };
 }
 
 /** What `status` says of one model. */

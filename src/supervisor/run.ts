@@ -1,0 +1,112 @@
+import { basename } from 'node:path';
+import { GatewayError } from '../core/errors.ts';
+import type { ReplicaId } from '../core/ids.ts';
+import type { ReplicaView } from '../core/table.ts';
+import type { Evidence } from './failure.ts';
+import type { GpuGrant } from './gpus/ledger.ts';
+import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
+import type { ReplicaPlan } from './replica-plan.ts';
+import type { RunLog } from './run-log.ts';
+import type { EngineRelease } from './running-version.ts';
+import type { Turn } from './start-queue.ts';
+
+/** A run that a former gateway began. */
+export interface FormerRun {
+  readonly id: ReplicaId;
+  /** Undefined if it has ended meanwhile; then nothing of it is left. */
+  adopt(watch: LogWatch): Promise<ReplicaHandle | undefined>;
+}
+
+/** One process from its launch to its end. Only its replica changes it. */
+export interface Run {
+  readonly id: ReplicaId;
+  readonly turn: Turn;
+  readonly gpus: GpuGrant;
+  readonly log: RunLog;
+  /** Settles when the launch has; never rejects. */
+  launched: Promise<void>;
+  handle: ReplicaHandle | undefined;
+  wasReady: boolean;
+  lastProbe: string | undefined;
+  /** What runs, once the engine has told. */
+  release: EngineRelease | undefined;
+  /** Set once its end has begun: milliseconds between SIGTERM and SIGKILL. */
+  graceMs: number | undefined;
+}
+
+/** What is remembered of a run that is over. */
+export interface PastRun {
+  readonly id: ReplicaId;
+  readonly logFile: string | undefined;
+  readonly apiKey: string;
+}
+
+/** An adopted engine that has used its startup timeout up gets this long to show that it serves. */
+const adoptedWaitMs = 10_000;
+
+/** A run that may begin. */
+export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log'>): Run {
+  return {
+    ...held,
+    launched: Promise.resolve(),
+    handle: undefined,
+    wasReady: false,
+    lastProbe: undefined,
+    release: undefined,
+    graceMs: undefined,
+  };
+}
+
+/** What is kept of `run` once it is over. */
+export function pastRun({ id, handle }: Run): PastRun {
+  return { id, logFile: handle?.logFile, apiKey: handle?.apiKey ?? '' };
+}
+
+/**
+ * Takes over the process of `former`, or starts one.
+ * @throws GatewayError `start_failed` where the former one has ended meanwhile and held GPUs, and as `ReplicaProvider.launch()`.
+ */
+export async function beginRun(
+  provider: ReplicaProvider,
+  spec: ReplicaSpec,
+  former: FormerRun | undefined,
+  watch: LogWatch,
+  signal: AbortSignal,
+): Promise<ReplicaHandle> {
+  const adopted = await former?.adopt(watch);
+  if (adopted !== undefined) return adopted;
+  // What was held for it is not enough to start another: which GPUs those are was never looked up.
+  if (former !== undefined && (spec.gpus?.ids.length ?? 0) > 0)
+    throw new GatewayError('start_failed', 'the engine that a former gateway left has ended meanwhile');
+  return await provider.launch(spec, watch, signal);
+}
+
+/**
+ * Milliseconds that an adopted engine may still wait for: what is left of its own startup timeout, for one that was ready long ago answers
+ * now, or hangs. Undefined for one that we started, which the state's own deadline ends.
+ */
+export function adoptedPatienceMs({ adoptedAgeMs }: ReplicaHandle, startupTimeoutMs: number): number | undefined {
+  return adoptedAgeMs === undefined ? undefined : Math.max(adoptedWaitMs, startupTimeoutMs - adoptedAgeMs);
+}
+
+/** Where workers reach it; undefined while it has no process. */
+export function viewOf({ id, turn, handle }: Run, { model, engine }: ReplicaPlan, index: number): ReplicaView | undefined {
+  if (handle === undefined) return undefined;
+  const { upstream, apiKey, ca } = handle;
+  const maxInFlight = model.maxOngoing ?? engine.concurrency;
+  return { id, slot: turn.slot, index, upstream, apiKey, maxInFlight, ...(ca === undefined ? {} : { ca }) };
+}
+
+/** What can be said of it when it has ended. */
+export function evidenceOf(run: Run, plan: ReplicaPlan): Evidence {
+  return {
+    program: plan.upstream?.url ?? basename(plan.command[0]),
+    external: plan.upstream !== undefined,
+    wasReady: run.wasReady,
+    cause: run.log.cause,
+    tail: run.handle?.tail() ?? [],
+    phase: run.log.phase,
+    startupTimeoutMs: plan.model.startupTimeoutMs,
+    lastProbe: run.lastProbe,
+  };
+}
