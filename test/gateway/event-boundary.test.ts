@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { EventBoundary, maxEventBytes } from '../../src/gateway/openai/event-boundary.ts';
+import { endOfLastEvent, EventBoundary, maxEventBytes } from '../../src/gateway/openai/event-boundary.ts';
 
 function relay(chunks: readonly string[]): { given: string[]; done: boolean } {
   const boundary = new EventBoundary();
@@ -46,6 +46,33 @@ describe('EventBoundary', () => {
         assert.equal(done, true);
       }),
     );
+  });
+
+  test('cuts events at the same places as a search in all that is left of the text would, with either line end', () => {
+    const piece = fc.constantFrom('\n', '\r\n', '\r', 'a', 'data: x', '\n\n', '\r\n\r\n');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), fc.array(fc.nat(100), { maxLength: 10 }), (pieces, cuts) => {
+        const text = pieces.join('');
+        const places = [0, ...cuts.filter((cut) => cut <= text.length).toSorted((a, b) => a - b), text.length];
+        const boundary = new EventBoundary();
+        let given = '';
+        for (const [at, end] of places.slice(1).entries()) {
+          const expected = given.length + endOfLastEvent(Buffer.from(text.slice(given.length, end)));
+          given += boundary.push(Buffer.from(text.slice(places[at], end)))?.toString() ?? '';
+          assert.equal(given.length, expected);
+        }
+        assert.equal(given, text.slice(0, given.length));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('puts an event of eight megabytes in 100,000 pieces together', () => {
+    const boundary = new EventBoundary();
+    const piece = Buffer.alloc(80, 'x');
+    for (let count = 0; count < 100_000; count += 1) assert.equal(boundary.push(piece), undefined);
+    assert.equal(boundary.push(Buffer.from('\n\n'))?.length, 8_000_002);
+    assert.equal(boundary.push(Buffer.from('data: 1\n\n'))?.toString(), 'data: 1\n\n', 'and nothing of it is left');
   });
 
   test('refuses an event without end', () => {

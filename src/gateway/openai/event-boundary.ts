@@ -1,5 +1,7 @@
 const lf = 0x0a;
 const cr = 0x0d;
+/** LF CR LF. */
+const longestBlankLine = 3;
 const doneText = 'data: [DONE]';
 /** How an event begins that is an engine's error. Inside a JSON string the quote would stand behind a backslash. */
 export const errorStart = 'data: {"error"';
@@ -27,12 +29,47 @@ function endsWithDone(events: Buffer): boolean {
   return start >= 0 && events[end - 1] === 0x5d && events.toString('latin1', start, end) === doneText;
 }
 
+/** The beginning of an event whose end has not come, in memory that grows by doubling: an event may come in any number of pieces. */
+class Held {
+  #memory: Buffer = Buffer.alloc(0);
+  length = 0;
+
+  /** @throws RangeError above `maxEventBytes` */
+  add(piece: Buffer): void {
+    const length = this.length + piece.length;
+    if (length > maxEventBytes) throw new RangeError(`an event of more than ${maxEventBytes} bytes`);
+    if (length > this.#memory.length) {
+      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.#memory.length));
+      this.#memory.copy(grown, 0, 0, this.length);
+      this.#memory = grown;
+    }
+    piece.copy(this.#memory, this.length);
+    this.length = length;
+  }
+
+  /** All of it and what comes after it; it is empty then. */
+  takeWith(rest: Buffer): Buffer {
+    const whole = Buffer.concat([this.#memory.subarray(0, this.length), rest]);
+    this.#memory = Buffer.alloc(0);
+    this.length = 0;
+    return whole;
+  }
+
+  /** The end of `next`'s last event, where `next` comes after what is held; 0 when none ends in it. Looks at `next` alone, and at what of the held bytes may begin a line end. */
+  endIn(next: Buffer): number {
+    const seam = this.#memory.subarray(Math.max(0, this.length - longestBlankLine + 1), this.length);
+    const head = Buffer.concat([seam, next.subarray(0, longestBlankLine)]);
+    const end = endOfLastEvent(next);
+    return end > 0 ? end : Math.max(0, endOfLastEvent(head) - seam.length);
+  }
+}
+
 /**
  * Cuts a stream of server-sent events where an event ends, without changing a byte: a stream that breaks off in the
  * middle of an event then never leaves half of one with the client.
  */
 export class EventBoundary {
-  #held: Buffer | undefined;
+  readonly #held = new Held();
   /** Whether the last event given out was `data: [DONE]`. */
   done = false;
   /** Whether some event gave a `finish_reason`: the text is whole. */
@@ -43,15 +80,11 @@ export class EventBoundary {
   /** The bytes that may go to the client now; undefined while no event is complete. @throws RangeError above `maxEventBytes`. */
   push(chunk: Buffer): Buffer | undefined {
     if (chunk.length === 0) return undefined;
-    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    const end = endOfLastEvent(bytes);
-    if (end === bytes.length) this.#held = undefined;
-    else {
-      this.#held = end === 0 ? bytes : bytes.subarray(end);
-      if (this.#held.length > maxEventBytes) throw new RangeError(`an event of more than ${maxEventBytes} bytes`);
-      if (end === 0) return undefined;
-    }
-    const events = end === bytes.length ? bytes : bytes.subarray(0, end);
+    const end = this.#held.length === 0 ? endOfLastEvent(chunk) : this.#held.endIn(chunk);
+    const complete = end === chunk.length ? chunk : chunk.subarray(0, end);
+    const events = end === 0 || this.#held.length === 0 ? complete : this.#held.takeWith(complete);
+    if (end < chunk.length) this.#held.add(end === 0 ? chunk : chunk.subarray(end));
+    if (end === 0) return undefined;
     this.done = endsWithDone(events);
     if (!this.finished) this.finished = events.includes('"finish_reason":"') || events.includes('"finish_reason": "');
     if (!this.failed) this.failed = events.includes(errorStart);
