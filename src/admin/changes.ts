@@ -21,7 +21,8 @@ export interface ConfigChange {
 /** What of a model changes without a new process. */
 function liveFacts(model: ModelConfig): Facts {
   return {
-    'deployment_config.num_replicas': model.replicas,
+    'deployment_config.num_replicas': model.autoscaling === undefined ? model.replicas : undefined,
+    'deployment_config.autoscaling_config': model.autoscaling,
     'deployment_config.max_ongoing_requests': model.maxOngoing,
     'deployment_config.max_queued_requests': model.limits.maxWaiting,
     'deployment_config.health_check_period_s': model.health.periodMs,

@@ -13,6 +13,24 @@ export interface StaticUpstream {
   readonly caFile: string | undefined;
 }
 
+/** How many replicas a model has, by its load: Ray's `autoscaling_config`, resolved. */
+export interface Autoscaling {
+  readonly min: number;
+  readonly max: number;
+  /** Replicas that it starts with. */
+  readonly initial: number;
+  /** Requests, sent and waiting, for each replica; `source` tells whether the file says so, or the engine's concurrency does. */
+  readonly target: { readonly ongoing: number; readonly source: 'config' | 'engine' };
+  readonly upscalingFactor: number;
+  readonly downscalingFactor: number;
+  readonly upscaleDelayMs: number;
+  readonly downscaleDelayMs: number;
+  /** When the last replica goes, where `min` is 0: as long as Ray would wait, or once no request has been there for so long. */
+  readonly toZero: { readonly kind: 'delay' | 'idle'; readonly ms: number };
+  readonly lookBackMs: number;
+  readonly aggregation: 'mean' | 'max' | 'min';
+}
+
 /** One `llm_configs` entry, resolved: paths absolute, times in milliseconds, defaults filled in. */
 export interface ModelConfig {
   readonly name: ModelName;
@@ -24,7 +42,10 @@ export interface ModelConfig {
   readonly engineOptions: Readonly<Record<string, unknown>>;
   /** `runtime_env.env_vars` */
   readonly env: Readonly<Record<string, string>>;
+  /** Those that run; with `autoscaling` those that it begins with. */
   readonly replicas: number;
+  /** Undefined: their number is fixed. */
+  readonly autoscaling?: Autoscaling | undefined;
   /** Names clients may use besides the id. */
   readonly aliases: readonly string[];
   /** `gateway.gpus`: GPUs a replica gets, whatever its engine's parallel sizes say; undefined: what the engine needs. */

@@ -6,7 +6,11 @@ import type { ConfigPath } from './problems.ts';
 import { knownEngine, unknownEngine } from './resolve-gateway.ts';
 import { defaultEngine, type ModelEntry } from './schema.ts';
 
-type EngineConfig = Pick<ModelConfig, 'engine' | 'traits' | 'gpus'>;
+interface EngineConfig {
+  readonly config: Pick<ModelConfig, 'engine' | 'traits' | 'gpus'>;
+  /** Requests that one replica works on at once; undefined where the plugin does not take the options, which has been told. */
+  readonly concurrency: number | undefined;
+}
 
 /** The engine of an entry, what its plugin says of the options, and the GPUs that a replica gets. */
 export function resolveEngine(entry: ModelEntry, path: ConfigPath, context: ResolveContext): EngineConfig {
@@ -17,10 +21,11 @@ export function resolveEngine(entry: ModelEntry, path: ConfigPath, context: Reso
   if (name === undefined || plugin === undefined) {
     const origin = entry.llm_engine === undefined ? `llm_engine is missing, which means ${defaultEngine}, as in Ray: ` : '';
     context.problem([...path, 'llm_engine'], origin + unknownEngine(wanted, context));
-    return { engine: wanted, traits, gpus: undefined };
+    return { config: { engine: wanted, traits, gpus: undefined }, concurrency: undefined };
   }
   const engine = configure(plugin, entry.engine_kwargs, traits, [...path, 'engine_kwargs'], context);
-  return { engine: name, traits, gpus: resolveGpus(entry, engine?.needs.gpus ?? 0, path, context) };
+  const gpus = resolveGpus(entry, engine?.needs.gpus ?? 0, path, context);
+  return { config: { engine: name, traits, gpus }, concurrency: engine?.concurrency };
 }
 
 /** Ray chooses an engine by its server class; ours are chosen by name. */

@@ -27,13 +27,14 @@ export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: Mode
   const timeouts = { ...defaults.timeouts, ...given(entry.gateway.timeouts) };
   const deployment = entry.deployment_config;
   const drainS = entry.gateway.timeouts.drain_s ?? deployment.graceful_shutdown_timeout_s ?? defaults.timeouts.drain_s;
+  const engine = resolveEngine(entry, path, context);
   return {
     name: modelName(entry.model_loading_config.model_id),
     source: resolveSource(entry, path, context),
-    ...resolveEngine(entry, path, context),
+    ...engine.config,
     engineOptions: entry.engine_kwargs,
     env: mergedEnv(entry, path, defaults, context),
-    replicas: resolveReplicas(deployment, [...path, 'deployment_config'], context),
+    ...resolveReplicas(entry, engine.concurrency, path, context),
     aliases: entry.gateway.aliases,
     acceleratorType: resolveAccelerator(entry, path, context),
     priority: entry.gateway.priority,

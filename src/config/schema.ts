@@ -68,7 +68,6 @@ const modelLoadingSchema = mapping(
 
 const replicaCount = whole(0, 10_000);
 const factor = z.number({ error: 'expected a number above 0' }).positive({ error: 'expected a number above 0' });
-const renamed = (name: string): z.ZodOptional<z.ZodUnknown> => inert(`Ray renamed it: write ${name}`);
 
 /** Ray's `AutoscalingConfig`. */
 const autoscalingSchema = mapping({
@@ -85,10 +84,10 @@ const autoscalingSchema = mapping({
   downscale_to_zero_delay_s: seconds(0).nullish(),
   aggregation_function: choice(['mean', 'max', 'min']).optional(),
   policy: inert('autoscaling policies of your own are code, which is not run'),
-  smoothing_factor: renamed('upscaling_factor and downscaling_factor'),
-  upscale_smoothing_factor: renamed('upscaling_factor'),
-  downscale_smoothing_factor: renamed('downscaling_factor'),
-  target_num_ongoing_requests_per_replica: renamed('target_ongoing_requests'),
+  smoothing_factor: factor.optional(),
+  upscale_smoothing_factor: factor.nullish(),
+  downscale_smoothing_factor: factor.nullish(),
+  target_num_ongoing_requests_per_replica: inert('Ray renamed it: write target_ongoing_requests'),
 });
 
 const routerSchema = mapping({
@@ -157,6 +156,7 @@ const modelGatewaySchema = mapping({
   aliases: z.array(text('a name'), { error: 'expected a list of names' }).default([]),
   gpus: whole(0, 64).optional(),
   priority: whole(-1000, 1000).default(0),
+  idle: mapping({ stop_s: seconds(0) }, 'a mapping with stop_s').optional(),
   command: command.optional(),
   env: envVars.optional(),
   upstreams: list(upstreamSchema, 'a list of at least one upstream').optional(),

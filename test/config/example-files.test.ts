@@ -15,7 +15,6 @@ const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/e
 
 /** What an example shows that is not in this version yet: the paths of its warnings. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  'autoscaling.yaml': ['llm_configs[0].deployment_config.autoscaling_config'],
   'lora.yaml': ['llm_configs[0].lora_config'],
 };
 

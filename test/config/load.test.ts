@@ -400,18 +400,9 @@ llm_configs:
         ['1:1', 'proxy_location', 'accepted, no effect here'],
         ['6:5', 'llm_configs[0].lora_config', 'accepted, no effect yet:'],
         ['8:7', 'llm_configs[0].deployment_config.ray_actor_options', 'accepted, no effect here'],
-        ['9:7', 'llm_configs[0].deployment_config.autoscaling_config', 'accepted, no effect yet:'],
         ['10:19', 'llm_configs[0].runtime_env.pip', 'accepted, no effect here'],
       ],
     );
-  });
-  it('say how many replicas run in place of autoscaling', (t) => {
-    const replicas = (deployment: string): number | undefined =>
-      loadText(t, `${oneModel}    deployment_config: ${deployment}\n`).config.models[0]?.replicas;
-    assert.equal(replicas('{num_replicas: auto}'), 1);
-    assert.equal(replicas('{autoscaling_config: {min_replicas: 0, max_replicas: 4}}'), 1);
-    assert.equal(replicas('{autoscaling_config: {min_replicas: 2, max_replicas: 4}}'), 2);
-    assert.equal(replicas('{num_replicas: auto, autoscaling_config: {min_replicas: 1, initial_replicas: 3}}'), 3);
   });
   it('point out words that YAML 1.1 takes for a boolean', (t) => {
     const { config, warnings } = loadText(t, `${oneModel}    engine_kwargs: {text: on}\n`);

@@ -1,0 +1,134 @@
+import type { Autoscaling } from '../config/config.ts';
+import { bounded, rayDecision } from './ray-policy.ts';
+import type { RayRule, RayState, RayTerms } from './ray-policy.ts';
+
+/** Between two decisions, as Ray's control loop makes them: delays are counted in these. */
+export const decisionPeriodMs = 100;
+
+/** All that a decision is made from. */
+export interface ScaleInput {
+  /** Requests, sent and waiting, over the look-back period, by the rule's aggregation. */
+  readonly ongoing: number;
+  /** The same at this moment. */
+  readonly ongoingNow: number;
+  /** Replicas that serve. */
+  readonly running: number;
+  /** Since a request was last there, in milliseconds; 0 while one is. */
+  readonly idleMs: number;
+}
+
+/** What one decision hands to the next. */
+export type ScaleState = RayState;
+
+export type ScaleReason =
+  /** The load is what the replicas are for. */
+  | 'steady'
+  /** More or fewer would do, but not for long enough yet. */
+  | 'up-delayed'
+  | 'down-delayed'
+  | 'to-zero-delayed'
+  | 'up'
+  | 'down'
+  | 'to-zero'
+  /** None runs, and none is wanted. */
+  | 'asleep'
+  /** A request came while there was none. */
+  | 'cold-start'
+  /** Those wanted are still starting: the formula needs one that serves. */
+  | 'starting';
+
+export interface Why {
+  readonly reason: ScaleReason;
+  readonly input: ScaleInput;
+  /** Before this decision. */
+  readonly from: number;
+  /** Undefined where nothing runs: the formula has no meaning then. */
+  readonly terms: RayTerms | undefined;
+  /** How long it has been wanted, and how long it must be. */
+  readonly delay: { readonly elapsedMs: number; readonly neededMs: number } | undefined;
+  /** What the load would need beyond a bound; undefined within them. */
+  readonly bound: { readonly kind: 'max' | 'min'; readonly wanted: number } | undefined;
+}
+
+export interface Decision {
+  readonly replicas: number;
+  readonly state: ScaleState;
+  readonly why: Why;
+}
+
+export function initialState(rule: Pick<Autoscaling, 'initial'>): ScaleState {
+  return { target: rule.initial, counter: 0 };
+}
+
+/** The state under other bounds: what was counted so far was counted for another rule. */
+export function underRule(rule: Pick<Autoscaling, 'min' | 'max'>, state: ScaleState): ScaleState {
+  return { target: bounded(rule, state.target), counter: 0 };
+}
+
+function rayRule(rule: Autoscaling, state: ScaleState): RayRule {
+  const { min, max, target, upscalingFactor, downscalingFactor, upscaleDelayMs, downscaleDelayMs, toZero } = rule;
+  // Where idle time decides about the last replica, the formula leaves it alone.
+  const least = toZero.kind === 'idle' ? Math.max(min, Math.min(1, state.target)) : min;
+  return {
+    min: least,
+    max,
+    targetOngoing: target.ongoing,
+    upscalingFactor,
+    downscalingFactor,
+    upscaleDelayMs,
+    downscaleDelayMs,
+    downscaleToZeroDelayMs: toZero.ms,
+    periodMs: decisionPeriodMs,
+  };
+}
+
+function boundOf(rule: Autoscaling, terms: RayTerms | undefined): Why['bound'] {
+  if (terms === undefined) return undefined;
+  if (terms.unbounded > rule.max) return { kind: 'max', wanted: terms.unbounded };
+  if (terms.unbounded < rule.min) return { kind: 'min', wanted: Math.max(0, terms.unbounded) };
+  return undefined;
+}
+
+const delayed = { up: 'up-delayed', down: 'down-delayed', 'to-zero': 'to-zero-delayed' } as const;
+
+/** Idle time decides about the last replica: undefined where it does not. */
+function idleDecision(rule: Autoscaling, state: ScaleState, input: ScaleInput): Pick<Why, 'reason' | 'delay'> | undefined {
+  const { toZero, min } = rule;
+  if (toZero.kind !== 'idle' || min > 0 || state.target !== 1 || input.ongoingNow > 0) return undefined;
+  const delay = { elapsedMs: input.idleMs, neededMs: toZero.ms };
+  return { reason: input.idleMs >= toZero.ms ? 'to-zero' : 'to-zero-delayed', delay };
+}
+
+/**
+ * How many replicas there should be. Ray's rule (`rayDecision`) with two differences: where no replica runs, what is there now counts
+ * and not the past (a client that has left wants nothing), and where the config gives no delay of Ray's to zero, idle time decides.
+ */
+export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput): Decision {
+  const idle = idleDecision(rule, state, input);
+  if (idle?.reason === 'to-zero') {
+    const why: Why = { ...idle, input, from: state.target, terms: undefined, bound: undefined };
+    return { replicas: 0, state: { target: 0, counter: 0 }, why };
+  }
+  const ongoing = input.running === 0 ? input.ongoingNow : input.ongoing;
+  const { state: next, outcome } = rayDecision(rayRule(rule, state), state, { ongoing, running: input.running });
+  const terms = outcome.kind === 'none-running' ? undefined : outcome.terms;
+  const common = { input, from: state.target, terms, bound: boundOf(rule, terms) };
+  const answer = (reason: ScaleReason, delay?: Why['delay']): Decision => ({
+    replicas: next.target,
+    state: next,
+    why: { ...common, reason, delay },
+  });
+  switch (outcome.kind) {
+    case 'none-running':
+      if (next.target > state.target) return answer('cold-start');
+      return next.target === 0 ? answer('asleep') : answer('starting', idle?.delay);
+    case 'steady':
+      return idle === undefined ? answer('steady') : answer(idle.reason, idle.delay);
+    case 'delayed':
+    case 'changed': {
+      const { direction, counted, needed } = outcome;
+      const delay = { elapsedMs: counted * decisionPeriodMs, neededMs: (needed + 1) * decisionPeriodMs };
+      return answer(outcome.kind === 'delayed' ? delayed[direction] : direction, delay);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { decide, decisionPeriodMs, initialState, underRule, type ScaleInput, type ScaleState } from '../../src/autoscale/decide.ts';
+import type { Autoscaling } from '../../src/config/config.ts';
+
+const rule: Autoscaling = {
+  min: 0,
+  max: 4,
+  initial: 0,
+  target: { ongoing: 2, source: 'config' },
+  upscalingFactor: 1,
+  downscalingFactor: 1,
+  upscaleDelayMs: 1000,
+  downscaleDelayMs: 2000,
+  toZero: { kind: 'idle', ms: 5000 },
+  lookBackMs: 30_000,
+  aggregation: 'mean',
+};
+const quiet: ScaleInput = { ongoing: 0, ongoingNow: 0, running: 0, idleMs: 0 };
+const busy = (ongoing: number, running: number): ScaleInput => ({ ongoing, ongoingNow: ongoing, running, idleMs: 0 });
+
+/** Decides again and again with one input, for `ms`. */
+function through(from: ScaleState, input: ScaleInput, ms: number, by: Autoscaling = rule): ScaleState {
+  let state = from;
+  for (let at = 0; at < ms; at += decisionPeriodMs) state = decide(by, state, input).state;
+  return state;
+}
+
+describe('a model without a replica', () => {
+  it('sleeps until a request is there, then starts one at once', () => {
+    const asleep = decide(rule, initialState(rule), quiet);
+    assert.deepEqual([asleep.replicas, asleep.why.reason], [0, 'asleep']);
+    const woken = decide(rule, asleep.state, { ...quiet, ongoingNow: 50 });
+    assert.deepEqual([woken.replicas, woken.why.reason], [1, 'cold-start']);
+    const starting = decide(rule, woken.state, { ...quiet, ongoingNow: 50 });
+    assert.deepEqual([starting.replicas, starting.why.reason], [1, 'starting']);
+  });
+
+  it('is not started for requests that have left', () => {
+    assert.equal(decide(rule, initialState(rule), { ...quiet, ongoing: 3 }).replicas, 0);
+  });
+
+  it('stops wanting the one that starts once nobody has wanted it for the idle time', () => {
+    const state = { target: 1, counter: 0 };
+    assert.equal(decide(rule, state, { ...quiet, idleMs: 4999 }).replicas, 1);
+    assert.equal(decide(rule, state, { ...quiet, idleMs: 5000 }).replicas, 0);
+  });
+});
+
+describe('the last replica', () => {
+  it('goes when no request was there for the idle time, and not because the mean is low', () => {
+    const one = { target: 1, counter: 0 };
+    assert.equal(through(one, { ...quiet, running: 1, idleMs: 4000 }, 60_000).target, 1);
+    const { replicas, why } = decide(rule, one, { ...quiet, running: 1, idleMs: 5000 });
+    assert.deepEqual([replicas, why.reason, why.delay], [0, 'to-zero', { elapsedMs: 5000, neededMs: 5000 }]);
+  });
+
+  it('goes after the delay of Ray where that is given', () => {
+    const delayed: Autoscaling = { ...rule, toZero: { kind: 'delay', ms: 3000 } };
+    const one = { target: 1, counter: 0 };
+    assert.equal(through(one, { ...quiet, running: 1, idleMs: 1e9 }, 3000, delayed).target, 1);
+    assert.equal(through(one, { ...quiet, running: 1, idleMs: 1e9 }, 3100, delayed).target, 0);
+  });
+
+  it('stays where the minimum is one', () => {
+    assert.equal(through({ target: 1, counter: 0 }, { ...quiet, running: 1, idleMs: 1e9 }, 60_000, { ...rule, min: 1 }).target, 1);
+  });
+});
+
+describe('the reason of a decision', () => {
+  it('has every term, the delay, and the bound that holds it', () => {
+    const { why } = decide(rule, { target: 1, counter: 3 }, busy(20, 1));
+    assert.deepEqual(why, {
+      reason: 'up-delayed',
+      input: busy(20, 1),
+      from: 1,
+      terms: { errorRatio: 10, factor: 1, smoothedRatio: 10, unbounded: 10, desired: 4 },
+      delay: { elapsedMs: 400, neededMs: 1100 },
+      bound: { kind: 'max', wanted: 10 },
+    });
+  });
+
+  it('is the change once the delay is over', () => {
+    const state = through({ target: 1, counter: 0 }, busy(5, 1), 1000);
+    const { replicas, why } = decide(rule, state, busy(5, 1));
+    assert.deepEqual([replicas, why.reason, why.delay], [3, 'up', { elapsedMs: 1100, neededMs: 1100 }]);
+  });
+});
+
+describe('another rule', () => {
+  it('keeps the number within its bounds and counts anew', () => {
+    assert.deepEqual(underRule({ min: 1, max: 2 }, { target: 4, counter: 9 }), { target: 2, counter: 0 });
+    assert.deepEqual(underRule({ min: 1, max: 2 }, { target: 0, counter: -2 }), { target: 1, counter: 0 });
+  });
+});
+
+describe('decisions in a row', () => {
+  const inputs = fc.record({
+    ongoing: fc.double({ min: 0, max: 100, noNaN: true }),
+    ongoingNow: fc.nat(100),
+    running: fc.nat(5),
+    idleMs: fc.nat(10_000),
+  });
+  it('stay within the bounds, and leave zero only for a request', () => {
+    fc.assert(
+      fc.property(fc.array(inputs, { maxLength: 100 }), fc.boolean(), (all, byDelay) => {
+        const by: Autoscaling = byDelay ? { ...rule, toZero: { kind: 'delay', ms: 300 } } : rule;
+        let state = initialState(by);
+        for (const input of all) {
+          const decision = decide(by, state, input);
+          assert.ok(decision.replicas >= by.min && decision.replicas <= by.max);
+          assert.equal(decision.replicas, decision.state.target);
+          if (state.target === 0 && decision.replicas > 0 && input.running === 0) assert.ok(input.ongoingNow > 0);
+          if (decision.replicas === 0) assert.ok(state.target <= 1);
+          state = decision.state;
+        }
+      }),
+    );
+  });
+});
