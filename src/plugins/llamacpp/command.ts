@@ -3,10 +3,12 @@ import type { LlamaOptions } from './options.ts';
 
 /**
  * Flags checked against the `--help` of llama-server 0.7.0 (build 11669). The context size is left to the engine unless
- * given: the model's own. The slots are always given, because the gateway must know how many there are.
+ * given: the model's own. The slots are always given, because the gateway must know how many there are. Adapters are loaded at scale 0, or
+ * they would bend every request that names none; `--lora-init-without-apply` leaves the scale at 1. A path with a comma or a colon cannot be
+ * written so, and llama-server refuses to start.
  */
 export function command(options: LlamaOptions, launch: Launch): CommandLine {
-  const { model } = launch;
+  const { model, adapters = [] } = launch;
   return {
     args: [
       model.kind === 'path' ? '-m' : '-hf',
@@ -25,6 +27,7 @@ export function command(options: LlamaOptions, launch: Launch): CommandLine {
       '--sse-ping-interval',
       '-1',
       ...options.args,
+      ...adapters.flatMap(({ path }) => ['--lora-scaled', `${path}:0`]),
     ],
     env: { LLAMA_API_KEY: launch.apiKey },
   };

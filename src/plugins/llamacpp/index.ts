@@ -1,5 +1,5 @@
-import type { Engine, EnginePlugin } from '../engine-plugin.ts';
-import { defineEngine } from '../engine-plugin.ts';
+import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
 import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
@@ -13,7 +13,21 @@ import { version } from './version.ts';
 /** llama.cpp's server: GGUF models on CPU or GPU, one process a replica. */
 export const llamacpp: EnginePlugin = defineEngine('llamacpp', dialect, options, build);
 
-function build(given: LlamaOptions): Engine {
+/** Options that number adapters of their own, from 0 on as the gateway does. */
+const adapterOptions = ['lora', 'lora_scaled', 'lora_init_without_apply'];
+
+function adapterProblems({ writtenAs }: LlamaOptions, { lora }: ModelTraits): readonly OptionProblem[] {
+  if (lora === undefined) return [];
+  return adapterOptions.flatMap((name) => {
+    const written = writtenAs.get(name);
+    const message = 'cannot be set beside lora_config, whose adapters the gateway names itself; expected only one of them';
+    return written === undefined ? [] : [{ path: [written], message }];
+  });
+}
+
+function build(given: LlamaOptions, traits: ModelTraits): Engine {
+  const problems = adapterProblems(given, traits);
+  if (problems.length > 0) throw new EngineOptionError('llamacpp', problems);
   return {
     executable: 'llama-server',
     install:
@@ -33,6 +47,7 @@ function build(given: LlamaOptions): Engine {
       identity: { path: '/v1/models', timeoutMs: 5000 },
     },
     readServedModels: readModelIds,
+    ...(traits.lora === undefined ? {} : { lora: { kind: 'at-start', handle: String } }),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

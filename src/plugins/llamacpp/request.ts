@@ -28,8 +28,11 @@ const unsupported = [
   'stream_reasoning',
 ];
 
-/** llama-server 0.7.0 answers any model name with its only model, so that the name stays as the client wrote it. */
-export function toEngine(request: NormalizedRequest): EngineRequest {
+/**
+ * llama-server 0.7.0 answers any model name with its only model, so that the name stays as the client wrote it. An adapter is named by its
+ * place on the command line; those a request does not name have scale 0 in it, and all have in one that names none (`command.ts`).
+ */
+export function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
   const draft = new RequestDraft(request);
   nameSchema(draft);
   constrain(draft);
@@ -40,6 +43,7 @@ export function toEngine(request: NormalizedRequest): EngineRequest {
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'llama-server');
   leaveOutInternal(draft, internal);
+  if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
   return { ...draft.toRequest(), lastOnConnection: request.stream };
 }
 

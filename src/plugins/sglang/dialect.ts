@@ -64,9 +64,10 @@ const unsupported = [
   'typical_p',
 ];
 
-function toEngine(request: NormalizedRequest, attemptId: string): EngineRequest {
+function toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest {
   const draft = new RequestDraft(request);
-  const served = toServedName(request.model);
+  const base = toServedName(request.model);
+  const served = adapter === undefined ? base : `${base}:${adapter}`;
   if (request.requestedModel !== served) draft.set('model', served);
   nameSchema(draft);
   constrain(draft);

@@ -7,7 +7,7 @@ import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
 import { dialect } from './dialect.ts';
 import { readLog } from './log.ts';
-import { planLora } from './lora.ts';
+import { planLora, support } from './lora.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
 import { fromServedName } from './served-name.ts';
@@ -57,6 +57,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
       identity: { path: '/v1/models', timeoutMs: 10_000 },
     },
     readServedModels: (body) => readModelIds(body).map((name) => fromServedName(name)),
+    ...(traits.lora === undefined ? {} : { lora: support }),
     metricsPath: '/metrics',
     // A kernel that is compiled at the first request that needs it may take minutes (108 s seen), with nothing counted meanwhile.
     countersProveHang: false,

@@ -1,6 +1,15 @@
-import type { ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import { adapterRoutes } from '../adapter-routes.ts';
+import type { LoraSupport, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { numberOf } from '../kwargs.ts';
 import type { ReadKwargs } from '../kwargs.ts';
+
+/** Messages of SGLang 0.5.17 and 0.5.23, which take a path that is not there for a name on the Hugging Face Hub. */
+export const support: LoraSupport = adapterRoutes('', {
+  loaded: /^Failed to load LoRA adapter .* because it is already loaded$/su,
+  unloaded: /^LoRA with name .* does not exist\./su,
+  missing: /^Cannot find any model weights|^Repo id must |is not a local folder|^Can't find 'adapter_config\.json'/su,
+  unusable: /is incompatible with the current|doesn't support|not supported|unsupported/isu,
+});
 
 /** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
 export interface LoraPlan {
@@ -43,6 +52,8 @@ export function planLora({ values, writtenAs }: ReadKwargs, { lora }: ModelTrait
       message: `got ${kept}, expected at least lora_config.max_num_adapters_per_replica (${adapters})`,
     });
   }
+  if (numberOf(values, 'dp_size', 1) > 1)
+    problems.push({ path: at('dp_size'), message: 'SGLang loads adapters while it runs with one data-parallel copy only; expected 1' });
   if (slots > adapters + baseSlots) {
     const message = `${slots} slots take GPU memory, but lora_config.max_num_adapters_per_replica is ${adapters}: no more are loaded`;
     notes.push({ path: at('max_loras_per_batch'), message });

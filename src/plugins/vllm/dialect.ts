@@ -16,7 +16,7 @@ import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '
 /** What its HTTP server says while the engine behind it is being stopped, or for about 0.6 s after it was killed (0.26.0, on a GPU). */
 const gone = ['cannot schedule new futures after shutdown', 'EngineCore encountered an issue'];
 
-/** Checked against vLLM 0.26.0 and 0.32.0. Its replies carry the served name, which is the public id. */
+/** Checked against vLLM 0.26.0 and 0.32.0. Its replies carry the name of the model that answers: the public id, or an adapter's handle. */
 export const dialect: Dialect = {
   toEngine,
   mend,
@@ -42,9 +42,10 @@ const internal = ['kv_transfer_params', 'request_id', 'vllm_xargs'];
 
 const unsupported = [...unknownToAll, 'mirostat', 'typical_p', 'separate_reasoning', 'stream_reasoning'];
 
-function toEngine(request: NormalizedRequest): EngineRequest {
+function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
   const draft = new RequestDraft(request);
-  if (request.requestedModel !== request.model) draft.set('model', request.model);
+  const served = adapter ?? request.model;
+  if (request.requestedModel !== served) draft.set('model', served);
   leaveOutNoTools(draft);
   nameSchema(draft);
   structure(draft);

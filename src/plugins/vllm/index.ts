@@ -7,7 +7,7 @@ import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
 import { dialect } from './dialect.ts';
 import { readLog } from './log.ts';
-import { planLora } from './lora.ts';
+import { planLora, support } from './lora.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
 import { version } from './version.ts';
@@ -62,6 +62,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
       identity: { path: '/v1/models', timeoutMs: 10_000 },
     },
     readServedModels: readModelIds,
+    ...(lora.dynamic ? { lora: support } : {}),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

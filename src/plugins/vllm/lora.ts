@@ -1,6 +1,15 @@
-import type { ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import { adapterRoutes } from '../adapter-routes.ts';
+import type { LoraSupport, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { numberOf } from '../kwargs.ts';
 import type { ReadKwargs } from '../kwargs.ts';
+
+/** Messages of vLLM 0.26.0 and 0.32.0. What its engine process cannot take comes as status 500, and the engine lives on. */
+export const support: LoraSupport = adapterRoutes('/v1', {
+  loaded: /^The lora adapter '.*' has already been loaded\./su,
+  unloaded: /^The lora adapter '.*' cannot be found\./su,
+  missing: /^Loading lora .* failed: No adapter found for /su,
+  unusable: /^Call to add_lora method failed: (?!.*(?:out of memory|CUDA error))|conflicts with a served base model/su,
+});
 
 /** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
 export interface LoraPlan {

@@ -42,6 +42,11 @@ for (const [name, operation, before, after, dropped] of mended) {
   });
 }
 
+test('an adapter is named by its place, whatever the client says', () => {
+  const sent = dialect.toEngine(requestOf('completions', '{"lora":[{"id":0,"scale":9}],"prompt":"p"}'), 'attempt', '1');
+  assert.deepEqual(JSON.parse(Buffer.from(sent.body).toString()), { prompt: 'p', lora: [{ id: 1, scale: 1 }] });
+});
+
 test('the engine is not made to fetch media', () => {
   const messages = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'http://169.254.169.254/' } }] }];
   assert.throws(() => dialect.toEngine(requestOf('chat', JSON.stringify({ messages })), 'attempt'), { code: 'request_invalid' });

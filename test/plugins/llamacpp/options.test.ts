@@ -166,3 +166,24 @@ test('the help text has every option that the gateway gives or knows', () => {
   );
   assert.equal(options.has('webui') && options.has('no_ui') && options.has('threads'), true);
 });
+
+const lora = { maxAdaptersPerReplica: 4 };
+
+test('adapters are loaded at scale 0, in the order of their handles', () => {
+  const adapters = ['/a/one.gguf', '/b/two.gguf'].map((path) => ({ handle: 'x', path }));
+  const engine = llamacpp.configure({}, { lora });
+  const { args: argv } = engine.command({ ...launch, adapters });
+  assert.deepEqual(argv.slice(-4), ['--lora-scaled', '/a/one.gguf:0', '--lora-scaled', '/b/two.gguf:0']);
+  assert.equal(engine.lora?.kind === 'at-start' ? engine.lora.handle(1) : undefined, '1');
+  assert.equal(llamacpp.configure({}).lora, undefined);
+});
+
+test('adapters of one’s own and those of lora_config exclude each other', () => {
+  for (const name of ['lora', 'lora-scaled', 'lora_init_without_apply']) {
+    assert.throws(
+      () => llamacpp.configure({ [name]: 'x' }, { lora }),
+      new RegExp(`engine_kwargs\\.${name}: cannot be set beside lora_config`),
+    );
+    assert.doesNotThrow(() => llamacpp.configure({ [name]: 'x' }));
+  }
+});
