@@ -29,6 +29,18 @@ export const errorTable = {
     retryable: false,
     meaning: 'No model of that name is configured; the message lists those that are.',
   },
+  adapter_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The model has no LoRA adapter of that name, or what is there is none; the message says where it was looked for.',
+  },
+  adapter_invalid: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: "The model's engine refuses the LoRA adapter; the message has its words.",
+  },
   admin_refused: {
     status: 403,
     type: 'invalid_request_error',
@@ -114,6 +126,12 @@ export const errorTable = {
     type: 'server_error',
     retryable: true,
     meaning: 'The engine of this model cannot start; the message has the cause.',
+  },
+  adapter_unavailable: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    meaning: 'The LoRA adapter could not be fetched or loaded now; the message has the cause.',
   },
   shutting_down: { status: 503, type: 'server_error', retryable: true, meaning: 'The gateway is draining and takes no new requests.' },
   upstream_timeout: {

@@ -1,5 +1,13 @@
 import type { ErrorCode } from './errors.ts';
-import type { ModelName, ReplicaId, Slot } from './ids.ts';
+import type { AdapterName, ModelName, ReplicaId, Slot } from './ids.ts';
+
+/** An adapter that a replica's engine has loaded. */
+export interface LoadedAdapter {
+  /** What the engine knows it by. */
+  readonly handle: string;
+  /** Its own cells on the load board: requests that use it there, and how often it was picked. Left out where it is never unloaded. */
+  readonly slot?: Slot;
+}
 
 /** A replica that may get requests now. */
 export interface ReplicaView {
@@ -16,6 +24,8 @@ export interface ReplicaView {
   readonly ca?: string;
   /** Requests it takes at once; more wait. */
   readonly maxInFlight: number;
+  /** LoRA adapters that requests may name there now. */
+  readonly adapters?: ReadonlyMap<AdapterName, LoadedAdapter>;
 }
 
 /** Why a model cannot serve now, and for how long: what Retry-After and 503 bodies say. */

@@ -12,7 +12,12 @@ export class Heat<K> {
 
   of(key: K, now: number): number {
     const known = this.#scores.get(key);
-    return known === undefined ? 0 : known.score * 2 ** ((known.at - now) / this.#halfLifeMs);
+    return known === undefined ? 0 : known.score * this.fading(now - known.at);
+  }
+
+  /** What is left of one use after `ms`. */
+  fading(ms: number): number {
+    return 2 ** (-ms / this.#halfLifeMs);
   }
 
   add(key: K, uses: number, now: number): void {
@@ -22,8 +27,12 @@ export class Heat<K> {
     if (this.#scores.size > 2 * this.#most) this.#forgetColdest(now);
   }
 
+  /** All that is remembered, the most used first. */
+  hottest(now: number): readonly K[] {
+    return [...this.#scores.keys()].sort((a, b) => this.of(b, now) - this.of(a, now));
+  }
+
   #forgetColdest(now: number): void {
-    const coldestFirst = [...this.#scores.keys()].sort((a, b) => this.of(a, now) - this.of(b, now));
-    for (const key of coldestFirst.slice(0, coldestFirst.length - this.#most)) this.#scores.delete(key);
+    for (const key of this.hottest(now).slice(this.#most)) this.#scores.delete(key);
   }
 }

@@ -29,7 +29,7 @@ export type Placement =
   | { readonly kind: 'full' };
 
 /** How far above the mean heat a replica may be that is given another adapter, before the adapter goes to its next choice. */
-const heatFactor = 1.05;
+const heatFactor = 1.15;
 
 /** In the order in which an adapter prefers replicas: the same whoever asks, over restarts too. */
 function byPreference(adapter: AdapterName, holders: readonly Holder[]): readonly Holder[] {
@@ -78,8 +78,9 @@ export function placeAdapter(adapter: AdapterName, holders: readonly Holder[], h
     holders.filter((holder) => !holder.adapters.has(adapter)),
   );
   let making = holders.some((holder) => holder.adapters.get(adapter)?.state === 'leaving');
+  const roomy = others.find((holder) => holder.adapters.size < holder.capacity);
+  if (roomy !== undefined) return { kind: 'load', index: roomy.index };
   for (const holder of others) {
-    if (holder.adapters.size < holder.capacity) return { kind: 'load', index: holder.index };
     const victim = victimOf(holder, holders, heatOf);
     if (victim !== undefined) return { kind: 'evict', index: holder.index, victim };
     making ||= [...holder.adapters.values()].some(({ state }) => state === 'leaving');

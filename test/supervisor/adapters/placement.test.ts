@@ -116,9 +116,9 @@ test('heat halves with time, and the coldest are forgotten', () => {
   assert.equal(heat.of('a', 1000), 4);
   heat.add('a', 1, 2000);
   assert.equal(heat.of('a', 2000), 3);
-  for (const [at, key] of ['b', 'c', 'd', 'e'].entries()) heat.add(key, at + 1, 2000);
+  for (const [at, key] of ['b', 'c', 'd', 'e'].entries()) heat.add(key, at + 2, 2000);
   assert.deepEqual(
     ['a', 'b', 'c', 'd', 'e'].map((key) => heat.of(key, 2000)),
-    [0, 0, 0, 3, 4],
+    [0, 0, 0, 4, 5],
   );
 });
