@@ -25,10 +25,13 @@ export interface ObservedReplica {
   readonly lacksGpus?: boolean;
   /** Somebody asked for another in its place. */
   readonly renew?: boolean;
+  /** It drains, and may serve again. */
+  readonly returnable?: boolean;
 }
 
 export type Step =
   | { readonly kind: 'add'; readonly model: ModelName; readonly index: number }
+  | { readonly kind: 'take-back'; readonly key: number }
   | { readonly kind: 'drain'; readonly key: number };
 
 export function standingOf(state: ReplicaState): Standing {
@@ -77,9 +80,13 @@ function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): read
   const going = [...leastWorth(current, current.length - desired.replicas), ...leastWorth(outdated, outdated.length - kept)];
   // Never more than one beyond what is wanted: memory that no GPU counts is not there for twice as many.
   const room = Math.max(0, desired.replicas + 1 - current.length - kept);
-  const missing = Math.max(0, desired.replicas - current.length);
-  const added = lowestFree(Math.min(missing, room), new Set(all.map((replica) => replica.index)));
+  const missing = Math.min(room, Math.max(0, desired.replicas - current.length));
+  // What drains has loaded its model already: to take it back costs nothing.
+  const returnable = all.filter((replica) => replica.returnable === true && isCurrent(replica)).sort((a, b) => a.index - b.index);
+  const returning = returnable.slice(0, missing);
+  const added = lowestFree(missing - returning.length, new Set(all.map((replica) => replica.index)));
   return [
+    ...returning.map((replica): Step => ({ kind: 'take-back', key: replica.key })),
     ...added.map((index): Step => ({ kind: 'add', model: desired.name, index })),
     ...going.map((replica): Step => ({ kind: 'drain', key: replica.key })),
   ];

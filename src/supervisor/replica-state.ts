@@ -15,8 +15,8 @@ export type ReplicaState =
   | { readonly kind: 'starting'; readonly deadline: number; readonly record: StartRecord }
   /** The only state in which the routing table has the replica, and only while it is `serving`: it answers its health probe. */
   | { readonly kind: 'ready'; readonly since: number; readonly serving: boolean; readonly record: StartRecord }
-  /** Gets nothing new; ends what it has, until `deadline` at the latest. */
-  | { readonly kind: 'draining'; readonly deadline: number }
+  /** Gets nothing new; ends what it has, until `deadline` at the latest. It may still be taken back. */
+  | { readonly kind: 'draining'; readonly deadline: number; readonly since: number; readonly record: StartRecord }
   /** Its processes are being ended; `next` decides what follows. */
   | { readonly kind: 'stopping'; readonly next: AfterStop }
   | { readonly kind: 'stopped' }
@@ -42,6 +42,8 @@ export type ReplicaEvent =
   | { readonly kind: 'gone'; readonly failure: Failure | undefined; readonly jitter: number }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain'; readonly deadline: number }
+  /** It is wanted after all. */
+  | { readonly kind: 'take-back' }
   /** Every worker has applied a table without it, and nothing is in flight. */
   | { readonly kind: 'drained' }
   /** To be left running for the next gateway, where there is a process worth it. */
@@ -128,6 +130,7 @@ function whileAbsent(
     case 'exited':
     case 'gone':
     case 'drained':
+    case 'take-back':
       return stay(state);
   }
 }
@@ -158,9 +161,14 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'granted':
     case 'serving':
     case 'drained':
+    case 'take-back':
     case 'retry':
       return stay(state);
   }
+}
+
+function drainUntil(deadline: number, { since, record }: ReplicaState & { kind: 'ready' | 'draining' }): Transition {
+  return [{ kind: 'draining', deadline, since, record }, [{ kind: 'tick-at', time: deadline }]];
 }
 
 function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent, now: number): Transition {
@@ -171,7 +179,7 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
     case 'exited':
       return end({ kind: 'restart', reason: event.reason, readyForMs: now - state.since, record: state.record }, false);
     case 'drain':
-      return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+      return drainUntil(event.deadline, state);
     case 'leave':
       return leave;
     case 'stop':
@@ -182,6 +190,7 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
     case 'gone':
     case 'tick':
     case 'drained':
+    case 'take-back':
     case 'retry':
       return stay(state);
   }
@@ -200,7 +209,9 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'drain':
       // A later wish can only shorten the wait: the first one may have been promised to somebody.
       if (event.deadline >= state.deadline) return stay(state);
-      return [{ kind: 'draining', deadline: event.deadline }, [{ kind: 'tick-at', time: event.deadline }]];
+      return drainUntil(event.deadline, state);
+    case 'take-back':
+      return [{ kind: 'ready', since: state.since, serving: true, record: state.record }, [{ kind: 'watch' }]];
     case 'leave':
       // It is on its way out: the next gateway would not want it either.
       return end(stopped, true);
@@ -240,6 +251,7 @@ function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: Replic
     case 'exited':
     case 'tick':
     case 'drained':
+    case 'take-back':
       return stay(state);
   }
 }

@@ -136,7 +136,8 @@ export class Replica {
       this.#lastFailure = undefined;
       if (this.#run !== undefined) this.#run.wasReady = true;
       this.#run?.log.pardon();
-      this.#learnStart();
+      // One that was taken back from its drain has not started.
+      if (before.kind === 'starting') this.#learnStart();
     }
     const fields = { replica: this.#name, run: this.#run?.id ?? this.#lastRun?.id, from: before.kind, on: event.kind };
     if ('failure' in this.#state)
@@ -353,6 +354,11 @@ export class Replica {
   #waitFor(wait: GpuWait | undefined): void {
     this.#wait = wait;
     this.#deps.changed();
+  }
+
+  /** Why it waits for GPUs; undefined while it does not. */
+  get gpuWait(): string | undefined {
+    return this.#wait?.reason;
   }
 
   /** Waits for GPUs that others hold. */

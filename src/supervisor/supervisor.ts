@@ -30,6 +30,8 @@ import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
 import type { FormerRun } from './run.ts';
+import { loadOf } from './model-load.ts';
+import type { ModelLoad } from './model-load.ts';
 import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
@@ -76,6 +78,8 @@ interface Model {
   readonly created: number;
   /** Restarts of replicas that exist no more. */
   formerRestarts: number;
+  /** What it drains in the next pass gives its GPUs to another model, and is not taken back. */
+  yields: boolean;
 }
 
 /** Engines that may start at once, and how long a slow start counts among them. */
@@ -98,7 +102,7 @@ export class Supervisor {
   readonly #gpus: GpuLedger;
   readonly #history: StartHistory;
   readonly #models = new Map<ModelName, Model>();
-  readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica; renew: boolean }>();
+  readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica; renew: boolean; final: boolean }>();
   readonly #listeners = new Set<() => void>();
   /** For a slot that some table has named: the version of the first one that does not. */
   readonly #withdrawnIn = new Map<Slot, number>();
@@ -214,6 +218,33 @@ export class Supervisor {
     return restarted;
   }
 
+  /**
+   * Sets the number of replicas of a model, until the next `apply()`; nothing for a model that it does not have.
+   * @param yields what it loses by that gives its GPUs to another model, even if this one wants it back meanwhile.
+   */
+  scale(name: ModelName, replicas: number, { yields = false }: { readonly yields?: boolean } = {}): void {
+    const model = this.#models.get(name);
+    if (model === undefined) return;
+    const plan = { ...model.plan, model: { ...model.plan.model, replicas } };
+    this.#models.set(name, { ...model, plan, yields: model.yields || yields });
+    this.#changed();
+  }
+
+  /** What the autoscaler decides by, of the models that it scales. */
+  loads(): readonly ModelLoad[] {
+    const scaled = [...this.#models.values()].filter(({ plan }) => plan.model.autoscaling !== undefined);
+    if (scaled.length === 0) return [];
+    const byModel = Map.groupBy(this.#replicas.values(), ({ model }) => model);
+    return scaled.map(({ plan, waiting }) =>
+      loadOf(
+        plan,
+        this.#deps.board.read(waiting),
+        (byModel.get(plan.model.name) ?? []).map(({ replica }) => replica),
+        this.#deps.board,
+      ),
+    );
+  }
+
   /** To be called whenever `appliedVersion()` may have grown. */
   applied(): void {
     this.#settleDrains();
@@ -292,7 +323,7 @@ export class Supervisor {
     const waiting = before?.waiting ?? slots.shift();
     if (waiting === undefined) throw new Error(`no slot was reserved for ${name}`);
     const created = before?.created ?? this.#deps.wallClockSeconds();
-    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0 });
+    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0, yields: false });
     for (const replica of this.#replicasOf(name)) if (replica.plan.fingerprint === plan.fingerprint) replica.update(plan);
   }
 
@@ -312,6 +343,7 @@ export class Supervisor {
     this.#redactor = undefined;
     this.#forgetStopped();
     for (const step of this.#plan()) this.#take(step);
+    for (const model of this.#models.values()) model.yields = false;
     this.#publish();
     this.#settleDrains();
     for (const listener of this.#listeners) listener();
@@ -332,7 +364,7 @@ export class Supervisor {
       ...desiredOf(plan),
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
-    const observed = [...this.#replicas].map(([key, { model, replica, renew }]) => ({
+    const observed = [...this.#replicas].map(([key, { model, replica, renew, final }]) => ({
       key,
       model,
       index: replica.index,
@@ -340,6 +372,7 @@ export class Supervisor {
       standing: standingOf(replica.state),
       lacksGpus: replica.lacksGpus && !this.#gpus.unsettled,
       renew,
+      returnable: replica.state.kind === 'draining' && !final,
     }));
     return plan(desired, observed);
   }
@@ -349,8 +382,13 @@ export class Supervisor {
       case 'add':
         this.#add(step.model, step.index);
         return;
+      case 'take-back':
+        this.#replicas.get(step.key)?.replica.send({ kind: 'take-back' });
+        return;
       case 'drain': {
-        const replica = this.#replicas.get(step.key)?.replica;
+        const entry = this.#replicas.get(step.key);
+        const replica = entry?.replica;
+        if (entry !== undefined) entry.final = this.#models.get(entry.model)?.yields === true;
         const deadline = this.#stopping?.deadline ?? this.#deps.clock.now() + (replica?.plan.model.drainTimeoutMs ?? 0);
         replica?.send({ kind: 'drain', deadline });
       }
@@ -416,7 +454,7 @@ export class Supervisor {
       },
       former,
     );
-    this.#replicas.set(key, { model: plan.model.name, replica, renew: false });
+    this.#replicas.set(key, { model: plan.model.name, replica, renew: false, final: false });
     replica.start();
     this.#changed();
   }

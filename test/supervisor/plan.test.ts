@@ -7,12 +7,12 @@ import type { DesiredModel, ObservedReplica, Standing, Step } from '../../src/su
 
 const want = (name: string, replicas: number, fingerprint = 'new'): DesiredModel => ({ name: modelName(name), replicas, fingerprint });
 
-/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint, `*` one to be renewed. */
+/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0^` drains and may return, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint, `*` one to be renewed. */
 function see(text: string): ObservedReplica[] {
   return text.split(' ').flatMap((word, key) => {
-    const match = /^(\w)(\d)([+?~-])([!*]?)$/.exec(word);
+    const match = /^(\w)(\d)([+?~^-])([!*]?)$/.exec(word);
     if (match === null) return [];
-    const standing: Standing = match[3] === '+' ? 'serving' : match[3] === '-' ? 'leaving' : 'coming';
+    const standing: Standing = match[3] === '+' ? 'serving' : '-^'.includes(match[3] ?? '?') ? 'leaving' : 'coming';
     const fingerprint = match[4] === '!' ? 'old' : 'new';
     return [
       {
@@ -23,6 +23,7 @@ function see(text: string): ObservedReplica[] {
         standing,
         lacksGpus: match[3] === '~',
         renew: match[4] === '*',
+        returnable: match[3] === '^',
       },
     ];
   });
@@ -32,7 +33,7 @@ function steps(desired: readonly DesiredModel[], observed: readonly ObservedRepl
   const word = (step: Step): string => {
     if (step.kind === 'add') return `+${step.model}${step.index}`;
     const replica = observed.find(({ key }) => key === step.key);
-    return `-${replica?.model}${replica?.index}`;
+    return `${step.kind === 'drain' ? '-' : '<'}${replica?.model}${replica?.index}`;
   };
   return plan(desired, observed).map(word).join(' ');
 }
@@ -46,6 +47,10 @@ const cases: readonly [what: string, desired: readonly DesiredModel[], observed:
   ['an index is not given twice while its last owner leaves', [want('a', 1)], 'a0-', '+a1'],
   ['one less: the highest index goes', [want('a', 1)], 'a0+ a1+', '-a1'],
   ['one less: who does not serve goes first', [want('a', 1)], 'a0? a1+', '-a0'],
+  ['demand returns while one drains: it is taken back', [want('a', 2)], 'a0+ a1^', '<a1'],
+  ['more than drain are wanted: the lowest index first, the rest are added', [want('a', 3)], 'a2^ a1^', '<a1 <a2 +a0'],
+  ['what drains of another fingerprint, or is to be renewed, goes on', [want('a', 2)], 'a0^! a1^*', '+a2 +a3'],
+  ['what drains and is not wanted goes on', [want('a', 1)], 'a0+ a1^', ''],
   ['none wanted', [want('a', 0)], 'a0+ a1?', '-a0 -a1'],
   ['a model that is gone from the config', [want('b', 1)], 'a0+ b0+', '-a0'],
   ['no GPU beside the old ones: one of them makes room', [want('a', 2)], 'a0+! a1+! a2~ a3~', '-a1'],

@@ -19,8 +19,8 @@ const states = {
   'starting, late': { kind: 'starting', deadline: 900, record },
   ready: { kind: 'ready', since: 0, serving: true, record },
   'ready, withheld': { kind: 'ready', since: 0, serving: false, record },
-  draining: { kind: 'draining', deadline: 5000 },
-  'draining, late': { kind: 'draining', deadline: 900 },
+  draining: { kind: 'draining', deadline: 5000, since: 0, record },
+  'draining, late': { kind: 'draining', deadline: 900, since: 0, record },
   'stopping for good': { kind: 'stopping', next: { kind: 'stopped' } },
   'stopping to restart': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record } },
   'stopping in a loop': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record: loop } },
@@ -46,6 +46,7 @@ const events = {
   tick: { kind: 'tick' },
   drain: { kind: 'drain', deadline: 4000 },
   drained: { kind: 'drained' },
+  'take-back': { kind: 'take-back' },
   leave: { kind: 'leave' },
   retry: { kind: 'retry' },
   stop: { kind: 'stop', now: false },
@@ -109,6 +110,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'stop now': 'stopping: kill',
   },
   draining: {
+    'take-back': 'ready: watch',
     condemned: 'stopping: kill',
     exited: 'stopping: kill',
     tick: 'draining until 5000: tick-at 5000',
@@ -119,6 +121,7 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'stop now': 'stopping: kill',
   },
   'draining, late': {
+    'take-back': 'ready: watch',
     condemned: 'stopping: kill',
     exited: 'stopping: kill',
     tick: 'stopping: terminate',
@@ -221,7 +224,7 @@ const arbitraryEvent: fc.Arbitrary<ReplicaEvent> = fc.oneof(
 );
 const arbitraryLife = fc.array(fc.tuple(arbitraryEvent, fc.nat({ max: 400_000 })), { maxLength: 60 });
 
-test('property: no sequence of events throws, leaves "stopped", or gets a replica that was told to go back to serving', () => {
+test('property: no sequence of events throws, leaves "stopped", or gets a replica that was told to go back to serving unless it is taken back', () => {
   fc.assert(
     fc.property(arbitraryLife, (life) => {
       let state: ReplicaState = states.pending;
@@ -232,6 +235,7 @@ test('property: no sequence of events throws, leaves "stopped", or gets a replic
         const before: ReplicaState = state;
         [state] = transition(state, event, time, limits);
         if (before.kind === 'stopped') assert.equal(state, before);
+        if (event.kind === 'take-back' && before.kind === 'draining') leaving = false;
         leaving ||= event.kind === 'drain' || event.kind === 'leave' || event.kind === 'stop';
         if (leaving) assert.ok(['draining', 'stopping', 'stopped'].includes(state.kind), `${state.kind} after it was told to go`);
       }

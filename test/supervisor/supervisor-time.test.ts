@@ -258,6 +258,41 @@ test('a drain ends at its deadline, requests or not', async () => {
   assert.deepEqual(sim.states(), ['ready']);
 });
 
+test('demand that returns during a drain takes the replica back: same process, same slot, watched again', async () => {
+  const sim = simulate();
+  await serving(sim, model({ replicas: 2 }));
+  const slot = slotOf(sim, 1);
+  sim.board.add(0, slot, 1);
+  sim.supervisor.scale(modelName('demo'), 1);
+  await sim.clock.advance(1000);
+  assert.deepEqual(sim.states(), ['ready', 'draining']);
+  assert.equal(sim.views().length, 1);
+  sim.supervisor.scale(modelName('demo'), 2);
+  await settle();
+  assert.deepEqual(sim.states(), ['ready', 'ready']);
+  assert.equal(sim.views()[1]?.slot, slot);
+  assert.equal(sim.provider.processes.length, 2);
+  sim.board.add(0, slot, -1);
+  await sim.clock.advance(60_000);
+  assert.deepEqual(sim.states(), ['ready', 'ready']);
+  const second = sim.provider.processes[1];
+  if (second !== undefined) second.health = 503;
+  await sim.clock.advance(120_000);
+  assert.equal(second?.alive, false, 'nobody watched the one that was taken back');
+});
+
+test('what a model yields to another one is not taken back', async () => {
+  const sim = simulate();
+  await serving(sim, model({ replicas: 1 }));
+  sim.board.add(0, slotOf(sim), 1);
+  sim.supervisor.scale(modelName('demo'), 0, { yields: true });
+  await settle();
+  sim.supervisor.scale(modelName('demo'), 1);
+  await sim.clock.advance(1000);
+  assert.deepEqual(sim.states(), ['draining', 'ready']);
+  assert.equal(sim.provider.processes.length, 2);
+});
+
 test('a changed model is replaced without a gap; settings that need no new process are taken over', async () => {
   const sim = simulate();
   await serving(sim, model());

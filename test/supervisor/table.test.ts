@@ -37,7 +37,7 @@ const restarting: ReplicaState = {
 const others: readonly ReplicaState[] = [
   { kind: 'pending', record },
   starting,
-  { kind: 'draining', deadline: 1 },
+  { kind: 'draining', deadline: 1, since: 0, record },
   { kind: 'stopping', next: { kind: 'stopped' } },
   restarting,
   { kind: 'stopped' },
