@@ -50,13 +50,15 @@ const apiKey = 'key-of-the-fake-engine';
 /**
  * Starts the fake engine directly, without a supervisor, on a free port, as the leader of a process group that is
  * killed after the test. `until`: the log line to wait for; listening is enough where it is not to become ready.
+ * @param adapters paths of those it starts with.
  */
 export async function startFake(
   options: Readonly<Record<string, unknown>>,
   t: Cleanup,
   until: 'listening' | 'ready' = 'ready',
+  adapters: readonly string[] = [],
 ): Promise<FakeEngine> {
-  const { child, log, exited } = launchFake(options, t);
+  const { child, log, exited } = launchFake(options, t, adapters);
   await log.line(until === 'ready' ? /^fake: ready/u : /^fake: listening/u);
   const url = (await log.line(/^fake: listening/u)).replace(/^.*listening on /u, '');
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
@@ -94,10 +96,16 @@ export interface LaunchedFake {
 }
 
 /** Only starts the process: for engines that end before they listen. */
-export function launchFake(options: Readonly<Record<string, unknown>>, t: Cleanup): LaunchedFake {
-  const { args, env } = fake
-    .configure(options)
-    .command({ model: { kind: 'reference', value: servedName }, servedName, port: 0, innerPort: 0, apiKey, stopGraceS: 5 });
+export function launchFake(options: Readonly<Record<string, unknown>>, t: Cleanup, adapters: readonly string[] = []): LaunchedFake {
+  const { args, env } = fake.configure(options).command({
+    model: { kind: 'reference', value: servedName },
+    servedName,
+    port: 0,
+    innerPort: 0,
+    apiKey,
+    stopGraceS: 5,
+    adapters: adapters.map((path) => ({ handle: path, path })),
+  });
   const child = spawn(process.execPath, args, { env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit').then(([code, signal]: unknown[]) => ({
     code: code as number | null,

@@ -18,7 +18,13 @@ export function command(given: Partial<Settings>, launch: Launch): CommandLine {
   if ((given.inner_ports ?? 0) > 0) flags.push('--inner-port', String(launch.innerPort));
   // Joined with `=`: the name comes from a config and might begin with a dash.
   return {
-    args: [script, ...flags, `--served-model-name=${launch.servedName}`, ...settingFlags(given)],
+    args: [
+      script,
+      ...flags,
+      `--served-model-name=${launch.servedName}`,
+      ...(launch.adapters ?? []).map(({ path }) => `--adapter=${path}`),
+      ...settingFlags(given),
+    ],
     env: { [keyVariable]: launch.apiKey },
   };
 }

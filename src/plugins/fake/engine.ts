@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { Adapters } from './engine/adapters.ts';
 import { daemonise, forkWorkers } from './engine/children.ts';
 import { Faults } from './engine/faults.ts';
 import { readFlags } from './engine/flags.ts';
@@ -57,6 +58,7 @@ function createState(flags: EngineFlags, ending: AbortController): EngineState {
     faults,
     slots: new Slots(() => faults.settings.max_num_seqs),
     journal: new Journal(),
+    adapters: new Adapters(flags.adapters),
     random: randomFrom(flags.settings.seed),
     workers: workers.flatMap(({ pid }) => pid ?? []),
     daemon: flags.settings.daemonise ? daemonise().pid : undefined,

@@ -1,4 +1,5 @@
-import type { Engine, EnginePlugin } from '../engine-plugin.ts';
+import { adapterRoutes } from '../adapter-routes.ts';
+import type { Engine, EnginePlugin, LoraSupport, ModelTraits } from '../engine-plugin.ts';
 import { defineEngine } from '../engine-plugin.ts';
 import { textOf } from '../engine-version.ts';
 import { readModelIds } from '../served-models.ts';
@@ -13,7 +14,16 @@ import type { Settings } from './settings.ts';
 /** A real process without a model, for tests and for trying a config without a GPU. */
 export const fake: EnginePlugin = defineEngine('fake', dialect, options, build);
 
-function build(given: Partial<Settings>): Engine {
+const dynamic = adapterRoutes('/v1', {
+  loaded: /has already been loaded/u,
+  unloaded: /cannot be found\.$/u,
+  missing: /No adapter found for /u,
+  unusable: /LoRA rank/u,
+});
+
+const atStart: LoraSupport = { kind: 'at-start', handle: String };
+
+function build(given: Partial<Settings>, { lora }: ModelTraits): Engine {
   return {
     executable: process.execPath,
     install: 'The fake engine is part of this package and runs on its own Node.',
@@ -32,6 +42,7 @@ function build(given: Partial<Settings>): Engine {
       identity: { path: '/v1/models', timeoutMs: 5000 },
     },
     readServedModels: readModelIds,
+    ...(lora === undefined ? {} : { lora: given.lora_at_start === true ? atStart : dynamic }),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

@@ -25,6 +25,10 @@ export const settings = {
   daemonise: flag('start'),
   log_flood_mb_s: number(0, { min: 0, max: 1000 }, 'start'),
   dialect: choice(['openai', 'vllm', 'sglang', 'llamacpp'], 'start'),
+  // Adapters
+  lora_at_start: flag('start'),
+  lora: choice(['ok', 'refuse', 'fail', 'hang']),
+  lora_load_s: number(0, seconds),
   // Generation
   prefill_s: number(0, seconds),
   tokens_per_s: number(0, { min: 0, max: 1_000_000 }),

@@ -62,6 +62,7 @@ test('whatever the options are, the engine process reads from its flags what the
         innerPort: 0,
         servedName: launch.servedName,
         stopGraceS: 3,
+        adapters: [],
         settings: expected,
       });
     }),

@@ -1,4 +1,6 @@
 import type { Settings } from '../settings.ts';
+import { llamacppAdapters, ownAdapters, sglangAdapters, vllmAdapters } from './adapter-accent.ts';
+import type { AdapterAccent } from './adapter-accent.ts';
 import { errorBody, RequestError } from './openai.ts';
 import type { Fields } from './openai.ts';
 
@@ -8,7 +10,8 @@ import type { Fields } from './openai.ts';
  */
 export interface Accent {
   /** Refuses what OpenAI's API takes, or refuses it with another status. @throws RequestError */
-  check(fields: Fields, servedName: string): void;
+  check(fields: Fields): void;
+  readonly adapters: AdapterAccent;
   errorBody(status: number, error: ErrorFacts): object;
   /** Wraps an error body for the middle of a stream. */
   errorEvent(body: object): object;
@@ -36,6 +39,7 @@ export interface ErrorFacts {
 
 const openai: Accent = {
   check: () => undefined,
+  adapters: ownAdapters,
   errorBody: (_status, { message, type, param, code }) => errorBody(message, type, param, code),
   errorEvent: (body) => body,
   unauthorised: errorBody('Invalid API Key', 'authentication_error', undefined, 'invalid_api_key'),
@@ -53,10 +57,7 @@ function validationError(place: string, words: string): string {
   return `1 validation error:\n  {'type': 'value_error', 'loc': (${place}), 'msg': '${words}'}`;
 }
 
-function checkLikeVllm({ model, tools, tool_choice: choice, response_format: format }: Fields, servedName: string): void {
-  if (typeof model === 'string' && model !== servedName) {
-    throw new RequestError(`The model \`${model}\` does not exist.`, 'model', undefined, 404);
-  }
+function checkLikeVllm({ tools, tool_choice: choice, response_format: format }: Fields): void {
   if (Array.isArray(tools) && tools.length === 0) {
     throw new RequestError(validationError("'body',", 'Value error, `tools` must not be an empty array.'), 'body');
   }
@@ -83,6 +84,7 @@ function isNamelessSchema(format: unknown): boolean {
 const vllm: Accent = {
   ...openai,
   check: checkLikeVllm,
+  adapters: vllmAdapters,
   errorBody: (status, { message, param }) => ({
     error: { message, type: status === 404 ? 'NotFoundError' : pythonType(status), param: param ?? null, code: status },
   }),
@@ -92,6 +94,7 @@ const vllm: Accent = {
 
 const sglang: Accent = {
   ...openai,
+  adapters: sglangAdapters,
   errorBody: (status, { message }) => ({ object: 'error', message, type: pythonType(status), param: null, code: status }),
   errorEvent: (body) => ({ error: body }),
   unauthorised: { error: 'Unauthorized' },
@@ -124,6 +127,7 @@ function hasRole(message: unknown): boolean {
 const llamacpp: Accent = {
   ...openai,
   check: checkLikeLlamacpp,
+  adapters: llamacppAdapters,
   errorBody: llamacppError,
   unauthorised: llamacppError(401, { message: 'Invalid API Key' }),
   replyId: (_fields, id) => id.replace(/^cmpl-/u, 'chatcmpl-'),

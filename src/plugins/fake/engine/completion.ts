@@ -106,9 +106,10 @@ function readOrRefuse(state: EngineState, kind: Generation['kind'], body: Buffer
   const accent = accents[settings.dialect];
   try {
     const fields = parseBody(body);
-    accent.check(fields, state.servedName);
+    const adapter = accent.adapters.chosen(fields, state.servedName, state.adapters.held);
+    accent.check(fields);
     const request = readGeneration(kind, fields);
-    return { request, reply: compose(settings, request), head: headOf(state, request, fields) };
+    return { request, reply: compose(settings, request, adapter), head: headOf(state, request, fields, adapter) };
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     const { message, param, code, status } = error;
@@ -190,11 +191,13 @@ async function sendWhole(
   throw new CutError('cut in the middle of the body');
 }
 
-function headOf(state: EngineState, request: Generation, fields: Fields): ReplyHead {
+function headOf(state: EngineState, request: Generation, fields: Fields, adapter: string | undefined): ReplyHead {
   const prefix = request.kind === 'chat' ? 'chatcmpl' : 'cmpl';
   const created = Math.floor(Date.now() / 1000);
-  const id = accents[state.faults.settings.dialect].replyId(fields, `${prefix}-fake-${process.pid}-${state.journal.requests}`);
-  return { id, created, model: state.servedName };
+  const accent = accents[state.faults.settings.dialect];
+  const id = accent.replyId(fields, `${prefix}-fake-${process.pid}-${state.journal.requests}`);
+  const model = adapter === undefined ? state.servedName : accent.adapters.replyName(state.servedName, adapter);
+  return { id, created, model };
 }
 
 function usageOf(request: Generation, reply: Reply): Usage {

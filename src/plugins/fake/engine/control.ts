@@ -19,6 +19,11 @@ export interface StateReport {
   readonly aborted: number;
   readonly tokens: number;
   readonly probes: number;
+  /** Handles of the adapters held, how often one was loaded or unloaded, and the most held at a time. */
+  readonly adapters: readonly string[];
+  readonly adapterLoads: number;
+  readonly adapterUnloads: number;
+  readonly mostAdapters: number;
   readonly workers: readonly number[];
   readonly daemon: number | null;
   readonly seen: readonly SeenRequest[];
@@ -26,7 +31,7 @@ export interface StateReport {
 }
 
 export function readState(state: EngineState): StateReport {
-  const { journal, slots, faults } = state;
+  const { journal, slots, faults, adapters } = state;
   return {
     pid: process.pid,
     ready: state.ready,
@@ -39,6 +44,10 @@ export function readState(state: EngineState): StateReport {
     aborted: journal.aborted,
     tokens: journal.tokens,
     probes: journal.probes,
+    adapters: [...adapters.held.keys()],
+    adapterLoads: adapters.loads,
+    adapterUnloads: adapters.unloads,
+    mostAdapters: adapters.most,
     workers: state.workers,
     daemon: state.daemon ?? null,
     seen: journal.seen,

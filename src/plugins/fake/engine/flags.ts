@@ -10,10 +10,12 @@ export interface EngineFlags {
   readonly innerPort: number;
   readonly servedName: string;
   readonly stopGraceS: number;
+  /** Paths of the adapters it starts with. */
+  readonly adapters: readonly string[];
   readonly settings: Settings;
 }
 
-type FlagTypes = Record<string, { readonly type: 'string' | 'boolean' }>;
+type FlagTypes = Record<string, { readonly type: 'string' | 'boolean'; readonly multiple?: boolean }>;
 
 /** @throws Error with what is wrong, for the user who wrote the options. */
 export function readFlags(argv: readonly string[]): EngineFlags {
@@ -23,10 +25,11 @@ export function readFlags(argv: readonly string[]): EngineFlags {
     'inner-port': { type: 'string' },
     'served-model-name': { type: 'string' },
     'stop-grace-s': { type: 'string' },
+    adapter: { type: 'string', multiple: true },
   };
   for (const [name, { flag }] of settingTable) types[name.replaceAll('_', '-')] = { type: flag === 'bare' ? 'boolean' : 'string' };
   const { values } = parseArgs({ args: [...argv], options: types, allowPositionals: false, strict: true });
-  const { host, port, 'inner-port': innerPort, 'served-model-name': servedName, 'stop-grace-s': stopGraceS, ...rest } = values;
+  const { host, port, 'inner-port': innerPort, 'served-model-name': servedName, 'stop-grace-s': stopGraceS, adapter, ...rest } = values;
   const raw = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name.replaceAll('-', '_'), value]));
   const read = readSettings(raw);
   if (read.kind === 'invalid') throw new Error(read.problems.map((problem) => `${problem.name}: ${problem.message}`).join('; '));
@@ -36,6 +39,7 @@ export function readFlags(argv: readonly string[]): EngineFlags {
     innerPort: readWhole('inner-port', innerPort, 0, 65_535),
     servedName: typeof servedName === 'string' ? servedName : 'fake',
     stopGraceS: readWhole('stop-grace-s', stopGraceS, 5, 86_400),
+    adapters: Array.isArray(adapter) ? adapter.map(String) : [],
     settings: withDefaults(read.given),
   };
 }

@@ -8,14 +8,19 @@ export interface Reply {
   readonly finishReason: FinishReason;
 }
 
-/** The reply to a request; depends on nothing but its arguments. @throws RequestError when the prompt is too long. */
-export function compose(settings: Settings, request: Generation): Reply {
+/**
+ * The reply to a request; depends on nothing but its arguments.
+ * @param adapter whose name the reply begins with.
+ * @throws RequestError when the prompt is too long.
+ */
+export function compose(settings: Settings, request: Generation, adapter?: string): Reply {
   const { max_model_len: context, tokens: length } = settings;
   if (context > 0 && request.promptTokens > context) {
     const message = `the prompt has ${request.promptTokens} tokens, but the context is ${context}`;
     throw new RequestError(message, request.kind === 'chat' ? 'messages' : 'prompt', 'context_length_exceeded');
   }
-  const source = tokenize(settings.text || request.prompt || 'Hello.');
+  const said = settings.text || request.prompt || 'Hello.';
+  const source = tokenize(adapter === undefined ? said : `${adapter}: ${said}`);
   const natural = length > 0 ? repeat(source, length) : source;
   const rest = behind(natural, request.textSoFar);
   const limit = request.maxTokens ?? rest.length;

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { accents } from './accent.ts';
+import { adapterCall, changeAdapters } from './adapters.ts';
 import { abortByName, complete } from './completion.ts';
 import { applyControl, readState } from './control.ts';
 import { errorBody } from './openai.ts';
@@ -31,6 +32,8 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
   if (route === 'GET /fake/state') return sendJson(response, 200, readState(state));
   if (route === 'POST /fake/control') return applyControl(state, await readBody(request), response);
   if (!state.ready) return sendJson(response, 503, errorBody('Loading model', 'unavailable_error', undefined, 'loading'));
+  const call = adapterCall(state, route);
+  if (call !== undefined) return changeAdapters(state, call, request, response);
   switch (route) {
     case 'GET /v1/models':
       return sendJson(response, 200, modelList(state));
@@ -84,9 +87,11 @@ async function health(state: EngineState, response: ServerResponse): Promise<voi
   if (!left.signal.aborted) sendJson(response, 200, { status: 'ok' });
 }
 
-function modelList({ servedName, faults }: EngineState): object {
+function modelList({ servedName, faults, adapters }: EngineState): object {
   const id = faults.settings.models_id || servedName;
-  return { object: 'list', data: [{ id, object: 'model', created: 0, owned_by: 'fake' }] };
+  const head = { object: 'model', created: 0, owned_by: 'fake' };
+  const loaded = [...adapters.held].map(([handle, root]) => ({ id: handle, ...head, root, parent: id }));
+  return { object: 'list', data: [{ id, ...head }, ...loaded] };
 }
 
 function metricsPage({ slots, journal }: EngineState): string {

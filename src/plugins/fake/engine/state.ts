@@ -1,3 +1,4 @@
+import type { Adapters } from './adapters.ts';
 import type { Faults } from './faults.ts';
 import type { Journal } from './journal.ts';
 import type { Slots } from './slots.ts';
@@ -10,6 +11,7 @@ export interface EngineState {
   readonly faults: Faults;
   readonly slots: Slots;
   readonly journal: Journal;
+  readonly adapters: Adapters;
   readonly random: () => number;
   /** Process ids of the children that `fork` and `daemonise` asked for. */
   readonly workers: readonly number[];
