@@ -29,7 +29,7 @@ import { GatewayError } from './core/errors.ts';
 const hasTerminal = (): boolean => isatty(0) || isatty(1);
 const stopSignals = (): readonly NodeJS.Signals[] => (hasTerminal() ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM']);
 
-const processSession: Omit<Session, 'keepEngines'> = {
+const processSession: Omit<Session, 'keepEngines' | 'watch'> = {
   out: process.stdout,
   env: process.env,
   onSignal(listener) {
@@ -82,6 +82,7 @@ const verbs = [
 interface StartOptions {
   readonly config: readonly string[];
   readonly keepEngines?: boolean;
+  readonly watch?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -101,9 +102,10 @@ export function commandLine(run: Run): Command {
       '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 3 another gateway runs on the state\ndirectory, 4 config invalid, 130 or 143 stopped at once by a second Ctrl-C or SIGTERM.',
     )
     .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
+    .option('--watch', 'read the config again when one of its files changes; one that is not valid changes nothing')
     .option('--dry-run', "start nothing: show what 'gateway plan' shows")
-    .action(({ config, keepEngines = false, dryRun = false }: StartOptions) =>
-      run(() => (dryRun ? plan(config, {}) : start(config, { ...processSession, keepEngines }))),
+    .action(({ config, keepEngines = false, watch = false, dryRun = false }: StartOptions) =>
+      run(() => (dryRun ? plan(config, {}) : start(config, { ...processSession, keepEngines, watch }))),
     );
   program
     .command('version')

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../app/option-check.ts';
+import { watchConfig } from '../app/config-watch.ts';
 import type { StopHow } from '../admin/api.ts';
 import { closePlanes, openPlanes, orClose, type Planes } from '../app/planes.ts';
 import type { Config } from '../config/config.ts';
@@ -30,6 +31,8 @@ const asProcessOne =
 export interface Session {
   /** Whether engines are left running at the end, for the next gateway on the same state directory. */
   readonly keepEngines: boolean;
+  /** Whether the config is read again when its files change. */
+  readonly watch: boolean;
   readonly out: NodeJS.WriteStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `listener` at each signal that asks to stop. Returns what removes it. */
@@ -77,7 +80,8 @@ export async function start(files: readonly string[], session: Session): Promise
 }
 
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
-async function serveUnder({ config, engines }: LoadedConfig, terminal: Terminal, session: Session): Promise<ExitCode> {
+async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Session): Promise<ExitCode> {
+  const { config, engines } = loaded;
   const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.out);
   const asked: Asked = { first: Promise.withResolvers(), now: new AbortController() };
   const planes = await openPlanes(config, {
@@ -93,7 +97,7 @@ async function serveUnder({ config, engines }: LoadedConfig, terminal: Terminal,
     planes.provider.killAllNow();
   });
   try {
-    return await serve(planes, terminal, session, asked);
+    return await serve(planes, loaded, terminal, session, asked);
   } finally {
     stopDisaster();
   }
@@ -117,7 +121,7 @@ function stopAsAsked({ first, now }: Asked, how: StopHow): void {
   if (how.kind === 'now') now.abort(new GatewayError('shutting_down', 'the gateway was asked to stop at once'));
 }
 
-async function serve(planes: Planes, terminal: Terminal, session: Session, { first, now }: Asked): Promise<ExitCode> {
+async function serve(planes: Planes, loaded: LoadedConfig, terminal: Terminal, session: Session, { first, now }: Asked): Promise<ExitCode> {
   const { supervisor, config } = planes;
   let firstAt: number | undefined;
   const stopSignals = session.onSignal((signal) => {
@@ -126,24 +130,48 @@ async function serve(planes: Planes, terminal: Terminal, session: Session, { fir
     if (systemClock.now() - firstAt >= oneSignalMs)
       now.abort(new GatewayError('shutting_down', `a second ${signal} asked to stop at once`));
   });
-  const recovered = Promise.withResolvers<void>();
-  const stopReloads = session.onReload(() => void recovered.promise.then(() => reload(planes, terminal)));
+  const started = Promise.withResolvers<void>();
+  const readAgain = (): Promise<void> => reload(planes, terminal);
+  const stopReloads = session.onReload(() => void started.promise.then(readAgain));
+  try {
+    await orClose(planes, () => supervisor.recover(config, planes.provider));
+    started.resolve();
+    const wish = await telling(planes, terminal, () =>
+      session.watch ? watching(loaded, session.env, readAgain, first.promise) : first.promise,
+    );
+    return await shutDown(planes, terminal, wish, now.signal, session.keepEngines);
+  } finally {
+    stopReloads();
+    stopSignals();
+  }
+}
+
+/** Shows what is new of the models until `work` is over; nothing of the end, which is told otherwise. */
+async function telling<T>(planes: Planes, terminal: Terminal, work: () => Promise<T>): Promise<T> {
+  const { supervisor } = planes;
   const announced: Announced = { said: 'nothing' };
   const show = (): void => announce(planes, terminal, announced);
   const unsubscribe = supervisor.subscribe(show);
   const ticker = setInterval(() => terminal.refresh(supervisor.status(), systemClock.now()), refreshMs);
   try {
-    await orClose(planes, () => supervisor.recover(config, planes.provider));
-    recovered.resolve();
     show();
-    const wish = await first.promise;
-    unsubscribe();
-    return await shutDown(planes, terminal, wish, now.signal, session.keepEngines);
+    return await work();
   } finally {
     clearInterval(ticker);
     unsubscribe();
-    stopReloads();
-    stopSignals();
+    terminal.refresh([], systemClock.now());
+  }
+}
+
+/** Watches the config's files until `end` settles. */
+async function watching<T>(loaded: LoadedConfig, env: Session['env'], reload: () => Promise<void>, end: Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const watch = watchConfig(loaded, { clock: systemClock, env, reload }, stop.signal);
+  try {
+    return await end;
+  } finally {
+    stop.abort(new GatewayError('shutting_down', 'the gateway is stopping'));
+    await watch;
   }
 }
 

@@ -29,6 +29,8 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigProblem[];
   /** Absolute paths of all files that were read: those given and those their `llm_configs` name. */
   readonly sources: readonly string[];
+  /** Of their text: another one says that one of them was changed. */
+  readonly digest: string;
   /** Something to tell of a key of a model, found out after loading, with its place. @param below path from the model's entry on */
   located(model: ModelName, below: ConfigPath, message: string): ConfigProblem;
 }
@@ -64,6 +66,7 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
     engines: deps.engines,
     warnings: inOrder(tree.warnings),
     sources: [...tree.files],
+    digest: tree.digest(),
     located: (model, below, message) => tree.located([...(entries.get(model) ?? []), ...below], message),
   };
 }

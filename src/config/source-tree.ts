@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { isMapping } from '../core/json.ts';
 import type { Environment } from './interpolate.ts';
@@ -32,10 +33,16 @@ export class SourceTree {
   /** Paths with a problem: a second look at the same value would only repeat it. */
   readonly #told = new Set<string>();
   readonly #given: readonly string[];
+  readonly #hash = createHash('sha256');
 
   constructor(given: readonly string[], env: Environment) {
     this.#given = given;
     this.#env = env;
+  }
+
+  /** Of all that `read` has read, in hexadecimal: two trees of the same files that say the same have the same. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
   }
 
   get interpolated(): ReadonlySet<string> {
@@ -147,6 +154,7 @@ export class SourceTree {
   #readFile(file: string, base: ConfigPath, before: ReadonlyMap<string, number>): unknown {
     this.files.add(resolve(file));
     const found = readText(file);
+    this.#hash.update(JSON.stringify([resolve(file), found]));
     if (found.kind === 'problem') {
       const { line, column, message } = found;
       // A file that cannot be opened is a mistake of whoever names it.

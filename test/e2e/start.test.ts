@@ -43,8 +43,9 @@ describe('gateway start', () => {
     const file = join(dir, 'many.yaml');
     const models = Array.from({ length: 4097 }, (_, index) => fakeModel(`m${index}`));
     await writeFile(file, configText(join(dir, 'state'), models, { engine_ports: { first: 20_000, count: 5000 } }));
-    const { code, stderr } = await runGateway(['start', '-c', file]);
+    const { code, stdout, stderr } = await runGateway(['start', '-c', file]);
     assert.equal(code, 4);
+    assert.equal(stdout, '', 'nothing of an API that is not there');
     assert.match(stderr, /4097 models need more slots than the load board has/);
   });
 

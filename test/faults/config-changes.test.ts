@@ -46,16 +46,16 @@ row(152, async ({ start }) => {
 });
 
 row(153, async ({ start }) => {
-  const gateway = await start([model('m')]);
+  const gateway = await start([model('m')], { flags: ['--watch'] });
   const pid = await gateway.pidOf('m');
   const whole = await readFile(gateway.configFile, 'utf8');
   await writeFile(gateway.configFile, whole.slice(0, whole.length / 2));
-  assert.equal((await gateway.reload()).status, 422, 'half a file');
+  await gateway.printed(/The config was not accepted; what runs goes on as it was\.\n[^\n]*config\.yaml:\d+:\d+: /u);
   assert.equal(await gateway.pidOf('m'), pid);
   // As an editor saves: beside it, then renamed over it.
   await writeFile(`${gateway.configFile}.swp`, whole.replace('"num_replicas":1', '"num_replicas":2'));
   await rename(`${gateway.configFile}.swp`, gateway.configFile);
-  assert.equal((await gateway.reload()).status, 200);
+  await gateway.printed(/The config was read again\.\n/u);
   assert.equal(await gateway.pidOf('m'), pid);
   // As Kubernetes changes a ConfigMap: a link to another directory takes the place of the former link.
   const dir = join(dirname(gateway.configFile), 'next');
@@ -63,7 +63,8 @@ row(153, async ({ start }) => {
   await writeFile(join(dir, 'config.yaml'), whole.replaceAll('"model_id":"m"', '"model_id":"n"'));
   await symlink(join(dir, 'config.yaml'), `${gateway.configFile}.link`);
   await rename(`${gateway.configFile}.link`, gateway.configFile);
-  assert.equal((await gateway.reload()).status, 200);
-  await gateway.pidOf('n');
+  await gateway.printed(/\nn: ready/u);
   assert.equal((await gateway.ask('n')).status, 200);
+  assert.equal([...gateway.output().matchAll(/The config was not accepted/gu)].length, 1, 'what is wrong is told once');
+  assert.equal([...gateway.output().matchAll(/The config was read again/gu)].length, 2, 'each text is read once');
 });

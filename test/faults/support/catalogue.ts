@@ -331,7 +331,7 @@ const host = {
   },
   153: {
     happens: 'the config file is half written, replaced by an editor, or a link that moves (a Kubernetes ConfigMap)',
-    holds: 'a reload refuses half a file, and reads what the path leads to now',
+    holds: '`start --watch` reads it when it was left alone for half a second; half a file is told once and changes nothing',
   },
   154: {
     happens: '100 scrapes at a time under load, and a scraper that does not read',
