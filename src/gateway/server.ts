@@ -137,6 +137,14 @@ function onClientError(deps: ServerDeps, app: FastifyInstance): void {
   });
 }
 
+/** A client that asks before it sends a body is told to go on only where its length is allowed; what is not is answered at once. */
+function onExpectContinue(app: FastifyInstance, maxBodyBytes: number): void {
+  app.server.on('checkContinue', (request, response) => {
+    if (!(Number(request.headers['content-length']) > maxBodyBytes)) response.writeContinue();
+    app.server.emit('request', request, response);
+  });
+}
+
 /** The data plane's HTTP server: routes, error handler, limits. It never listens by itself. */
 export function buildServer(deps: ServerDeps): FastifyInstance {
   const { limits } = deps.settings;
@@ -158,6 +166,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   });
   app.setNotFoundHandler(handleNotFound(deps));
   onClientError(deps, app);
+  onExpectContinue(app, limits.maxBodyBytes);
   app.post('/v1/chat/completions', handleGeneration(deps, 'chat'));
   app.post('/v1/completions', handleGeneration(deps, 'completions'));
   app.get('/v1/models', (request, reply) => reply.send(listCards(deps.table(), prefixOf(request.raw))));

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { startFake } from '../support/fake-engine.ts';
+import { tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { sumOf } from './support/oracles.ts';
 import type { RemoteEngine } from './support/remote-engine.ts';
@@ -61,6 +65,25 @@ row(68, async ({ t, start }) => {
   await engine.control({ prefill_s: 0 });
   await assertFelt(t, 'while a whole reply is made', engine, () => enter({}));
   await assertCounted(gateway, 3 * times);
+});
+
+row(69, async ({ t, start }) => {
+  // An engine that goes on when a connection closes, and has a route that ends a generation.
+  const fake = await startFake({ dialect: 'sglang', ...endless, keep_alive_ms: 500 }, t);
+  const keyFile = join(await tempDir(t), 'key');
+  await writeFile(keyFile, fake.apiKey);
+  const upstreams = [{ url: fake.url, key_file: keyFile }];
+  const gateway = await start([{ model_loading_config: { model_id: fake.servedName }, llm_engine: 'sglang', gateway: { upstreams } }]);
+  for (const stream of [true, false]) {
+    const { aborted } = await fake.state();
+    const leave = gateway.begin(fake.servedName, { stream });
+    await until('the engine has it', async () => (await fake.state()).running === 1, patienceMs);
+    leave();
+    await until('the engine was told to stop', async () => (await fake.state()).aborted > aborted, patienceMs);
+    assert.equal((await fake.state()).running, 0);
+  }
+  const abandoned = async (): Promise<number> => sumOf(await gateway.metrics(), 'roundhouse_abandoned_generations_total', 'abort="asked"');
+  await until('both are counted', async () => (await abandoned()) === 2, patienceMs);
 });
 
 row(46, async ({ start }) => {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { eventData } from '../support/sse.ts';
 import { until } from '../support/until.ts';
-import { sumOf } from './support/oracles.ts';
+import { residentKb, sumOf } from './support/oracles.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
 const digest = (what: string): string => createHash('sha256').update(what).digest('hex');
@@ -14,10 +13,6 @@ const text = (stream: string): string =>
     .filter((data) => data.startsWith('{"id"'))
     .map((data) => (JSON.parse(data) as { choices: { delta?: { content?: string } }[] }).choices[0]?.delta?.content ?? '')
     .join('');
-
-async function residentKb(pid: number): Promise<number> {
-  return Number(/^VmRSS:\s+(\d+) kB$/mu.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]);
-}
 
 row(70, async ({ t, start }) => {
   const more = { timeouts: { write_stall_s: 1 } };

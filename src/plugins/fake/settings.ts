@@ -60,6 +60,7 @@ export const settings = {
   bigline_mb: number(8, { min: 0, max: 256 }),
   headers: choice(['ok', 'evil', 'duplicate-length']),
   keep_alive_ms: number(5000, { min: 0, max: 3_600_000, whole: true }, 'start'),
+  no_keep_alive_hint: flag('start'),
 } satisfies Record<string, Setting<never> | Setting<unknown>>;
 
 type Table = typeof settings;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { until } from '../../support/until.ts';
 import type { Subject } from './subject.ts';
 
@@ -18,6 +18,11 @@ const descriptorSlack = 2;
 
 export async function descriptors(pid: number): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`)).length;
+}
+
+/** Memory of a process, in kB. */
+export async function residentKb(pid: number): Promise<number> {
+  return Number(/^VmRSS:\s+(\d+) kB$/mu.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
 /** The values of a Prometheus series added up: of those with `label`, e.g. `outcome="ok"`, or whatever their labels. */

@@ -12,8 +12,10 @@ import type { EngineState } from './state.ts';
 
 /** The engine's HTTP server, not yet listening. `onDefect` gets what should never be thrown. */
 export function createEngineServer(state: EngineState, onDefect: (error: unknown) => void): Server {
-  const { keep_alive_ms: keepAliveTimeout } = state.faults.settings;
-  return createServer({ keepAliveTimeout }, (request, response) => {
+  const { keep_alive_ms: keepAliveTimeout, no_keep_alive_hint: noHint } = state.faults.settings;
+  return createServer({ keepAliveTimeout, ...(noHint ? { keepAliveTimeoutBuffer: 0 } : {}) }, (request, response) => {
+    // Node writes the hint beside this header when it writes both itself.
+    if (noHint && request.headers.connection !== 'close') response.setHeader('connection', 'keep-alive');
     handle(state, request, response).catch((error: unknown) => {
       // A client that leaves while its request is read or answered is no defect.
       if (!request.destroyed && !response.destroyed) onDefect(error);
