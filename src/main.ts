@@ -11,6 +11,7 @@ import { addConformance } from './cli/conformance.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
+import { addKey } from './cli/key.ts';
 import { addLogs } from './cli/logs.ts';
 import { addPlan, plan } from './cli/plan.ts';
 import { surviveReaders } from './cli/output.ts';
@@ -71,6 +72,7 @@ const verbs = [
   addScale,
   addValidate,
   addSchema,
+  addKey,
   addInit,
   addImport,
   addChat,

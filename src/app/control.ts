@@ -16,6 +16,7 @@ import type { Config } from '../config/config.ts';
 import { refuseNewEngines } from '../config/engine-modules.ts';
 import { loadConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
+import type { Access } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -27,6 +28,8 @@ export interface RunningControlDeps {
   /** Unix time. */
   wallClockSeconds(): number;
   supervisor(): Supervisor;
+  /** Who may use the API from now on. */
+  allow(access: Access): void;
   status(): Omit<StatusReply, 'apps'>;
   /**
    * What the installed engines say of the options: what was let through, or nothing where that takes long.
@@ -95,10 +98,13 @@ export class RunningControl implements Control {
 
   async #readAgain(): Promise<ChangeReply> {
     const { config, reply } = await this.#read(this.#config.files);
+    // First, so that nobody uses a new model by a key that this config takes away.
+    this.#deps.allow(config.settings.access);
     this.#deps.supervisor().apply(config);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
     const { models, apps, engineCommands, gpus, acceleratorMatch } = config;
-    this.#config = { ...this.#config, models, apps, engineCommands, gpus, acceleratorMatch };
+    const settings = { ...this.#config.settings, access: config.settings.access };
+    this.#config = { ...this.#config, settings, models, apps, engineCommands, gpus, acceleratorMatch };
     return reply;
   }
 

@@ -136,6 +136,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
       wallClockSeconds,
       checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
       supervisor: () => supervisor,
+      allow: (access) => data.allow(access),
       status: () => ({
         pid: process.pid,
         config: config.files,

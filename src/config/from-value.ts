@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { formatPath, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { fileSchema } from './schema.ts';
+import { readSecretFile } from './secret-file.ts';
 import { validate } from './validate.ts';
 
 export interface BuiltConfig {
@@ -39,7 +40,14 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
   };
   const fitted = fit(fileSchema, value, [], sink);
   const checked = validate(fileSchema, fitted, new Set(), sink.problem);
-  const context: ResolveContext = { ...deps, ...sink, exists: existsSync, directoryOf: () => directory };
+  const context: ResolveContext = {
+    ...deps,
+    ...sink,
+    exists: existsSync,
+    secretFile: readSecretFile,
+    wallClock: () => Date.now(),
+    directoryOf: () => directory,
+  };
   const { config, entries } = resolveConfig(checked, [join(directory, 'config')], context);
   if (config.plugins.length > 0) sink.problem(['gateway', 'plugins'], 'only `gateway start` loads engines from outside; expected none');
   if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));

@@ -9,6 +9,7 @@ import type { Environment } from './interpolate.ts';
 import { ConfigError, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { fileSchema } from './schema.ts';
+import { readSecretFile } from './secret-file.ts';
 import { SourceTree } from './source-tree.ts';
 import { validate } from './validate.ts';
 
@@ -51,6 +52,8 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
   const context: ResolveContext = {
     ...deps,
     exists: existsSync,
+    secretFile: readSecretFile,
+    wallClock: () => Date.now(),
     directoryOf: (path) => tree.directoryOf(path),
     problem: (path, message, spot) => tree.problem(path, message, spot),
     warning: (path, message) => tree.warning(path, message),

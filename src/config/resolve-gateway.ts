@@ -2,6 +2,7 @@ import type { Environment } from './interpolate.ts';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
+import type { Access } from '../core/access.ts';
 import { didYouMean } from '../core/did-you-mean.ts';
 import { engineModule } from './engine-modules.ts';
 import { localPath } from './local-path.ts';
@@ -29,7 +30,7 @@ export function milliseconds(seconds: number): number {
 }
 
 /** `gateway:` and `http_options:`; what depends on the machine is filled in. */
-export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context: ResolveContext): GatewayConfig {
+export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access: Access, context: ResolveContext): GatewayConfig {
   const { limits } = gateway;
   return {
     ...resolveListen(gateway, http, context),
@@ -50,6 +51,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, context
         writeStallMs: milliseconds(gateway.timeouts.write_stall_s),
       },
       debugHeaders: gateway.debug_headers,
+      access,
     },
     drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),
     engineCommands: resolveCommands(gateway.engines, context),

@@ -1,9 +1,11 @@
 import type { ModelName } from '../core/ids.ts';
 import type { Config, ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
+import { tellOpenApi } from './exposure.ts';
 import { isMapping } from '../core/json.ts';
 import { formatPath, type ConfigPath } from './problems.ts';
 import { resolveGateway } from './resolve-gateway.ts';
+import { type ApplicationKey, resolveAccess } from './resolve-keys.ts';
 import { resolveEnv, resolveModel, type ModelDefaults } from './resolve-model.ts';
 import { applicationHeadSchema, defaultBuilder, gatewaySchema, httpOptionsSchema, modelSchema } from './schema.ts';
 import { salvage } from './validate.ts';
@@ -13,6 +15,8 @@ interface App {
   /** `''` for the root. */
   readonly prefix: string;
   readonly env: Readonly<Record<string, string>>;
+  /** `args.api_key` */
+  readonly key?: ApplicationKey | undefined;
   readonly entries: readonly { readonly path: ConfigPath; readonly raw: unknown }[];
 }
 
@@ -34,14 +38,22 @@ export function resolveConfig(value: unknown, files: readonly string[], context:
   const served = new Map<string, Map<string, ModelName>>();
   const seen = new Map<string, ConfigPath>();
   const { timeouts, unchecked_kwargs: uncheckedOptions, unsupported_params: unsupportedParams, resume_streams: resumeStreams } = gateway;
-  for (const app of resolveApps(root, context)) {
+  const apps = resolveApps(root, context);
+  for (const app of apps) {
     const own = resolveModels(app, { timeouts, uncheckedOptions, unsupportedParams, resumeStreams, env: app.env }, seen, context);
     located.push(...own);
     claimAliases(own, context);
     served.set(app.prefix, new Map(own.flatMap(({ model }) => [model.name, ...model.aliases].map((name) => [name, model.name] as const))));
   }
   const models = located.map(({ model }) => model);
-  const settings = resolveGateway(gateway, http, context);
+  const access = resolveAccess(
+    gateway.keys ?? [],
+    apps.flatMap(({ key }) => key ?? []),
+    served,
+    context,
+  );
+  const settings = resolveGateway(gateway, http, access, context);
+  tellOpenApi(gateway, settings.listen, access, served, context);
   checkPortCount(models, settings.enginePorts.count, context);
   const entries = new Map(located.map(({ model, path }) => [model.name, path]));
   return { config: { files, ...settings, models, apps: served }, entries };
@@ -135,8 +147,11 @@ function resolveApp(raw: Readonly<Record<string, unknown>>, path: ConfigPath, ta
   const reason = prefixProblem(head.route_prefix);
   if (reason !== undefined) context.problem(prefixPath, reason);
   else claim(taken.prefixes, head.route_prefix ?? '', prefixPath, 'route prefix', context);
+  const prefix = head.route_prefix === null || head.route_prefix === '/' ? '' : head.route_prefix;
+  const key = isMapping(args) ? args['api_key'] : undefined;
   return {
-    prefix: head.route_prefix === null || head.route_prefix === '/' ? '' : head.route_prefix,
+    prefix,
+    key: typeof key === 'string' ? { name: head.name, prefix, key, path: [...path, 'args', 'api_key'] } : undefined,
     env: resolveEnv(head.runtime_env.env_vars, [...path, 'runtime_env', 'env_vars'], context),
     entries,
   };

@@ -205,7 +205,7 @@ const applicationSchema = mapping({
     ingress_cls_config: inert(noMeaning),
     proxy_cls_config: inert(noMeaning),
     proxy_deployment_config: inert(noMeaning),
-    api_key: refused('keys are not in this version: requests would be served without a key; put a proxy that asks for one in front'),
+    api_key: text('a key that clients of this application send').optional(),
   }),
   runtime_env: runtimeEnvSchema.prefault({}),
   host: inert('see http_options'),
@@ -233,9 +233,37 @@ export const httpOptionsSchema = mapping({
   ssl_ca_certs: refused(plainHttp),
 });
 
+const secondsPattern = String.raw`\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})`;
+
+/** Whether a key is given in some way. */
+function hasKey({
+  key,
+  key_file: file,
+  sha256,
+}: {
+  key?: string | undefined;
+  key_file?: string | undefined;
+  sha256?: string | undefined;
+}): boolean {
+  return key !== undefined || file !== undefined || sha256 !== undefined;
+}
+
+const keySchema = mapping(
+  {
+    name: textLike(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/, 'a name of 1 to 64 letters, digits, blanks and . _ @ -'),
+    key: text('a key').optional(),
+    key_file: text('the path of a file with the key').optional(),
+    sha256: textLike(/^[0-9A-Fa-f]{64}$/, 'the SHA-256 of a key, 64 hexadecimal digits').optional(),
+    models: list(text('the name of a model'), 'a list of at least one model').optional(),
+    expires: textLike(new RegExp(`^${secondsPattern}$`), 'a time such as 2027-01-31T00:00:00Z').optional(),
+  },
+  'a mapping with name and one of key, key_file and sha256',
+).refine(hasKey, { error: 'expected one of key, key_file and sha256' });
+
 export const gatewaySchema = mapping({
   listen: mapping({ host: host.optional(), port: port.optional() }).prefault({}),
   admin: mapping({ host: host.default(defaultAdmin.host), port: port.default(defaultAdmin.port) }).prefault({}),
+  keys: list(keySchema, 'a list of at least one key').optional(),
   workers: whole(1, 128).optional(),
   state_dir: text('the path of a directory').optional(),
   limits: mapping({

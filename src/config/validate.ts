@@ -20,7 +20,7 @@ export function validate(schema: z.ZodType, value: unknown, interpolated: Readon
   const second = schema.safeParse(typed);
   for (const issue of second.error?.issues ?? []) {
     const path = plain(issue.path);
-    report(path, message(issue, valueAt(typed, path), path.includes('env_vars')));
+    report(path, message(issue, valueAt(typed, path), isSecret(path)));
   }
   return typed;
 }
@@ -32,6 +32,12 @@ export function salvage<S extends z.ZodType>(schema: S, value: unknown): z.infer
   const pruned = structuredClone(value);
   for (const { path } of first.error.issues) remove(pruned, plain(path));
   return schema.safeParse(pruned).data;
+}
+
+/** Whether the value at a path may be a secret. */
+function isSecret(path: ConfigPath): boolean {
+  const [last] = path.slice(-1);
+  return path.includes('env_vars') || last === 'key' || last === 'api_key' || last === 'sha256';
 }
 
 function message(issue: Issue, value: unknown, secret: boolean): string {

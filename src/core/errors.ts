@@ -41,6 +41,18 @@ export const errorTable = {
     retryable: false,
     meaning: "The model's engine refuses the LoRA adapter; the message has its words.",
   },
+  invalid_api_key: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    meaning: 'No key was given, or one that opens nothing here: unknown, expired, or that of another application.',
+  },
+  key_not_permitted: {
+    status: 403,
+    type: 'permission_error',
+    retryable: false,
+    meaning: 'The key is good, and not for this: a model that is not among its `models`, or the admin listener.',
+  },
   admin_refused: {
     status: 403,
     type: 'invalid_request_error',

@@ -1,3 +1,4 @@
+import type { Access } from './access.ts';
 import type { ErrorCode } from './errors.ts';
 import type { RoutingTable } from './table.ts';
 
@@ -17,10 +18,13 @@ export interface GatewaySettings {
   };
   /** Whether replies tell which replica gave them, and why it was picked. */
   readonly debugHeaders: boolean;
+  readonly access: Access;
 }
 
 export type ToWorker =
   | { readonly kind: 'table'; readonly table: RoutingTable }
+  /** Holds for every request from then on: whole, never a patch. */
+  | { readonly kind: 'access'; readonly access: Access }
   /** Asks for a `metrics` answer with the same id. */
   | { readonly kind: 'scrape'; readonly id: number }
   | { readonly kind: 'drain'; readonly graceMs: number };

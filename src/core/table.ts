@@ -86,6 +86,8 @@ export interface RoutingTable {
   readonly models: ReadonlyMap<ModelName, ModelEntry>;
   /** Route prefix (`''` for the root) → the ids its clients use → model; one id may stand under several prefixes. */
   readonly apps: ReadonlyMap<string, ReadonlyMap<string, ModelName>>;
+  /** Of what the holder of a key sees: `apps` before the models that the key may not use were left out. */
+  readonly unrestricted?: RoutingTable['apps'];
 }
 
 export const emptyTable: RoutingTable = { version: 0, models: new Map(), apps: new Map() };

@@ -4,6 +4,7 @@ import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { Access } from '../core/access.ts';
 import type { LoadBoard } from '../core/board.ts';
 import { cannotListen, GatewayError } from '../core/errors.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
@@ -47,12 +48,14 @@ export class DataPlane {
   readonly #seats: WorkerSeat[] = [];
   readonly #scrapes = new Map<number, (metrics: unknown) => void>();
   #table: RoutingTable | undefined;
+  #access: Access;
   #port = 0;
   #draining = false;
   #lastScrape = 0;
 
   private constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#access = options.settings.access;
   }
 
   /** Resolves when every worker listens. @throws GatewayError `port_in_use` */
@@ -83,6 +86,12 @@ export class DataPlane {
   publish(table: RoutingTable): void {
     this.#table = table;
     this.#broadcast({ kind: 'table', table });
+  }
+
+  /** Who may use the API from now on; what was admitted goes on. */
+  allow(access: Access): void {
+    this.#access = access;
+    this.#broadcast({ kind: 'access', access });
   }
 
   /** The lowest version that every live worker routes by. */
@@ -140,7 +149,7 @@ export class DataPlane {
       port: this.#port,
       reusePort: workers > 1,
       plugins,
-      settings,
+      settings: { ...settings, access: this.#access },
       log: workerLog,
     };
     const thread = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData, name: `worker ${index}` });
@@ -173,6 +182,8 @@ export class DataPlane {
       seat.thread = thread;
       seat.drained = false;
       this.#watch(seat);
+      // They may have changed while it was started.
+      thread.postMessage({ kind: 'access', access: this.#access } satisfies ToWorker);
       if (this.#draining) await thread.terminate();
       else if (this.#table !== undefined) thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);
     } catch (error) {

@@ -3,7 +3,10 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Operation } from '../core/request.ts';
+import type { RoutingTable } from '../core/table.ts';
 import { affinityKey } from './affinity-key.ts';
+import type { Gate } from './auth/gate.ts';
+import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
@@ -13,6 +16,8 @@ import { normalize, resolveModel } from './openai/normalize.ts';
 
 export interface ServerDeps extends ExchangeDeps {
   readonly log: Logger;
+  /** Who may use the API now. */
+  gate(): Gate;
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
 }
@@ -61,6 +66,11 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
     .send(body);
 }
 
+/** What of the table the client may know of. */
+function visibleTable(deps: ServerDeps, { raw }: FastifyRequest): RoutingTable {
+  return deps.gate().visible(deps.table(), keyOf(raw));
+}
+
 function handleGeneration(deps: ServerDeps, operation: Operation) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     const acceptedAt = deps.clock.now();
@@ -72,7 +82,7 @@ function handleGeneration(deps: ServerDeps, operation: Operation) {
     if (encoding !== undefined && encoding !== 'identity')
       throw new GatewayError('media_type_unsupported', `Content-Encoding '${encoding}' is not supported; send the body as it is.`);
     const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
-    const normalized = normalize(operation, body, deps.table(), prefixOf(request.raw));
+    const normalized = normalize(operation, body, visibleTable(deps, request), prefixOf(request.raw));
     reply.hijack();
     const routing = deps.table().models.get(normalized.model)?.routing;
     const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
@@ -164,15 +174,17 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     sendError(deps, reply, ours);
   });
+  askForKey(app, () => deps.gate());
   app.setNotFoundHandler(handleNotFound(deps));
   onClientError(deps, app);
   onExpectContinue(app, limits.maxBodyBytes);
   app.post('/v1/chat/completions', handleGeneration(deps, 'chat'));
   app.post('/v1/completions', handleGeneration(deps, 'completions'));
-  app.get('/v1/models', (request, reply) => reply.send(listCards(deps.table(), prefixOf(request.raw))));
+  app.get('/v1/models', (request, reply) => reply.send(listCards(visibleTable(deps, request), prefixOf(request.raw))));
   app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
     const id = request.params['*'];
-    return reply.send(modelCard(deps.table(), id, resolveModel(deps.table(), prefixOf(request.raw), id)));
+    const table = visibleTable(deps, request);
+    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id)));
   });
   app.get('/health', (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', handleReady(deps));

@@ -8,6 +8,7 @@ import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
 import { engines as builtIn } from '../plugins/registry.ts';
+import { Gate } from './auth/gate.ts';
 import type { Exchange } from './exchange.ts';
 import { LoadTotals } from './load-totals.ts';
 import { LiveSet } from './live-set.ts';
@@ -60,6 +61,8 @@ const log = pino(
   { level: start.log.level, base: { worker: start.index } },
   openLogDestination(start.log.file ?? 2, () => metrics.logLineDropped()),
 );
+const wallClock = (): number => Date.now();
+let gate = new Gate(start.settings.access, wallClock);
 let table: RoutingTable = emptyTable;
 let tableSince = clock.now();
 let draining = false;
@@ -81,6 +84,7 @@ const app = buildServer({
   memory,
   totals: new LoadTotals(board),
   settings: start.settings,
+  gate: () => gate,
   log,
   draining: () => draining,
 });
@@ -116,6 +120,9 @@ function receive(message: ToWorker): void {
   switch (message.kind) {
     case 'table':
       applyTable(message.table);
+      return;
+    case 'access':
+      gate = new Gate(message.access, wallClock);
       return;
     case 'scrape':
       void metrics.snapshot().then((snapshot) => send({ kind: 'metrics', id: message.id, metrics: snapshot }));

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { RunningControl, type RunningControlDeps } from '../../src/app/control.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { type Access, keyDigest } from '../../src/core/access.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
@@ -20,6 +21,7 @@ function controlOf(file: string, more: Pick<RunningControlDeps, 'supervisor'> & 
     status: () => assert.fail('not asked'),
     checkOptions: () => Promise.resolve([]),
     onStop: undefined,
+    allow: () => undefined,
     ...more,
   });
 }
@@ -48,6 +50,28 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
   );
   const again = await control.reload();
   assert.deepEqual([again.applies, again.needsRestart], [[], ['gateway.listen']], 'told until the gateway is started anew');
+});
+
+test('a reload gives the data plane its keys before the supervisor its models, and none where it is refused', async (t) => {
+  const file = join(temporaryFolder(t), 'config.yaml');
+  const write = (key: string): void =>
+    writeFileSync(
+      file,
+      `llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\ngateway: {workers: 1, keys: [{name: alice, key: ${key}}]}\n`,
+    );
+  const first = 'first-key-0123456789';
+  const second = 'second-key-0123456789';
+  write(first);
+  const steps: string[] = [];
+  const supervisor = { apply: () => steps.push('models') } as unknown as Supervisor;
+  const allow = ({ keys }: Access): void => void steps.push(...keys.map(({ sha256 }) => sha256));
+  const control = controlOf(file, { supervisor: () => supervisor, allow });
+  write(second);
+  assert.deepEqual((await control.reload()).applies, ['gateway.keys']);
+  assert.deepEqual(steps, [keyDigest(second), 'models']);
+  write('"with blank"');
+  await assert.rejects(control.reload(), { code: 'config_invalid' });
+  assert.equal(steps.length, 2);
 });
 
 test('reloads take turns, so that the file as it was last holds, and one that is refused changes nothing', async (t) => {

@@ -386,11 +386,6 @@ const applications: Case[] = [
     '6:60 applications[1].args.llm_configs[0].model_loading_config.model_id',
     'is already that of applications[0].args.llm_configs[0], and names one model in status, metrics and logs; expected another id, with gateway.aliases: ["m"]',
   ]),
-  inApp(
-    'an API key that would not be asked for',
-    '  - args:\n      api_key: secret\n      llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\n',
-    ['3:7 applications[0].args.api_key', 'requests would be served without a key'],
-  ),
   {
     name: 'both shapes',
     text: `${oneModel}applications: [{${args}, route_prefix: /a}]\n`,

@@ -44,6 +44,7 @@ describe('a config', () => {
         limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 },
         client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
         debugHeaders: false,
+        access: { keys: [] },
       },
       drainTimeoutMs: 30_000,
       engineCommands: new Map(),
@@ -155,7 +156,7 @@ gateway:
     assert.deepEqual(config.listen, { host: '0.0.0.0', port: 2 });
     assert.deepEqual(
       warnings.map((warning) => warning.path),
-      ['http_options.port'],
+      ['http_options.host', 'http_options.port'],
     );
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import pino from 'pino';
+import { openToAll } from '../../src/core/access.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { slot } from '../../src/core/ids.ts';
 import { emptyTable, type RoutingTable } from '../../src/core/table.ts';
@@ -35,6 +36,7 @@ async function start(t: TestContext, workers: number, port = 0) {
       limits: { maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
       debugHeaders: false,
+      access: openToAll,
     },
     onApplied: wake,
   });

@@ -3,10 +3,12 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import pino from 'pino';
+import { type Access, openToAll } from '../../src/core/access.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
+import { Gate } from '../../src/gateway/auth/gate.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
@@ -91,6 +93,8 @@ export interface DataPlaneUnderTest {
   /** Replaces the replicas, as a new table does. */
   setReplicas(replicas: readonly Replica[], status?: ModelEntry['status']): void;
   drain(): void;
+  /** Replaces the keys, as a reload does. */
+  allow(access: Access): void;
   post(body: unknown, signal?: AbortSignal, path?: string): Promise<Response>;
 }
 
@@ -116,6 +120,8 @@ export async function dataPlane(
     unsupportedParams?: UnsupportedParams;
     resumeStreams?: boolean;
     aliases?: readonly string[];
+    access?: Access;
+    wallClock?: () => number;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -128,6 +134,8 @@ export async function dataPlane(
   const waitingSlot = slot(0);
   let turn = 0;
   let draining = false;
+  const wallClock = options.wallClock ?? ((): number => Date.now());
+  let gate = new Gate(options.access ?? openToAll, wallClock);
   const view = (replica: Replica, index: number): ReplicaView => ({
     id: replicaId(`r${index}@${replica.url}`),
     slot: slot(index + 1),
@@ -178,7 +186,9 @@ export async function dataPlane(
       limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
+      access: openToAll,
     },
+    gate: () => gate,
     log: pino({ level: 'silent' }),
     draining: () => draining,
   });
@@ -205,6 +215,9 @@ export async function dataPlane(
       upstreams.retain(table);
       memory.retain(table, clock.now());
       room.wakeAll();
+    },
+    allow: (access) => {
+      gate = new Gate(access, wallClock);
     },
     drain: () => {
       draining = true;

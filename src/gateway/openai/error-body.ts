@@ -22,6 +22,7 @@ export function errorReply(error: GatewayError): ErrorReply {
     // OpenAI's clients look at this one first: it is not rounded up to a second.
     headers['retry-after-ms'] = String(Math.max(1, Math.ceil(error.retryAfterS * 1000)));
   }
+  if (row.status === 401) headers['www-authenticate'] = 'Bearer';
   return { status: row.status, headers, body: errorObject(error.message, row.type, error.param, error.code) };
 }
 

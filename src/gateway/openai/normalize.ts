@@ -60,11 +60,13 @@ export function listModels(ids: Iterable<string>): string {
   return all.length > namesShown ? `${shown} and ${all.length - namesShown} more` : shown || 'none';
 }
 
-/** @throws GatewayError `model_not_found`, naming the models there are. */
+/** @throws GatewayError `model_not_found`, naming the models there are; `key_not_permitted` */
 export function resolveModel(table: RoutingTable, prefix: string, requested: string): ModelName {
   const ids = table.apps.get(prefix);
   const model = ids?.get(requested);
   if (model !== undefined) return model;
+  if (table.unrestricted?.get(prefix)?.has(requested) === true)
+    throw new GatewayError('key_not_permitted', `The key may not use the model '${requested}'.`, { param: 'model' });
   const shown = requested.length > 96 ? `${requested.slice(0, 96)}…` : requested;
   throw new GatewayError(
     'model_not_found',
