@@ -10,6 +10,8 @@ export interface AttemptListener {
   /** The engine's head of a reply below 400. */
   began(status: number, contentType: string, contentLength: string | undefined): void;
   received(chunk: Buffer): void;
+  /** What a reply below 400, now that it is whole, shows of the replica. Asked once, before `released`; then `ended` is told. */
+  judged(): Verdict;
   ended(): void;
   /** The engine's whole reply from 400 up. */
   refused(status: number, body: string): void;
@@ -105,7 +107,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#release(verdictOf(this.#status));
+    this.#release(this.#discarded || this.#error !== undefined ? verdictOf(this.#status) : this.#listener.judged());
     if (this.#discarded) return;
     if (this.#error === undefined) this.#listener.ended();
     else this.#listener.refused(this.#status, Buffer.concat(this.#error).toString('utf8', 0, maxErrorBytes));

@@ -15,7 +15,7 @@ import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import { withBody } from './openai/normalize.ts';
 import { Receipt } from './receipt.ts';
 import { silentTooLong, waitingFor } from './refusals.ts';
-import { type Invalid, type Opening, Relay } from './relay.ts';
+import { type Invalid, type Opening, Relay, type RelayEnd, verdictOfEnd } from './relay.ts';
 import type { RouteReason } from './route.ts';
 import { Search, type SearchDeps, type Seeker } from './search.ts';
 import { judgeSilence } from './silence.ts';
@@ -54,6 +54,8 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   readonly #relay: Relay;
   #attempt: Attempt | undefined;
   #call: EngineCall | undefined;
+  /** Of the present attempt's reply, once it is whole. */
+  #replyEnd: RelayEnd | undefined;
   /** What the next replica is asked: the client's request, or what is left of it. */
   #asked: NormalizedRequest;
   #ended = false;
@@ -182,9 +184,15 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     else if (!this.#relay.begun) this.refused(status, body);
   }
 
+  judged(): Verdict {
+    if (this.#ended) return 'ok';
+    this.#replyEnd = this.#relay.finish();
+    return verdictOfEnd(this.#replyEnd);
+  }
+
   ended(): void {
-    if (this.#ended) return;
-    const end = this.#relay.finish();
+    const end = this.#replyEnd;
+    if (this.#ended || end === undefined) return;
     switch (end.kind) {
       case 'whole':
         this.#end('ok');

@@ -4,6 +4,7 @@ import type { NormalizedRequest } from '../core/request.ts';
 import { doneEvent } from '../core/server-sent-events.ts';
 import type { GoOn } from '../plugins/engine-plugin.ts';
 import type { ReplyMender } from '../plugins/reply-mend.ts';
+import type { Verdict } from './breaker.ts';
 import type { ClientReply, ReplyHead } from './client-reply.ts';
 import { EngineReply, flawOf } from './engine-reply.ts';
 import { Continuation, resumable } from './openai/continuation.ts';
@@ -39,6 +40,20 @@ export type RelayEnd =
   | { readonly kind: 'incomplete' }
   | Invalid
   | GaveUp;
+
+/** What the end of a reply below 400 shows of the replica that gave it. */
+export function verdictOfEnd(end: RelayEnd): Verdict {
+  switch (end.kind) {
+    case 'whole':
+      return 'ok';
+    case 'incomplete':
+      return 'failed';
+    case 'gave-up':
+      return 'busy';
+    case 'invalid':
+      return end.blame ? 'failed' : 'unknown';
+  }
+}
 
 /** What belongs to the first bytes of a reply; `now`: of the relay's clock. */
 export interface Opening {
