@@ -6,11 +6,14 @@ import type { Slot } from '../core/ids.ts';
  * worker may still route by a table that names it. `reclaim()` frees those for which both are over.
  */
 export class Slots {
+  /** Columns of the board. */
+  readonly count: number;
   readonly #free: Slot[];
   readonly #retired = new Set<Slot>();
 
   /** @param count columns of the board; slots 0 … count − 1. */
   constructor(count: number) {
+    this.count = count;
     // The lowest is taken first, so that tests and operators see stable numbers.
     this.#free = Array.from({ length: count }, (_, at) => toSlot(count - 1 - at));
   }
@@ -20,6 +23,12 @@ export class Slots {
     return this.#free.pop();
   }
 
+  /** Takes back what was taken and never used. */
+  putBack(slot: Slot): void {
+    this.#free.push(slot);
+  }
+
+  /** Takes back what was used: it is free once it is quiet. */
   retire(slot: Slot): void {
     this.#retired.add(slot);
   }

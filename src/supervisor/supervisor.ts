@@ -1,9 +1,7 @@
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
-import { GatewayError } from '../core/errors.ts';
-import type { ModelName, Slot } from '../core/ids.ts';
-import { emptyTable } from '../core/table.ts';
+import type { ModelName } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { Config } from '../config/config.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
@@ -14,6 +12,9 @@ import type { GpuGrant, GpuReport } from './gpus/ledger.ts';
 import { planLaunch } from './launch-plan.ts';
 import type { LaunchInput, LaunchPlan } from './launch-plan.ts';
 import { findExecutables } from './launch-survey.ts';
+import { loadOf } from './model-load.ts';
+import type { ModelLoad } from './model-load.ts';
+import { ModelSet } from './model-set.ts';
 import { plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
 import { undiciGet } from './probe.ts';
@@ -24,18 +25,19 @@ import { staticProvider } from './providers/static.ts';
 import { redactor } from './redact.ts';
 import { Replica } from './replica.ts';
 import { replicaName } from './replica-id.ts';
+import { ReplicaSet } from './replica-set.ts';
+import type { Restarted } from './replica-set.ts';
 import { desiredOf, gpuRequest, replicaPlan } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
 import type { FormerRun } from './run.ts';
-import { loadOf } from './model-load.ts';
-import type { ModelLoad } from './model-load.ts';
 import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
-import { buildTable, contentOf, modelStatus } from './table.ts';
+import { TablePublisher } from './table-publisher.ts';
+import { modelStatus } from './table.ts';
 import type { ModelFact } from './table.ts';
 
 export interface SupervisorDeps {
@@ -60,27 +62,10 @@ export interface SupervisorDeps {
   readonly gpus?: GpuLedger;
 }
 
-/** What becomes of a replica that is restarted: another takes its place, or it is started again itself. */
-export interface Restarted {
-  readonly model: ModelName;
-  readonly index: number;
-  readonly how: 'replaced' | 'retried';
-}
-
+export type { Restarted } from './replica-set.ts';
 export type { ModelReport, ReplicaReport } from './report.ts';
 
 type Desired = Pick<Config, 'models' | 'apps' | 'engineCommands'> & Partial<Pick<Config, 'gpus' | 'acceleratorMatch'>>;
-
-interface Model {
-  readonly plan: ReplicaPlan;
-  readonly waiting: Slot;
-  /** Unix seconds. */
-  readonly created: number;
-  /** Restarts of replicas that exist no more. */
-  formerRestarts: number;
-  /** What it drains in the next pass gives its GPUs to another model, and is not taken back. */
-  yields: boolean;
-}
 
 /** Engines that may start at once, and how long a slow start counts among them. */
 const startLimits = { parallel: 8, longestMs: 60_000 } as const;
@@ -101,17 +86,11 @@ export class Supervisor {
   readonly #starts: StartQueue;
   readonly #gpus: GpuLedger;
   readonly #history: StartHistory;
-  readonly #models = new Map<ModelName, Model>();
-  readonly #replicas = new Map<number, { readonly model: ModelName; readonly replica: Replica; renew: boolean; final: boolean }>();
+  readonly #models: ModelSet;
+  readonly #replicas = new ReplicaSet();
+  readonly #tables: TablePublisher;
   readonly #listeners = new Set<() => void>();
-  /** For a slot that some table has named: the version of the first one that does not. */
-  readonly #withdrawnIn = new Map<Slot, number>();
   #apps: Config['apps'] = new Map();
-  #table: RoutingTable = emptyTable;
-  /** Slots that `#table` names. */
-  #named: ReadonlySet<Slot> = new Set();
-  #content = contentOf(emptyTable);
-  #nextKey = 0;
   #dirty = false;
   /** Made anew once a replica has changed: its next run has another key. */
   #redactor: ((text: string) => string) | undefined;
@@ -123,6 +102,8 @@ export class Supervisor {
   constructor(deps: SupervisorDeps) {
     this.#deps = deps;
     this.#slots = new Slots(deps.board.slots);
+    this.#models = new ModelSet(this.#slots, () => deps.wallClockSeconds());
+    this.#tables = new TablePublisher(deps);
     this.#starts = new StartQueue(deps.clock, this.#slots, startLimits);
     this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
     this.#history = deps.history ?? StartHistory.inMemory(deps.log);
@@ -143,23 +124,9 @@ export class Supervisor {
   }
 
   #apply(config: Desired, plans: readonly ReplicaPlan[]): void {
-    const fresh = plans.filter((plan) => !this.#models.has(plan.model.name));
-    const slots = fresh.map(() => this.#slots.take()).filter((slot) => slot !== undefined);
-    if (slots.length < fresh.length) {
-      for (const slot of slots) this.#slots.retire(slot);
-      this.#settleDrains();
-      throw new GatewayError(
-        'config_invalid',
-        `${config.models.length} models need more slots than the load board has (${this.#deps.board.slots})`,
-      );
-    }
-    const wanted = new Set(config.models.map((model) => model.name));
-    for (const [name, model] of this.#models) {
-      if (wanted.has(name)) continue;
-      this.#models.delete(name);
-      this.#slots.retire(model.waiting);
-    }
-    for (const plan of plans) this.#setModel(plan, slots);
+    this.#models.replace(plans);
+    for (const plan of plans)
+      for (const replica of this.#replicas.of(plan.model.name)) if (replica.plan.fingerprint === plan.fingerprint) replica.update(plan);
     this.#apps = config.apps;
     this.#gpus.configure({ gpus: config.gpus, acceleratorMatch: config.acceleratorMatch ?? 'warn' });
     this.#changed();
@@ -190,11 +157,11 @@ export class Supervisor {
   async preview(config: Config, env: LaunchInput['env']): Promise<LaunchPlan> {
     const plans = this.#plansOf(config);
     const [executables, gpus] = await Promise.all([findExecutables(plans, env), this.#gpus.survey(config)]);
-    const standing = [...this.#replicas.values()].map(({ model, replica, renew }) => ({
+    const standing = this.#replicas.observed(false).map(({ model, index, fingerprint, standing: now, renew }) => ({
       model,
-      index: replica.index,
-      fingerprint: replica.plan.fingerprint,
-      leaving: renew || standingOf(replica.state) === 'leaving',
+      index,
+      fingerprint,
+      leaving: renew === true || now === 'leaving',
     }));
     return planLaunch({ config, plans, executables, env, gpus, standing });
   }
@@ -205,15 +172,7 @@ export class Supervisor {
    * @param meant which of them, by model and index.
    */
   restart(meant: (model: ModelName, index: number) => boolean): readonly Restarted[] {
-    const restarted = [...this.#replicas.values()].flatMap((entry): Restarted[] => {
-      const { model, replica } = entry;
-      const leaving = entry.renew || standingOf(replica.state) === 'leaving';
-      if (leaving || replica.plan.upstream !== undefined || !meant(model, replica.index)) return [];
-      const { kind } = replica.state;
-      entry.renew = kind === 'ready' || kind === 'starting';
-      if (!entry.renew) replica.send({ kind: 'retry' });
-      return [{ model, index: replica.index, how: entry.renew ? 'replaced' : 'retried' }];
-    });
+    const restarted = this.#replicas.restart(meant);
     this.#changed();
     return restarted;
   }
@@ -223,26 +182,16 @@ export class Supervisor {
    * @param yields what it loses by that gives its GPUs to another model, even if this one wants it back meanwhile.
    */
   scale(name: ModelName, replicas: number, { yields = false }: { readonly yields?: boolean } = {}): void {
-    const model = this.#models.get(name);
-    if (model === undefined) return;
-    const plan = { ...model.plan, model: { ...model.plan.model, replicas } };
-    this.#models.set(name, { ...model, plan, yields: model.yields || yields });
-    this.#changed();
+    if (this.#models.scale(name, replicas, yields)) this.#changed();
   }
 
   /** What the autoscaler decides by, of the models that it scales. */
   loads(): readonly ModelLoad[] {
     const scaled = [...this.#models.values()].filter(({ plan }) => plan.model.autoscaling !== undefined);
     if (scaled.length === 0) return [];
-    const byModel = Map.groupBy(this.#replicas.values(), ({ model }) => model);
-    return scaled.map(({ plan, waiting }) =>
-      loadOf(
-        plan,
-        this.#deps.board.read(waiting),
-        (byModel.get(plan.model.name) ?? []).map(({ replica }) => replica),
-        this.#deps.board,
-      ),
-    );
+    const { board } = this.#deps;
+    const byModel = this.#replicas.byModel();
+    return scaled.map(({ plan, waiting }) => loadOf(plan, board.read(waiting), byModel.get(plan.model.name) ?? [], board));
   }
 
   /** To be called whenever `appliedVersion()` may have grown. */
@@ -252,8 +201,9 @@ export class Supervisor {
 
   status(): readonly ModelReport[] {
     const now = this.#deps.clock.now();
-    return [...this.#models].map(([name, { plan, waiting, formerRestarts }]) => {
-      const replicas = this.#replicasOf(name);
+    const byModel = this.#replicas.byModel();
+    return [...this.#models.entries()].map(([name, { plan, waiting, formerRestarts }]) => {
+      const replicas = byModel.get(name) ?? [];
       const reports = replicas.map((replica) => replica.report()).sort((a, b) => a.index - b.index);
       const facts = replicas.map((replica) => replica.fact());
       return {
@@ -275,7 +225,7 @@ export class Supervisor {
 
   /** Takes out of a text that an engine wrote what must not be shown: the secrets of all models, and whatever looks like one. */
   redact(text: string): string {
-    this.#redactor ??= redactor([...this.#replicas.values()].flatMap(({ replica }) => replica.secrets()));
+    this.#redactor ??= redactor(this.#replicas.all().flatMap((replica) => replica.secrets()));
     return this.#redactor(text);
   }
 
@@ -297,11 +247,11 @@ export class Supervisor {
       this.#stopping = { deadline, done };
     });
     // Those that drain already may have been given longer.
-    for (const { replica } of this.#replicas.values()) replica.send(keepEngines ? { kind: 'leave' } : { kind: 'drain', deadline });
+    for (const replica of this.#replicas.all()) replica.send(keepEngines ? { kind: 'leave' } : { kind: 'drain', deadline });
     const givenUp = new AbortController();
     const hurried = new Promise<void>((resolve) => {
       const kill = (): void => {
-        for (const { replica } of this.#replicas.values()) replica.send({ kind: 'stop', now: true });
+        for (const replica of this.#replicas.all()) replica.send({ kind: 'stop', now: true });
         const cancel = this.#deps.clock.after(hurriedStopMs, resolve);
         givenUp.signal.addEventListener('abort', cancel, { once: true });
       };
@@ -313,22 +263,11 @@ export class Supervisor {
     givenUp.abort();
     this.#cancelPoll?.();
     this.#gpus.close();
-    const left = [...this.#replicas.values()].map(({ replica }) => replica.report().pid).filter((pid) => pid !== undefined);
+    const left = this.#replicas
+      .all()
+      .map((replica) => replica.report().pid)
+      .filter((pid) => pid !== undefined);
     if (left.length > 0) this.#deps.log.error({ pids: left }, 'engine processes did not end after SIGKILL');
-  }
-
-  #setModel(plan: ReplicaPlan, slots: Slot[]): void {
-    const { name } = plan.model;
-    const before = this.#models.get(name);
-    const waiting = before?.waiting ?? slots.shift();
-    if (waiting === undefined) throw new Error(`no slot was reserved for ${name}`);
-    const created = before?.created ?? this.#deps.wallClockSeconds();
-    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0, yields: false });
-    for (const replica of this.#replicasOf(name)) if (replica.plan.fingerprint === plan.fingerprint) replica.update(plan);
-  }
-
-  #replicasOf(name: ModelName): Replica[] {
-    return [...this.#replicas.values()].filter(({ model }) => model === name).map(({ replica }) => replica);
   }
 
   #changed(): void {
@@ -343,17 +282,15 @@ export class Supervisor {
     this.#redactor = undefined;
     this.#forgetStopped();
     for (const step of this.#plan()) this.#take(step);
-    for (const model of this.#models.values()) model.yields = false;
-    this.#publish();
+    this.#models.settleYields();
+    this.#tables.publish(this.#facts(), this.#apps, this.#deps.clock.now());
     this.#settleDrains();
     for (const listener of this.#listeners) listener();
     if (this.#replicas.size === 0) this.#stopping?.done();
   }
 
   #forgetStopped(): void {
-    for (const [key, { model, replica }] of this.#replicas) {
-      if (replica.state.kind !== 'stopped') continue;
-      this.#replicas.delete(key);
+    for (const { model, replica } of this.#replicas.takeStopped()) {
       const entry = this.#models.get(model);
       if (entry !== undefined) entry.formerRestarts += replica.report().restarts;
     }
@@ -364,17 +301,7 @@ export class Supervisor {
       ...desiredOf(plan),
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
-    const observed = [...this.#replicas].map(([key, { model, replica, renew, final }]) => ({
-      key,
-      model,
-      index: replica.index,
-      fingerprint: replica.plan.fingerprint,
-      standing: standingOf(replica.state),
-      lacksGpus: replica.lacksGpus && !this.#gpus.unsettled,
-      renew,
-      returnable: replica.state.kind === 'draining' && !final,
-    }));
-    return plan(desired, observed);
+    return plan(desired, this.#replicas.observed(this.#gpus.unsettled));
   }
 
   #take(step: Step): void {
@@ -383,14 +310,14 @@ export class Supervisor {
         this.#add(step.model, step.index);
         return;
       case 'take-back':
-        this.#replicas.get(step.key)?.replica.send({ kind: 'take-back' });
+        this.#replicas.get(step.key)?.send({ kind: 'take-back' });
         return;
       case 'drain': {
-        const entry = this.#replicas.get(step.key);
-        const replica = entry?.replica;
-        if (entry !== undefined) entry.final = this.#models.get(entry.model)?.yields === true;
-        const deadline = this.#stopping?.deadline ?? this.#deps.clock.now() + (replica?.plan.model.drainTimeoutMs ?? 0);
-        replica?.send({ kind: 'drain', deadline });
+        const replica = this.#replicas.get(step.key);
+        if (replica === undefined) return;
+        if (this.#models.get(replica.plan.model.name)?.yields === true) this.#replicas.keepLeaving(step.key);
+        const deadline = this.#stopping?.deadline ?? this.#deps.clock.now() + replica.plan.model.drainTimeoutMs;
+        replica.send({ kind: 'drain', deadline });
       }
     }
   }
@@ -412,17 +339,15 @@ export class Supervisor {
 
   /** One that no replica of the present config leads to; undefined where the model's replicas are our own. */
   #unusedUpstream({ model, fingerprint }: ReplicaPlan): ReplicaPlan['upstream'] {
-    const current = this.#replicasOf(model.name).filter(
-      (replica) => replica.plan.fingerprint === fingerprint && standingOf(replica.state) !== 'leaving',
-    );
+    const current = this.#replicas
+      .of(model.name)
+      .filter((replica) => replica.plan.fingerprint === fingerprint && standingOf(replica.state) !== 'leaving');
     const used = new Set(current.map((replica) => replica.plan.upstream?.url));
     return model.upstreams.find(({ url }) => !used.has(url)) ?? model.upstreams[0];
   }
 
   /** @param kept GPUs that the former run holds. */
   #create(index: number, plan: ReplicaPlan, former?: FormerRun, kept?: GpuGrant): void {
-    const key = this.#nextKey;
-    this.#nextKey += 1;
     const restart = this.#deps.restart ?? defaultRestartLimits;
     // What is adopted is there already. All others wait until what a former gateway left has given its memory and ports back.
     const clear = former === undefined ? this.#reaped : undefined;
@@ -454,53 +379,30 @@ export class Supervisor {
       },
       former,
     );
-    this.#replicas.set(key, { model: plan.model.name, replica, renew: false, final: false });
+    this.#replicas.add(plan.model.name, replica);
     replica.start();
     this.#changed();
   }
 
   #facts(): ModelFact[] {
-    const byModel = Map.groupBy(this.#replicas.values(), ({ model }) => model);
-    return [...this.#models].map(([name, { plan, waiting, created }]) => ({
+    const byModel = this.#replicas.byModel();
+    return [...this.#models.entries()].map(([name, { plan, waiting, created }]) => ({
       config: plan.model,
       waiting,
       created,
-      replicas: (byModel.get(name) ?? []).map(({ replica }) => replica.fact()),
+      replicas: (byModel.get(name) ?? []).map((replica) => replica.fact()),
     }));
-  }
-
-  #publish(): void {
-    const table = buildTable(this.#table.version + 1, this.#facts(), this.#apps, this.#deps.clock.now());
-    const content = contentOf(table);
-    if (content === this.#content) return;
-    const named = slotsOf(table);
-    for (const slot of this.#named) if (!named.has(slot)) this.#withdrawnIn.set(slot, table.version);
-    for (const slot of named) this.#withdrawnIn.delete(slot);
-    this.#table = table;
-    this.#named = named;
-    this.#content = content;
-    this.#deps.publish(table);
-  }
-
-  /** Both facts of a drain: every worker has applied a table without the slot, and nothing is counted on it. */
-  #quiet(slot: Slot): boolean {
-    if (this.#named.has(slot)) return false;
-    return this.#deps.appliedVersion() >= (this.#withdrawnIn.get(slot) ?? 0) && this.#deps.board.read(slot) === 0;
   }
 
   #settleDrains(): void {
     let waiting = false;
-    for (const { replica } of this.#replicas.values()) {
+    for (const replica of this.#replicas.all()) {
       if (replica.state.kind !== 'draining' || replica.slot === undefined) continue;
-      if (this.#quiet(replica.slot)) replica.send({ kind: 'drained' });
+      if (this.#tables.quiet(replica.slot)) replica.send({ kind: 'drained' });
       else waiting = true;
     }
-    if (this.#slots.reclaim((slot) => this.#quiet(slot))) this.#starts.wake();
+    if (this.#slots.reclaim((slot) => this.#tables.quiet(slot))) this.#starts.wake();
     this.#cancelPoll?.();
     this.#cancelPoll = waiting || this.#slots.retiring > 0 ? this.#deps.clock.after(drainPollMs, () => this.#settleDrains()) : undefined;
   }
-}
-
-function slotsOf(table: RoutingTable): ReadonlySet<Slot> {
-  return new Set([...table.models.values()].flatMap((entry) => [entry.waiting, ...entry.replicas.map((view) => view.slot)]));
 }
