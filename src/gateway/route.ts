@@ -43,8 +43,8 @@ const choices = 8;
 const many = 16;
 
 /**
- * Filter → score → pick. Pure; builds no list, for it runs on every request. One that is distrusted gets requests only where no other
- * replica is left, one that failed this request only where all others are full.
+ * Filter → score → pick. Pure; builds no list, for it runs on every request. One that is distrusted, or that failed this request, gets it
+ * only where no other replica is left: while others are full, the request waits for them.
  */
 export function route(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight): RouteDecision {
   const only = replicas[0];
@@ -55,7 +55,8 @@ export function route(request: RouteRequest, replicas: readonly ReplicaView[], s
   const picked = pick(request, replicas, sight, 'trusted');
   if (picked !== undefined) return picked;
   const trustsAny = replicas.some((replica) => sight.admits(replica) && !request.exclude.has(replica.id));
-  const second = trustsAny ? undefined : pick(request, replicas, sight, 'untried');
+  if (trustsAny) return saturated;
+  const second = pick(request, replicas, sight, 'untried');
   const last = second ?? (request.exclude.size > 0 ? pick(request, replicas, sight, 'any') : undefined);
   return last === undefined ? saturated : { ...last, reason: 'last-resort' };
 }

@@ -18,6 +18,9 @@ const maxAttempts = 3;
 /** Pause before a replica that refused the connection is asked again (its exit is known to all within this time), or the retry budget. */
 const retryPauseMs = 50;
 
+/** How long a request that replicas have failed waits for others that are full, before it would take one of those again. */
+const shunMs = 1000;
+
 const untried: ReadonlySet<ReplicaId> = new Set();
 
 export interface SearchDeps {
@@ -89,7 +92,12 @@ export class Search implements Waiter {
   }
 
   begin(): void {
-    if (this.#deps.room.waiting(this.model) > 0 || !this.#routeNow()) this.#wait();
+    if (!this.#deps.room.isOpen(this.model) || !this.#routeNow()) this.#wait();
+  }
+
+  /** What failed it, it meets again only where there is no other. */
+  get picky(): boolean {
+    return this.#tried.size > 0;
   }
 
   /** Looks for another replica. `sent`: whether the one that failed has seen the request. */
@@ -152,7 +160,6 @@ export class Search implements Waiter {
       return;
     }
     const { room, board, worker, clock } = this.#deps;
-    this.#tried = untried;
     const { maxWaiting, queueTimeoutMs } = entry.limits;
     const leftMs = this.#since + queueTimeoutMs - clock.now();
     if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
@@ -166,6 +173,7 @@ export class Search implements Waiter {
     this.#waitingSlot = entry.waiting;
     board.add(worker, entry.waiting, 1);
     room.enter(this, leftMs);
+    if (this.picky) this.#shunFor(shunMs);
     this.#seeker.receipt.waits(clock.now(), entry.replicas.length === 0, room.waiting(this.model));
     // A place freed by another worker before this one was seen to wait woke nobody: look once more.
     if (room.waiting(this.model) === 1) room.wake(this.model);
@@ -183,8 +191,17 @@ export class Search implements Waiter {
     );
   }
 
+  #shunFor(ms: number): void {
+    this.#cancelPause = this.#deps.clock.after(ms, () => {
+      this.#cancelPause = undefined;
+      this.#tried = untried;
+      this.#deps.room.wake(this.model);
+    });
+  }
+
   #leaveRoom(): void {
     if (this.#waitingSlot === undefined) return;
+    this.#cancelPause?.();
     this.#deps.board.add(this.#deps.worker, this.#waitingSlot, -1);
     this.#waitingSlot = undefined;
     this.#deps.room.leave(this);

@@ -3,6 +3,8 @@ import type { ModelName } from '../core/ids.ts';
 
 export interface Waiter {
   readonly model: ModelName;
+  /** Whether it cannot go to every replica of its model: then those behind it, who can, may leave before it. */
+  readonly picky: boolean;
   /** Tries to be routed now. True when it needs to wait no longer, for whatever reason. */
   tryLeave(): boolean;
   /** Its time is up. Called after it has left the room. */
@@ -41,6 +43,12 @@ export class WaitingRoom {
     );
   }
 
+  /** Whether nobody who waits for `model` has a right to the next place. */
+  isOpen(model: ModelName): boolean {
+    for (const waiter of this.#queues.get(model) ?? []) if (!waiter.picky) return false;
+    return true;
+  }
+
   /** Takes a waiter out without calling it; harmless when it has left already. */
   leave(waiter: Waiter): void {
     this.#timers.get(waiter)?.();
@@ -49,11 +57,11 @@ export class WaitingRoom {
     if (queue?.delete(waiter) === true && queue.size === 0) this.#queues.delete(waiter.model);
   }
 
-  /** Lets the waiters of a model leave, first come first served, until one cannot. */
+  /** Lets the waiters of a model leave, first come first served, until one cannot that would go anywhere. */
   wake(model: ModelName): void {
     for (const waiter of this.#queues.get(model) ?? []) {
-      if (!waiter.tryLeave()) return;
-      this.leave(waiter);
+      if (waiter.tryLeave()) this.leave(waiter);
+      else if (!waiter.picky) return;
     }
   }
 

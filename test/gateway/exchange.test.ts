@@ -197,6 +197,41 @@ describe('an engine fails', () => {
     assert.equal(engine.bodies.length, 3);
   });
 
+  test('while the others are full the request waits for them, and meets what failed it again only after a second', async (t) => {
+    const clock = new ManualClock();
+    let ill = true;
+    const failing = await scriptedEngine(t, (_request, response) => (ill ? response.destroy() : json(response, { by: 'the failing one' })));
+    const held: ServerResponse[] = [];
+    const full = await scriptedEngine(t, (_request, response) => held.push(response));
+    const gateway = await dataPlane(t, [{ url: full.url, maxInFlight: 1 }], { clock });
+    const first = gateway.post(chat());
+    await eventually(() => held.length === 1, 'the good one is full');
+    gateway.setReplicas([{ url: full.url, maxInFlight: 1 }, failing]);
+    const saved = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 1, 'the request waits');
+    const second = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 2, 'another one too');
+    json(held.shift() ?? assert.fail(), { by: 'the good one' });
+    await eventually(() => held.length === 1, 'the place goes to the first of them');
+    json(held.shift() ?? assert.fail(), { by: 'the good one' });
+    assert.deepEqual(await (await saved).json(), { by: 'the good one' });
+    await eventually(() => held.length === 1, 'then to the other');
+    assert.equal(failing.bodies.length, 2, 'each met it once');
+    ill = false;
+    const third = gateway.post(chat());
+    assert.deepEqual(await (await third).json(), { by: 'the failing one' }, 'one that it has not failed may go there at any time');
+    ill = true;
+    const fourth = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 1, 'it waits');
+    ill = false;
+    await clock.advance(1000);
+    assert.deepEqual(await (await fourth).json(), { by: 'the failing one' });
+    json(held.shift() ?? assert.fail(), { by: 'the good one' });
+    await Promise.all([first, second]);
+    await eventually(() => gateway.inFlight(0) + gateway.inFlight(1) + gateway.waiting() === 0, 'the counters are back at zero');
+    assert.equal(clock.pending, 0, 'no timer is left');
+  });
+
   test('when every replica fails, retries stay within their budget', async (t) => {
     const held: ServerResponse[] = [];
     const engine = await scriptedEngine(t, (_request, response) => held.push(response));

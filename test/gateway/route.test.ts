@@ -39,7 +39,8 @@ describe('route', () => {
     ['a distrusted one before the one that failed', [candidate('a', 0), candidate('b', 0, 4, { admits: false })], ['a'], 'b'],
     ['a new one gets less', [candidate('a', 0, 9, { share: 0.1 }), candidate('b', 4, 9)], [], 'b'],
     ['a new one gets some', [candidate('a', 0, 99, { share: 0.1 }), candidate('b', 12, 99)], [], 'a'],
-    ['the one that failed when the other is full', [candidate('a', 0), candidate('b', 4)], ['a'], 'a'],
+    ['rather wait than the one that failed', [candidate('a', 0), candidate('b', 4)], ['a'], 'saturated'],
+    ['the one that failed when the other is full and distrusted', [candidate('a', 0), candidate('b', 4, 4, { admits: false })], ['a'], 'a'],
   ];
   for (const [name, candidates, exclude, expected] of cases) test(name, () => assert.equal(pick(candidates, exclude), expected));
 

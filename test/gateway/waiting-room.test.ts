@@ -8,8 +8,9 @@ function room() {
   const clock = new ManualClock();
   const said: string[] = [];
   let places = 0;
-  const waiter = (name: string, model = 'm'): Waiter => ({
+  const waiter = (name: string, model = 'm', picky = false): Waiter => ({
     model: modelName(model),
+    picky,
     tryLeave: () => {
       if (places === 0) return false;
       places -= 1;
@@ -40,6 +41,19 @@ describe('WaitingRoom', () => {
     assert.deepEqual(said, ['b left']);
   });
 
+  test('those behind one that cannot go everywhere may leave before it, and only then', () => {
+    const { waiting, waiter, said, free } = room();
+    const shy: Waiter = { ...waiter('shy', 'm', true), tryLeave: () => false };
+    waiting.enter(shy, 1000);
+    assert.equal(waiting.isOpen(modelName('m')), true);
+    for (const name of ['a', 'b']) waiting.enter(waiter(name), 1000);
+    assert.equal(waiting.isOpen(modelName('m')), false);
+    free(1);
+    waiting.wake(modelName('m'));
+    assert.deepEqual(said, ['a left']);
+    assert.equal(waiting.waiting(modelName('m')), 2);
+  });
+
   test('expires a waiter when its time is up, and only then', async () => {
     const { waiting, waiter, said, clock } = room();
     waiting.enter(waiter('a'), 1000);
@@ -67,6 +81,7 @@ describe('WaitingRoom', () => {
     let tries = 0;
     const stubborn: Waiter = {
       model: modelName('m'),
+      picky: false,
       tryLeave: () => {
         tries += 1;
         if (tries < 5) queueBack();

@@ -178,11 +178,11 @@ const routing = {
   },
   52: {
     happens: 'one of two replicas answers everything with 500, and later recovers',
-    holds: 'it is passed over, tried again, and used',
+    holds: 'it is passed over but for one request of a worker at a time, which looks, and used once that is answered',
   },
   53: {
     happens: 'one of two replicas breaks every connection before it answers',
-    holds: 'the other one answers most; retries stay within their budget, and the engines see no more than requests and retries',
+    holds: 'the other one answers all; the engines see at most 1.2 × the requests',
   },
   54: {
     happens: 'an engine answers 500, or 503',
