@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Access } from '../core/access.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import type { ModelReport } from '../supervisor/report.ts';
@@ -97,6 +98,8 @@ export const logsQuery = z.strictObject({
 /** What the admin API can make a running gateway do. All throw GatewayError: `config_invalid`, `model_not_found`, `request_invalid`. */
 export interface Control {
   status(): StatusReply;
+  /** Who may use the API now. */
+  access(): Access;
   /** A text of an engine's log, as it may be shown. */
   redact(text: string): string;
   /** Changes nothing. @param config absolute paths of other files than the gateway's own */

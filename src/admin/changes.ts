@@ -45,7 +45,7 @@ function liveFacts(model: ModelConfig): Facts {
 
 /** For replicas that ask for GPUs from then on. */
 function liveGatewayFacts(config: Config): Facts {
-  return { 'gateway.keys': config.settings.access.keys, 'gateway.gpus': config.gpus, 'gateway.accelerator_match': config.acceleratorMatch };
+  return { 'gateway.keys': config.settings.access, 'gateway.gpus': config.gpus, 'gateway.accelerator_match': config.acceleratorMatch };
 }
 
 function gatewayFacts(config: Config): Facts {

@@ -6,6 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
+import { AdminKey } from './admin-key.ts';
 import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
 import { type Origin, refusal } from './guard.ts';
@@ -14,6 +15,10 @@ import { logSources, streamLogs } from './log-stream.ts';
 export interface AdminDeps {
   readonly host: string;
   readonly port: number;
+  /** `keyDigest` of the key it asks for over TCP; undefined: none. */
+  readonly sha256: string | undefined;
+  /** Names, besides addresses and `localhost`, by which it may be asked over TCP. */
+  readonly allowedHosts: readonly string[];
   /** Where the owner's socket is made. */
   readonly stateDir: string;
   /** prom-client's JSON of each worker. */
@@ -48,6 +53,7 @@ function sendError(error: unknown, reply: FastifyReply): FastifyReply {
   const invalid = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500;
   const code = error instanceof GatewayError ? error.code : invalid ? 'request_invalid' : 'internal_error';
   const { status, type } = errorTable[code];
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
   // Errors that no client of the data plane sees have no status of their own: what was asked for cannot be done with this config.
   return reply.code(status === 0 ? 422 : status).send({ error: { message: messageOf(error), type, param: null, code } });
 }
@@ -57,7 +63,7 @@ const keepAliveMs = 5_000;
 
 /** The admin plane's HTTP server; never on the data port. Over TCP it changes nothing for pages in a browser, and reads no files. */
 export function buildAdmin(
-  { scrape, logLinesDropped, control }: Pick<AdminDeps, 'scrape' | 'logLinesDropped' | 'control'>,
+  { scrape, logLinesDropped, control, sha256, allowedHosts }: Omit<AdminDeps, 'host' | 'port' | 'stateDir'>,
   origin: Origin,
 ): FastifyInstance {
   const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs });
@@ -65,7 +71,12 @@ export function buildAdmin(
   app.setNotFoundHandler((request, reply) =>
     sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),
   );
-  if (origin === 'tcp') app.addHook('onRequest', async (request) => guard(request));
+  const key = new AdminKey(sha256, () => control.access());
+  if (origin === 'tcp')
+    app.addHook('onRequest', async (request) => {
+      guard(request, allowedHosts);
+      key.check(request.headers);
+    });
   const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
@@ -97,13 +108,15 @@ export function buildAdmin(
   return app;
 }
 
-async function guard({ method, headers }: FastifyRequest): Promise<void> {
-  const reason = refusal({
+/** @throws GatewayError `admin_refused` */
+function guard({ method, headers }: FastifyRequest, allowedHosts: readonly string[]): void {
+  const request = {
     mutating: method !== 'GET' && method !== 'HEAD',
     host: headers.host,
     origin: headers.origin,
     contentType: headers['content-type'],
-  });
+  };
+  const reason = refusal(request, allowedHosts);
   if (reason !== undefined) throw new GatewayError('admin_refused', reason);
 }
 

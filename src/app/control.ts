@@ -59,6 +59,10 @@ export class RunningControl implements Control {
     return { ...this.#deps.status(), apps };
   }
 
+  access(): Access {
+    return this.#config.settings.access;
+  }
+
   redact(text: string): string {
     return this.#deps.supervisor().redact(text);
   }

@@ -81,7 +81,14 @@ export interface Config {
   /** Absolute paths of the files it came from, as they were given: at least one. */
   readonly files: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
-  readonly admin: { readonly host: string; readonly port: number };
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    /** `keyDigest` of the key that the listener asks for; undefined: none. */
+    readonly sha256: string | undefined;
+    /** Names that `Host` may have besides addresses and `localhost`. */
+    readonly allowedHosts: readonly string[];
+  };
   readonly workers: number;
   /** Logs and run-time state live here. */
   readonly stateDir: string;

@@ -5,6 +5,7 @@ import type { ResolveContext } from './context.ts';
 import type { Access } from '../core/access.ts';
 import { didYouMean } from '../core/did-you-mean.ts';
 import { engineModule } from './engine-modules.ts';
+import { resolveAdmin } from './exposure.ts';
 import { localPath } from './local-path.ts';
 import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts';
 
@@ -33,7 +34,8 @@ export function milliseconds(seconds: number): number {
 export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access: Access, context: ResolveContext): GatewayConfig {
   const { limits } = gateway;
   return {
-    ...resolveListen(gateway, http, context),
+    listen: resolveListen(gateway, http, context),
+    admin: resolveAdmin(gateway.admin, access, context),
     workers: gateway.workers ?? Math.min(8, Math.max(1, Math.floor(context.cores / 2))),
     stateDir: resolveStateDir(gateway.state_dir, context),
     gpus: resolveGpuList(gateway.gpus, context),
@@ -71,7 +73,7 @@ export function unknownEngine(name: string, context: ResolveContext): string {
   return `there is no engine ${JSON.stringify(name)} in this version; expected one of ${names.join(', ')}${didYouMean(name, names)}`;
 }
 
-function resolveListen({ listen, admin }: GatewayEntry, http: HttpOptions, context: ResolveContext): Pick<Config, 'listen' | 'admin'> {
+function resolveListen({ listen, admin }: GatewayEntry, http: HttpOptions, context: ResolveContext): Config['listen'] {
   for (const key of ['host', 'port'] as const) {
     const ours = listen[key];
     const rays = http[key];
@@ -82,7 +84,7 @@ function resolveListen({ listen, admin }: GatewayEntry, http: HttpOptions, conte
   if (address.port !== 0 && address.port === admin.port && address.host === admin.host) {
     context.problem(['gateway', 'admin', 'port'], `${admin.host}:${admin.port} is also where the API listens; expected another port`);
   }
-  return { listen: address, admin };
+  return address;
 }
 
 function resolveStateDir(given: string | undefined, { env, homeDir, ...context }: ResolveContext): string {

@@ -248,12 +248,16 @@ function hasKey({
   return key !== undefined || file !== undefined || sha256 !== undefined;
 }
 
+const keyShape = {
+  key: text('a key').optional(),
+  key_file: text('the path of a file with the key').optional(),
+  sha256: textLike(/^[0-9A-Fa-f]{64}$/, 'the SHA-256 of a key, 64 hexadecimal digits').optional(),
+};
+
 const keySchema = mapping(
   {
     name: textLike(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/, 'a name of 1 to 64 letters, digits, blanks and . _ @ -'),
-    key: text('a key').optional(),
-    key_file: text('the path of a file with the key').optional(),
-    sha256: textLike(/^[0-9A-Fa-f]{64}$/, 'the SHA-256 of a key, 64 hexadecimal digits').optional(),
+    ...keyShape,
     models: list(text('the name of a model'), 'a list of at least one model').optional(),
     expires: textLike(new RegExp(`^${secondsPattern}$`), 'a time such as 2027-01-31T00:00:00Z').optional(),
   },
@@ -262,7 +266,12 @@ const keySchema = mapping(
 
 export const gatewaySchema = mapping({
   listen: mapping({ host: host.optional(), port: port.optional() }).prefault({}),
-  admin: mapping({ host: host.default(defaultAdmin.host), port: port.default(defaultAdmin.port) }).prefault({}),
+  admin: mapping({
+    host: host.default(defaultAdmin.host),
+    port: port.default(defaultAdmin.port),
+    ...keyShape,
+    allowed_hosts: z.array(host, { error: 'expected a list of host names' }).default([]),
+  }).prefault({}),
   keys: list(keySchema, 'a list of at least one key').optional(),
   workers: whole(1, 128).optional(),
   state_dir: text('the path of a directory').optional(),

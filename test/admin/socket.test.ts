@@ -9,10 +9,20 @@ import { fakeModel, runGateway, startGateway } from '../support/gateway-process.
 
 test('over TCP nothing is changed for a web page, a rebound name or a form', () => {
   const good = { mutating: true, host: '127.0.0.1:9464', origin: undefined, contentType: 'application/json' };
-  assert.equal(refusal(good), undefined);
-  assert.match(refusal({ ...good, origin: 'http://evil.example' }) ?? '', /evil/);
-  assert.match(refusal({ ...good, host: 'evil.example' }) ?? '', /evil/);
-  assert.match(refusal({ ...good, contentType: 'text/plain' }) ?? '', /text\/plain/);
+  assert.equal(refusal(good, []), undefined);
+  assert.match(refusal({ ...good, origin: 'http://evil.example' }, []) ?? '', /evil/);
+  assert.match(refusal({ ...good, host: 'evil.example' }, []) ?? '', /evil/);
+  assert.match(refusal({ ...good, contentType: 'text/plain' }, []) ?? '', /text\/plain/);
+});
+
+test('over TCP nothing is read for a web page or a rebound name, and scrapers come by address or by a name of the config', () => {
+  const scrape = { mutating: false, host: undefined, origin: undefined, contentType: undefined };
+  const allowed = ['Metrics.Internal'];
+  for (const host of ['127.0.0.1:9464', '10.0.0.5:9464', '[::1]:9464', '[fd00::7]', 'localhost', 'LOCALHOST:1', 'metrics.internal:9464'])
+    assert.equal(refusal({ ...scrape, host }, allowed), undefined, host);
+  for (const host of [undefined, '', 'evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'metrics.internal.evil', '1.2.3'])
+    assert.match(refusal({ ...scrape, host }, allowed) ?? '', /^Host .* is not known/, host);
+  assert.match(refusal({ ...scrape, host: '127.0.0.1', origin: 'null' }, allowed) ?? '', /web pages/);
 });
 
 test('the socket plans, reloads, scales and stops; an invalid file changes nothing', async (t) => {

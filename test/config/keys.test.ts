@@ -116,3 +116,22 @@ describe('an API that others can reach', () => {
     assert.deepEqual(loadText(t, listen('::', `, keys: [{name: a, key: ${good}}]`)).warnings, []);
   });
 });
+
+const admin = (text: string): string => `${oneModel}gateway: {keys: [{name: a, key: ${good}}], admin: ${text}}\n`;
+
+describe('the admin listener', () => {
+  it('that others can reach is refused without a key', (t) => {
+    assert.deepEqual(told(admin('{host: 0.0.0.0}')), [
+      '4 gateway.admin.host: whoever reaches 0.0.0.0 could stop the gateway; expected a key beside it (key_file, key or sha256), or 127.0.0.1',
+    ]);
+    const { config } = loadText(t, admin(`{host: 0.0.0.0, key: ${good}-of-the-owner, allowed_hosts: [metrics.internal]}`));
+    const { sha256, allowedHosts } = config.admin;
+    assert.deepEqual([sha256, allowedHosts], [keyDigest(`${good}-of-the-owner`), ['metrics.internal']]);
+  });
+
+  it('does not take a key of the API for its own', () => {
+    assert.deepEqual(told(admin(`{key: ${good}}`)), [
+      '4 gateway.admin: its key is also one of gateway.keys; expected another, which users of the API do not have',
+    ]);
+  });
+});

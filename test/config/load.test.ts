@@ -33,7 +33,7 @@ describe('a config', () => {
     assert.deepEqual(config, {
       files: [file],
       listen: { host: '127.0.0.1', port: 8000 },
-      admin: { host: '127.0.0.1', port: 9464 },
+      admin: { host: '127.0.0.1', port: 9464, sha256: undefined, allowedHosts: [] },
       workers: 2,
       stateDir: '/home/someone/.local/state/roundhouse',
       gpus: undefined,
@@ -108,7 +108,7 @@ gateway:
     assert.deepEqual(warnings, []);
     const folder = dirname(config.files[0] ?? '');
     assert.deepEqual(config.listen, { host: '::1', port: 0 });
-    assert.deepEqual(config.admin, { host: 'localhost', port: 9000 });
+    assert.deepEqual(config.admin, { host: 'localhost', port: 9000, sha256: undefined, allowedHosts: [] });
     assert.equal(config.workers, 3);
     assert.equal(config.stateDir, join(folder, 'state'));
     assert.deepEqual(config.settings.limits, { maxBodyBytes: 2048, requestTimeoutMs: 500, maxConnections: 10 });
