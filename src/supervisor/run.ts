@@ -3,7 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView } from '../core/table.ts';
 import type { Evidence } from './failure.ts';
-import type { GpuGrant } from './gpus/ledger.ts';
+import type { GpuGrant } from './gpus/holds.ts';
 import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { RunLog } from './run-log.ts';

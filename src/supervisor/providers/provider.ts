@@ -1,7 +1,7 @@
 import type { ReplicaId } from '../../core/ids.ts';
 import type { Engine } from '../../plugins/engine-plugin.ts';
 import type { ModelConfig, StaticUpstream } from '../../config/config.ts';
-import type { GpuGrant } from '../gpus/ledger.ts';
+import type { GpuGrant } from '../gpus/holds.ts';
 import type { Lease } from './lease.ts';
 import type { LogLoss } from './log-tail.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import type { GpuDevice, GpuList, GpuProbe } from '../../../src/supervisor/gpus/devices.ts';
 import { GpuLedger } from '../../../src/supervisor/gpus/ledger.ts';
-import type { GpuGrant } from '../../../src/supervisor/gpus/ledger.ts';
+import type { GpuGrant } from '../../../src/supervisor/gpus/holds.ts';
 import type { GpuRequest } from '../../../src/supervisor/gpus/place.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 
@@ -264,4 +264,14 @@ test('the engine of a former gateway is told as well', async () => {
   await clock.advance(15_000);
   assert.equal(await lossOf({ grant, waits: [] }), 'GPU 0: GPU is lost');
   ledger.close();
+});
+
+test('who holds a GPU from before is shown, though nobody has asked for one', async () => {
+  const { ledger, machine, holders } = setUp(2);
+  const kept = ledger.keep('a-0', ['GPU-1'], 1);
+  ledger.keep('b-0', ['GPU-0'], 1);
+  await settle();
+  assert.deepEqual(holders(), [['b-0'], ['a-0']]);
+  assert.deepEqual(kept.labels, ['1']);
+  assert.equal(machine.asked, 1, 'one look for all');
 });
