@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Access, AccessKey } from '../core/access.ts';
+import { type Access, type AccessKey, noLimits } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
 import { credentialOf } from '../gateway/auth/credential.ts';
 import { Keyring } from '../gateway/auth/keyring.ts';
@@ -34,5 +34,5 @@ export class AdminKey {
 }
 
 function adminKey(sha256: string): AccessKey {
-  return { name: 'admin', sha256, prefix: undefined, models: undefined, expiresAt: undefined };
+  return { name: 'admin', sha256, prefix: undefined, models: undefined, expiresAt: undefined, limits: noLimits };
 }

@@ -1,7 +1,17 @@
 import { resolve } from 'node:path';
-import { type Access, type AccessKey, keyDigest, keyPattern, longestKey, shortestSafeKey } from '../core/access.ts';
+import {
+  type Access,
+  type AccessKey,
+  keyDigest,
+  type KeyLimits,
+  keyPattern,
+  longestKey,
+  noLimits,
+  shortestSafeKey,
+} from '../core/access.ts';
 import { didYouMean } from '../core/did-you-mean.ts';
 import type { ModelName } from '../core/ids.ts';
+import { rateSeats } from '../core/rate-board.ts';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { localPath } from './local-path.ts';
@@ -80,13 +90,22 @@ export function resolveAccess(
     if (sha256 !== undefined) once(seen.digests, sha256, path, 'the key itself', context);
     const models = resolveModels(entry.models, [...path, 'models'], apps, context);
     const expiresAt = resolveExpiry(entry, [...path, 'expires'], context);
-    return sha256 === undefined ? [] : [{ name: entry.name, sha256, prefix: undefined, models, expiresAt } satisfies AccessKey];
+    const limits = limitsOf(entry);
+    return sha256 === undefined ? [] : [{ name: entry.name, sha256, prefix: undefined, models, expiresAt, limits } satisfies AccessKey];
   });
+  const limited = keys.filter(({ limits }) => limits !== undefined).length;
+  if (limited > rateSeats) context.problem(['gateway', 'keys'], `${limited} keys have limits; expected at most ${rateSeats}`);
   const theirs = ofApplications.flatMap(({ name, prefix, key, path }): AccessKey[] => {
     const sha256 = textDigest(key, path, context);
-    return sha256 === undefined ? [] : [{ name: `application ${name}`, sha256, prefix, models: undefined, expiresAt: undefined }];
+    return sha256 === undefined
+      ? []
+      : [{ name: `application ${name}`, sha256, prefix, models: undefined, expiresAt: undefined, limits: noLimits }];
   });
   return { keys: [...own, ...theirs] };
+}
+
+function limitsOf({ limits }: KeyEntry): KeyLimits {
+  return { requestsPerMinute: limits?.rpm, tokensPerMinute: limits?.tpm, concurrency: limits?.concurrency };
 }
 
 function once(seen: Map<string, ConfigPath>, value: string, path: ConfigPath, what: string, context: ResolveContext): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { choice, dictionary, inert, later, list, mapping, openMapping, refused, seconds, text, textLike, whole } from './fields.ts';
+import { keySchema, keyShape } from './key-schema.ts';
 
 /**
  * The file, as people write it: Ray Serve LLM's shape, in snake_case, with our own settings under `gateway:`. Every default that
@@ -232,37 +233,6 @@ export const httpOptionsSchema = mapping({
   ssl_keyfile_password: refused(plainHttp),
   ssl_ca_certs: refused(plainHttp),
 });
-
-const secondsPattern = String.raw`\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})`;
-
-/** Whether a key is given in some way. */
-function hasKey({
-  key,
-  key_file: file,
-  sha256,
-}: {
-  key?: string | undefined;
-  key_file?: string | undefined;
-  sha256?: string | undefined;
-}): boolean {
-  return key !== undefined || file !== undefined || sha256 !== undefined;
-}
-
-const keyShape = {
-  key: text('a key').optional(),
-  key_file: text('the path of a file with the key').optional(),
-  sha256: textLike(/^[0-9A-Fa-f]{64}$/, 'the SHA-256 of a key, 64 hexadecimal digits').optional(),
-};
-
-const keySchema = mapping(
-  {
-    name: textLike(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/, 'a name of 1 to 64 letters, digits, blanks and . _ @ -'),
-    ...keyShape,
-    models: list(text('the name of a model'), 'a list of at least one model').optional(),
-    expires: textLike(new RegExp(`^${secondsPattern}$`), 'a time such as 2027-01-31T00:00:00Z').optional(),
-  },
-  'a mapping with name and one of key, key_file and sha256',
-).refine(hasKey, { error: 'expected one of key, key_file and sha256' });
 
 export const gatewaySchema = mapping({
   listen: mapping({ host: host.optional(), port: port.optional() }).prefault({}),

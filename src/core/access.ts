@@ -13,7 +13,21 @@ export interface AccessKey {
   readonly models: readonly ModelName[] | undefined;
   /** Unix milliseconds from which it opens nothing; undefined: never. */
   readonly expiresAt: number | undefined;
+  readonly limits: KeyLimits;
+  /** Its place on the rate board; set where it has limits, once the data plane has given it one. */
+  readonly seat?: number;
 }
+
+/** What a key may use, over all workers; undefined: as much as it likes. */
+export interface KeyLimits {
+  readonly requestsPerMinute: number | undefined;
+  /** Of prompts and replies together. */
+  readonly tokensPerMinute: number | undefined;
+  /** Requests at a time, waiting ones included. */
+  readonly concurrency: number | undefined;
+}
+
+export const noLimits: KeyLimits = { requestsPerMinute: undefined, tokensPerMinute: undefined, concurrency: undefined };
 
 /** Who may use the API. Without keys for a route prefix, everybody may use what stands under it. */
 export interface Access {

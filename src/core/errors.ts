@@ -91,6 +91,12 @@ export const errorTable = {
     retryable: false,
     meaning: 'The request headers are larger than 16 KB.',
   },
+  rate_limited: {
+    status: 429,
+    type: 'rate_limit_error',
+    retryable: true,
+    meaning: 'The key has used what its `limits` allow; `Retry-After` and `x-ratelimit-*` say when there is more.',
+  },
   overloaded: {
     status: 429,
     type: 'rate_limit_error',

@@ -8,7 +8,9 @@ import type { Access } from '../core/access.ts';
 import type { LoadBoard } from '../core/board.ts';
 import { cannotListen, GatewayError } from '../core/errors.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
+import { RateBoard } from '../core/rate-board.ts';
 import type { RoutingTable } from '../core/table.ts';
+import { Seats } from './auth/seats.ts';
 import type { WorkerStart } from './worker.ts';
 
 export interface DataPlaneOptions {
@@ -49,13 +51,17 @@ export class DataPlane {
   readonly #scrapes = new Map<number, (metrics: unknown) => void>();
   #table: RoutingTable | undefined;
   #access: Access;
+  readonly #rates: RateBoard;
+  readonly #seating: Seats;
   #port = 0;
   #draining = false;
   #lastScrape = 0;
 
   private constructor(options: DataPlaneOptions) {
     this.#options = options;
-    this.#access = options.settings.access;
+    this.#rates = RateBoard.create(options.workers);
+    this.#seating = new Seats(this.#rates);
+    this.#access = this.#seating.assign(options.settings.access);
   }
 
   /** Resolves when every worker listens. @throws GatewayError `port_in_use` */
@@ -90,8 +96,8 @@ export class DataPlane {
 
   /** Who may use the API from now on; what was admitted goes on. */
   allow(access: Access): void {
-    this.#access = access;
-    this.#broadcast({ kind: 'access', access });
+    this.#access = this.#seating.assign(access);
+    this.#broadcast({ kind: 'access', access: this.#access });
   }
 
   /** The lowest version that every live worker routes by. */
@@ -145,6 +151,7 @@ export class DataPlane {
       workers,
       slots: board.slots,
       board: board.buffer,
+      rates: this.#rates.buffer,
       host,
       port: this.#port,
       reusePort: workers > 1,
@@ -175,6 +182,7 @@ export class DataPlane {
   async #replace(seat: WorkerSeat): Promise<void> {
     const { board, log } = this.#options;
     board.clearWorker(seat.index);
+    this.#rates.clearWorker(seat.index);
     await sleep(respawnDelayMs);
     if (this.#draining) return;
     try {

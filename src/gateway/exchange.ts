@@ -5,6 +5,7 @@ import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ReplicaView } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
 import { abandon } from './abandon.ts';
+import type { Grant } from './auth/grant.ts';
 import { Attempt, type AttemptListener, verdictOf } from './attempt.ts';
 import type { Verdict } from './breaker.ts';
 import { ClientReply } from './client-reply.ts';
@@ -27,6 +28,15 @@ export interface ExchangeDeps extends SearchDeps {
   /** Every exchange that has not ended; kept by the exchanges themselves. */
   readonly live: LiveSet<Exchange>;
   readonly settings: GatewaySettings;
+}
+
+export interface ExchangeStart {
+  readonly requestId: string;
+  readonly affinity: number | undefined;
+  /** When the gateway had the whole request, before it looked at it. */
+  readonly acceptedAt: number;
+  /** Given back at the end. */
+  readonly grant: Grant | undefined;
 }
 
 const gaveUp = (): Error => new Error('it gave the request up');
@@ -59,13 +69,13 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   /** What the next replica is asked: the client's request, or what is left of it. */
   #asked: NormalizedRequest;
   #ended = false;
+  readonly #grant: Grant | undefined;
 
-  /** `acceptedAt`: when the gateway had the whole request, before it looked at it. */
   constructor(
     deps: ExchangeDeps,
     request: NormalizedRequest,
     raw: ServerResponse,
-    { requestId, affinity, acceptedAt }: { requestId: string; affinity: number | undefined; acceptedAt: number },
+    { requestId, affinity, acceptedAt, grant }: ExchangeStart,
   ) {
     this.#deps = deps;
     this.request = request;
@@ -74,6 +84,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.#raw = raw;
     this.#requestId = requestId;
     this.#startedAt = acceptedAt;
+    this.#grant = grant;
     this.receipt = new Receipt(acceptedAt);
     this.#reply = new ClientReply(raw, requestId);
     this.#search = new Search(deps, this, acceptedAt);
@@ -144,7 +155,8 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   }
 
   headers(now: number): readonly string[] {
-    return this.receipt.headers(now, this.#deps.settings.debugHeaders);
+    const headers = this.receipt.headers(now, this.#deps.settings.debugHeaders);
+    return this.#grant === undefined ? headers : [...headers, ...this.#grant.headers];
   }
 
   opened(now: number): void {
@@ -155,6 +167,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     const attempt = this.#attempt;
     if (this.#ended || attempt === undefined) return;
     this.#deps.board.moved(this.#deps.worker, attempt.replica.slot);
+    this.#grant?.saw(chunk);
     const step = this.#relay.push(chunk);
     switch (step.kind) {
       case 'going':
@@ -312,6 +325,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.#ended = true;
     this.#search.end();
     this.#deps.live.delete(this);
+    this.#grant?.end(outcome === 'client_closed' && this.#attempt !== undefined);
     const { overheadMs } = this.receipt;
     if (overheadMs !== undefined) this.#deps.metrics.overhead(overheadMs);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);

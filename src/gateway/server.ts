@@ -6,6 +6,7 @@ import type { Operation } from '../core/request.ts';
 import type { RoutingTable } from '../core/table.ts';
 import { affinityKey } from './affinity-key.ts';
 import type { Gate } from './auth/gate.ts';
+import type { Limiter } from './auth/limiter.ts';
 import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
@@ -18,6 +19,7 @@ export interface ServerDeps extends ExchangeDeps {
   readonly log: Logger;
   /** Who may use the API now. */
   gate(): Gate;
+  readonly limiter: Limiter;
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
 }
@@ -66,6 +68,11 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
     .send(body);
 }
 
+/** @param headers names and values, alternately */
+function addHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
+}
+
 /** What of the table the client may know of. */
 function visibleTable(deps: ServerDeps, { raw }: FastifyRequest): RoutingTable {
   return deps.gate().visible(deps.table(), keyOf(raw));
@@ -83,10 +90,11 @@ function handleGeneration(deps: ServerDeps, operation: Operation) {
       throw new GatewayError('media_type_unsupported', `Content-Encoding '${encoding}' is not supported; send the body as it is.`);
     const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
     const normalized = normalize(operation, body, visibleTable(deps, request), prefixOf(request.raw));
+    const grant = deps.limiter.grant(keyOf(request.raw), body.length, (headers) => addHeaders(reply, headers));
     reply.hijack();
     const routing = deps.table().models.get(normalized.model)?.routing;
     const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
-    new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt }).start();
+    new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant }).start();
   };
 }
 

@@ -5,10 +5,12 @@ import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
+import { RateBoard } from '../core/rate-board.ts';
 import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
 import { engines as builtIn } from '../plugins/registry.ts';
 import { Gate } from './auth/gate.ts';
+import { Limiter } from './auth/limiter.ts';
 import type { Exchange } from './exchange.ts';
 import { LoadTotals } from './load-totals.ts';
 import { LiveSet } from './live-set.ts';
@@ -25,6 +27,8 @@ export interface WorkerStart {
   readonly workers: number;
   readonly slots: number;
   readonly board: SharedArrayBuffer;
+  /** The rate board's. */
+  readonly rates: SharedArrayBuffer;
   readonly host: string;
   readonly port: number;
   /** False where the system cannot share a port between sockets; then there is one worker. */
@@ -85,6 +89,7 @@ const app = buildServer({
   totals: new LoadTotals(board),
   settings: start.settings,
   gate: () => gate,
+  limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
   log,
   draining: () => draining,
 });

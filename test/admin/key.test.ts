@@ -4,11 +4,13 @@ import { test, type TestContext } from 'node:test';
 import { request } from 'undici';
 import type { Control } from '../../src/admin/api.ts';
 import { buildAdmin } from '../../src/admin/server.ts';
-import { type Access, keyDigest } from '../../src/core/access.ts';
+import { type Access, keyDigest, noLimits } from '../../src/core/access.ts';
 
 const admin = 'admin-key-0123456789';
 const user = 'user-key-0123456789';
-const users: Access = { keys: [{ name: 'u', sha256: keyDigest(user), prefix: undefined, models: undefined, expiresAt: undefined }] };
+const users: Access = {
+  keys: [{ name: 'u', sha256: keyDigest(user), prefix: undefined, models: undefined, expiresAt: undefined, limits: noLimits }],
+};
 
 /** The admin listener with a control that says what it was asked for. */
 async function listener(t: TestContext, sha256: string | undefined, access: () => Access = () => users) {

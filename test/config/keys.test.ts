@@ -3,7 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
-import { keyDigest } from '../../src/core/access.ts';
+import { keyDigest, noLimits } from '../../src/core/access.ts';
 import { deps, loadFiles, loadText, oneModel, problemsOf, temporaryFolder } from './load-text.ts';
 
 const good = 'a-key-of-more-than-16-characters';
@@ -17,17 +17,24 @@ describe('keys', () => {
   it('are kept as digests, from the config, a file, a digest and the environment', (t) => {
     const yaml = keys(
       `{name: here, key: ${good}}`,
-      '{name: filed, key_file: ./key, models: [m], expires: 2099-01-31T00:00:00Z}',
+      '{name: filed, key_file: ./key, models: [m], limits: {rpm: 5}, expires: 2099-01-31T00:00:00Z}',
       `{name: hashed, sha256: ${keyDigest('x').toUpperCase()}}`,
       '{name: env, key: "${KEY}"}',
     );
     const files = { 'config.yaml': yaml, key: `${good}-in-a-file\n` };
     const { config } = loadFiles(t, files, { env: { KEY: '1234567890123456' } });
     assert.deepEqual(config.settings.access.keys, [
-      { name: 'here', sha256: keyDigest(good), prefix: undefined, models: undefined, expiresAt: undefined },
-      { name: 'filed', sha256: keyDigest(`${good}-in-a-file`), prefix: undefined, models: ['m'], expiresAt: Date.UTC(2099, 0, 31) },
-      { name: 'hashed', sha256: keyDigest('x'), prefix: undefined, models: undefined, expiresAt: undefined },
-      { name: 'env', sha256: keyDigest('1234567890123456'), prefix: undefined, models: undefined, expiresAt: undefined },
+      { name: 'here', sha256: keyDigest(good), prefix: undefined, models: undefined, expiresAt: undefined, limits: noLimits },
+      {
+        name: 'filed',
+        sha256: keyDigest(`${good}-in-a-file`),
+        prefix: undefined,
+        models: ['m'],
+        expiresAt: Date.UTC(2099, 0, 31),
+        limits: { ...noLimits, requestsPerMinute: 5 },
+      },
+      { name: 'hashed', sha256: keyDigest('x'), prefix: undefined, models: undefined, expiresAt: undefined, limits: noLimits },
+      { name: 'env', sha256: keyDigest('1234567890123456'), prefix: undefined, models: undefined, expiresAt: undefined, limits: noLimits },
     ]);
     assert.doesNotMatch(JSON.stringify(config), new RegExp(good));
   });
@@ -38,7 +45,7 @@ describe('keys', () => {
       `applications:\n  - {name: a, route_prefix: /a, args: {api_key: ${good}, llm_configs: ${model('m')}}}\n  - {name: b, route_prefix: /b, args: {llm_configs: ${model('n')}}}\n`,
     );
     assert.deepEqual(config.settings.access.keys, [
-      { name: 'application a', sha256: keyDigest(good), prefix: '/a', models: undefined, expiresAt: undefined },
+      { name: 'application a', sha256: keyDigest(good), prefix: '/a', models: undefined, expiresAt: undefined, limits: noLimits },
     ]);
   });
 

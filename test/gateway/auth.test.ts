@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { type Access, type AccessKey, keyDigest } from '../../src/core/access.ts';
+import { type Access, type AccessKey, keyDigest, noLimits } from '../../src/core/access.ts';
 import { modelName } from '../../src/core/ids.ts';
 import { Keyring } from '../../src/gateway/auth/keyring.ts';
 import { chat, dataPlane, type DataPlaneUnderTest, model, scriptedEngine } from '../support/data-plane.ts';
@@ -12,6 +12,7 @@ const keyOf = (key: string, more: Partial<AccessKey> = {}): AccessKey => ({
   prefix: undefined,
   models: undefined,
   expiresAt: undefined,
+  limits: noLimits,
   ...more,
 });
 const accessOf = (...keys: AccessKey[]): Access => ({ keys });

@@ -7,8 +7,11 @@ import { type Access, openToAll } from '../../src/core/access.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
+import { RateBoard } from '../../src/core/rate-board.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
 import { Gate } from '../../src/gateway/auth/gate.ts';
+import { Limiter } from '../../src/gateway/auth/limiter.ts';
+import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
@@ -122,6 +125,8 @@ export async function dataPlane(
     aliases?: readonly string[];
     access?: Access;
     wallClock?: () => number;
+    /** The clock of the keys' rates. */
+    nanoseconds?: () => bigint;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -135,7 +140,10 @@ export async function dataPlane(
   let turn = 0;
   let draining = false;
   const wallClock = options.wallClock ?? ((): number => Date.now());
-  let gate = new Gate(options.access ?? openToAll, wallClock);
+  const rates = RateBoard.create(1, options.nanoseconds);
+  const seats = new Seats(rates);
+  const gateOf = (access: Access): Gate => new Gate(seats.assign(access), wallClock);
+  let gate = gateOf(options.access ?? openToAll);
   const view = (replica: Replica, index: number): ReplicaView => ({
     id: replicaId(`r${index}@${replica.url}`),
     slot: slot(index + 1),
@@ -189,6 +197,7 @@ export async function dataPlane(
       access: openToAll,
     },
     gate: () => gate,
+    limiter: new Limiter(rates, 0),
     log: pino({ level: 'silent' }),
     draining: () => draining,
   });
@@ -217,7 +226,7 @@ export async function dataPlane(
       room.wakeAll();
     },
     allow: (access) => {
-      gate = new Gate(access, wallClock);
+      gate = gateOf(access);
     },
     drain: () => {
       draining = true;
