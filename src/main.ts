@@ -23,14 +23,14 @@ import { type Session, start } from './cli/start.ts';
 import { addStatus } from './cli/status.ts';
 import { addStop } from './cli/stop.ts';
 import { addValidate } from './cli/validate.ts';
-import type { Run } from './cli/verb.ts';
+import { type OutputOptions, print, type Run, withOutput } from './cli/verb.ts';
 import { GatewayError } from './core/errors.ts';
 
 /** With a terminal, SIGHUP says that it was closed, and engines must not outlive it unseen. Without, it is how one asks a service to reload. */
 const hasTerminal = (): boolean => isatty(0) || isatty(1);
 const stopSignals = (): readonly NodeJS.Signals[] => (hasTerminal() ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM']);
 
-const processSession: Omit<Session, 'keepEngines' | 'watch'> = {
+const processSession: Omit<Session, 'keepEngines' | 'watch' | 'output'> = {
   out: process.stdout,
   env: process.env,
   onSignal(listener) {
@@ -81,11 +81,46 @@ const verbs = [
   addCompletion,
 ];
 
-interface StartOptions {
+const startHelp = `
+With --json each thing that is told is a line of JSON, by its kind: warning, news, ready or listening (with the URLs), reloaded,
+reload_refused, stopping, draining, stopped.
+
+Example:
+  gateway start -c configs/quickstart.yaml
+
+Exit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 3 another gateway runs on the state directory, 4 config invalid,
+130 or 143 stopped at once by a second Ctrl-C or SIGTERM.`;
+
+interface StartOptions extends OutputOptions {
   readonly config: readonly string[];
   readonly keepEngines?: boolean;
   readonly watch?: boolean;
   readonly dryRun?: boolean;
+}
+
+function addStart(program: Command, run: Run): void {
+  const command = program
+    .command('start')
+    .alias('run')
+    .description('launch the engines of a config file and serve until stopped')
+    .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
+    .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
+    .option('--watch', 'read the config again when one of its files changes; one that is not valid changes nothing')
+    .option('--dry-run', "start nothing: show what 'gateway plan' shows")
+    .addHelpText('after', startHelp);
+  withOutput(command).action(({ config, keepEngines = false, watch = false, dryRun = false, ...output }: StartOptions) =>
+    run(() => (dryRun ? plan(config, output) : start(config, { ...processSession, keepEngines, watch, output }))),
+  );
+}
+
+function addVersion(program: Command, run: Run): void {
+  const command = program.command('version').description('print the version').addHelpText('after', '\nExample:\n  gateway version');
+  withOutput(command).action((output: OutputOptions) =>
+    run(async () => {
+      print(output, { version }, () => `${version}\n`);
+      return exitCode.ok;
+    }),
+  );
 }
 
 /** The whole command line; `run` carries an action out. */
@@ -94,31 +129,8 @@ export function commandLine(run: Run): Command {
     .description('Serves LLMs on your own machines: launches engines, and one OpenAI-compatible API in front of them.')
     .version(version);
   program.exitOverride().showHelpAfterError("(run 'gateway --help' for the commands)");
-  program
-    .command('start')
-    .alias('run')
-    .description('launch the engines of a config file and serve until stopped')
-    .requiredOption('-c, --config <file...>', 'the config file (YAML), or several that are joined')
-    .addHelpText(
-      'after',
-      '\nExample:\n  gateway start -c configs/quickstart.yaml\n\nExit codes: 0 stopped, 1 failure (a port is taken, …), 2 usage, 3 another gateway runs on the state\ndirectory, 4 config invalid, 130 or 143 stopped at once by a second Ctrl-C or SIGTERM.',
-    )
-    .option('--keep-engines', 'when stopped, leave the engines running for the next start to take over')
-    .option('--watch', 'read the config again when one of its files changes; one that is not valid changes nothing')
-    .option('--dry-run', "start nothing: show what 'gateway plan' shows")
-    .action(({ config, keepEngines = false, watch = false, dryRun = false }: StartOptions) =>
-      run(() => (dryRun ? plan(config, {}) : start(config, { ...processSession, keepEngines, watch }))),
-    );
-  program
-    .command('version')
-    .description('print the version')
-    .addHelpText('after', '\nExample:\n  gateway version')
-    .action(() =>
-      run(async () => {
-        process.stdout.write(`${version}\n`);
-        return exitCode.ok;
-      }),
-    );
+  addStart(program, run);
+  addVersion(program, run);
   for (const add of verbs) add(program, run);
   return program;
 }

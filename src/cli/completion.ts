@@ -7,7 +7,7 @@ import { type VerbWords, wordsOf } from './completion/words.ts';
 import { zshScript } from './completion/zsh.ts';
 import { exitCode } from './exit-code.ts';
 import { printable } from './printable.ts';
-import type { Run } from './verb.ts';
+import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 const scripts: Readonly<Record<string, (program: VerbWords) => string>> = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
@@ -21,17 +21,18 @@ Completes commands, options, files, and the models of the gateway that runs (the
 
 /** Adds `gateway completion`, and the hidden verb by which its scripts ask for models. */
 export function addCompletion(program: Command, run: Run): void {
-  program
+  const command = program
     .command('completion')
     .description('print a completion script for a shell')
     .addArgument(new Argument('<shell>', 'which shell').choices(Object.keys(scripts)))
-    .addHelpText('after', help)
-    .action((shell: string) =>
-      run(async () => {
-        process.stdout.write(scripts[shell]?.(wordsOf(program)) ?? '');
-        return exitCode.ok;
-      }),
-    );
+    .addHelpText('after', help);
+  withOutput(command).action((shell: string, output: OutputOptions) =>
+    run(async () => {
+      const script = scripts[shell]?.(wordsOf(program)) ?? '';
+      print(output, { shell, script }, () => script);
+      return exitCode.ok;
+    }),
+  );
   program
     .command('complete-models [words...]', { hidden: true })
     .description("print the models of the running gateway, one a line: for shells' completion")

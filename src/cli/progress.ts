@@ -77,7 +77,12 @@ export function settled(models: readonly ModelReport[]): boolean {
   );
 }
 
+/** How many of them serve. */
+export function readyOf(replicas: readonly Pick<ReplicaReport, 'state'>[]): number {
+  return replicas.filter(({ state }) => state === 'ready').length;
+}
+
 /** True when at least one model serves. */
 export function serving(models: readonly ModelReport[]): boolean {
-  return models.some(({ replicas }) => replicas.some(({ state }) => state === 'ready'));
+  return models.some(({ replicas }) => readyOf(replicas) > 0);
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { ModelReport } from '../supervisor/report.ts';
+import { readyOf } from './progress.ts';
 
 export interface Addresses {
   /** Where clients reach the data plane, e.g. `http://127.0.0.1:8000`. */
@@ -19,7 +20,7 @@ const plural = (count: number, noun: string): string => `${count} ${noun}${count
 const quoted = (json: string): string => json.replaceAll("'", String.raw`'\''`);
 
 function modelLine({ name, engine, replicas, status, desired }: ModelReport): string {
-  const ready = replicas.filter(({ state }) => state === 'ready').length;
+  const ready = readyOf(replicas);
   const count = ready === desired ? plural(ready, 'replica') : `${ready} of ${plural(desired, 'replica')}`;
   return `  ${name}   ${count} on ${engine}${status.phase === 'ready' ? '' : ` (${status.phase})`}`;
 }

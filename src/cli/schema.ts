@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { keyNotes } from '../config/fields.ts';
 import { fileSchema } from '../config/schema.ts';
 import { exitCode } from './exit-code.ts';
-import type { Run } from './verb.ts';
+import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 /** The part of a JSON Schema node that is changed here. */
 type Node = z.core.JSONSchema.BaseSchema;
@@ -16,6 +16,10 @@ const variable: Node = { type: 'string', pattern: '\\$\\{' };
  * left to `validate`.
  */
 export function schemaText(): string {
+  return `${JSON.stringify(configSchema(), undefined, 2)}\n`;
+}
+
+function configSchema(): object {
   const schema = z.toJSONSchema(fileSchema, {
     target: 'draft-7',
     io: 'input',
@@ -23,7 +27,7 @@ export function schemaText(): string {
     reused: 'ref',
     override: ({ zodSchema, jsonSchema }) => amend(zodSchema, jsonSchema),
   });
-  return `${JSON.stringify({ ...schema, title: 'Roundhouse config' }, undefined, 2)}\n`;
+  return { ...schema, title: 'Roundhouse config' };
 }
 
 function amend(schema: z.core.$ZodType, node: Node): void {
@@ -50,14 +54,14 @@ function allow(node: Node, also: Node): void {
 }
 
 export function addSchema(program: Command, run: Run): void {
-  program
+  const command = program
     .command('schema')
     .description('print the JSON Schema of the config file (draft-07)')
-    .addHelpText('after', '\nExample:\n  gateway schema > schema.json')
-    .action(() =>
-      run(async () => {
-        process.stdout.write(schemaText());
-        return exitCode.ok;
-      }),
-    );
+    .addHelpText('after', '\nExample:\n  gateway schema > schema.json');
+  withOutput(command).action((output: OutputOptions) =>
+    run(async () => {
+      print(output, configSchema(), schemaText);
+      return exitCode.ok;
+    }),
+  );
 }

@@ -15,9 +15,10 @@ import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
 import { changeText } from './change-text.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
-import { serving, settled } from './progress.ts';
+import { readyOf, serving, settled } from './progress.ts';
 import { localUrl, readyBlock } from './ready-block.ts';
 import { Terminal } from './terminal.ts';
+import type { OutputOptions } from './verb.ts';
 
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm: within this time it is one. */
 const oneSignalMs = 250;
@@ -34,6 +35,7 @@ export interface Session {
   /** Whether the config is read again when its files change. */
   readonly watch: boolean;
   readonly out: NodeJS.WriteStream;
+  readonly output: OutputOptions;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `listener` at each signal that asks to stop. Returns what removes it. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
@@ -54,20 +56,20 @@ function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: 
 
 /** Serves until told to stop. Resolves with the exit code once nothing is left running. */
 export async function start(files: readonly string[], session: Session): Promise<ExitCode> {
-  const terminal = new Terminal(session.out);
+  const terminal = new Terminal(session.out, session.output);
   const warn = (warnings: readonly ConfigProblem[]): void => {
-    for (const warning of warnings) terminal.line(`warning: ${formatProblem(warning)}`);
+    for (const warning of warnings) terminal.warn(formatProblem(warning));
   };
   const loaded = await loadConfigHere(files, session.env);
   warn(loaded.warnings);
-  if (process.pid === 1) terminal.line(`warning: ${asProcessOne}`);
+  if (process.pid === 1) terminal.warn(asProcessOne);
   const ending = new AbortController();
   try {
     const check = checkOptions(loaded, { engines: loaded.engines, help: installedHelp(session.env) }, ending.signal);
     // An engine that takes long to print its help is started meanwhile: it refuses what it does not know itself.
     warn(await checkOptionsWithin({ ms: patienceMs, clock: systemClock }, check, ({ problems, notes }) => warn([...problems, ...notes])));
     const mended = closeToOthers(loaded.config.stateDir);
-    if (mended !== undefined) terminal.line(`warning: ${mended}`);
+    if (mended !== undefined) terminal.warn(mended);
     const claim = claimStateDir(loaded.config.stateDir);
     try {
       return await serveUnder(loaded, terminal, session);
@@ -180,12 +182,13 @@ async function reload({ control, log }: Planes, terminal: Terminal): Promise<voi
   try {
     const changes = await control.reload();
     log.info({ models: changes.models.filter(({ action }) => action !== 'keep') }, 'the config was read again');
-    terminal.line(`The config was read again.\n${changeText(changes).trimEnd()}`);
+    terminal.say({ kind: 'reloaded', ...changes }, `The config was read again.\n${changeText(changes).trimEnd()}`);
   } catch (error) {
     const expected = error instanceof GatewayError;
     if (expected) log.warn({ code: error.code }, `the config was not accepted: ${error.message}`);
     else log.error({ err: error }, 'defect while the config was read again');
-    terminal.line(`The config was not accepted; what runs goes on as it was.\n${messageOf(error)}`);
+    const message = messageOf(error);
+    terminal.say({ kind: 'reload_refused', message }, `The config was not accepted; what runs goes on as it was.\n${message}`);
   }
 }
 
@@ -201,9 +204,9 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
   const now = serving(models) ? 'ready' : 'listening';
   if (!settled(models) || announced.said === 'ready' || announced.said === now) return;
   announced.said = now;
-  terminal.line(
-    readyBlock({ data: localUrl(config.listen.host, data.port), admin: localUrl(config.admin.host, admin.port) }, models, config.apps),
-  );
+  const [url, adminUrl] = [localUrl(config.listen.host, data.port), localUrl(config.admin.host, admin.port)];
+  const served = models.map(({ name, replicas, desired }) => ({ name, ready: readyOf(replicas), desired }));
+  terminal.say({ kind: now, url, adminUrl, models: served }, readyBlock({ data: url, admin: adminUrl }, models, config.apps));
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */
@@ -218,11 +221,12 @@ async function shutDown(
   const report = (): void => {
     const count = requestsOf(supervisor.status());
     if (count > 0)
-      terminal.line(
+      terminal.say(
+        { kind: 'draining', requests: count, atMostS: drainMs / 1000 },
         `Waiting for ${count} request${count === 1 ? '' : 's'} to end (at most ${drainMs / 1000} s; ${signal === 'SIGINT' ? 'Ctrl-C' : signal} again stops now).`,
       );
   };
-  terminal.line(`${signal}: stopping.`);
+  terminal.say({ kind: 'stopping', signal }, `${signal}: stopping.`);
   report();
   const reporter = setInterval(report, drainReportMs);
   try {
@@ -230,7 +234,10 @@ async function shutDown(
   } finally {
     clearInterval(reporter);
   }
-  terminal.line(keepEngines ? 'Stopped; the engines run on, and the next start takes them over.' : 'Stopped; no engine is left running.');
+  terminal.say(
+    { kind: 'stopped', enginesRun: keepEngines },
+    keepEngines ? 'Stopped; the engines run on, and the next start takes them over.' : 'Stopped; no engine is left running.',
+  );
   if (!hurry.aborted) return exitCode.ok;
   return signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated;
 }

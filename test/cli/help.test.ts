@@ -17,6 +17,13 @@ describe('every verb', () => {
       assert.match(help, new RegExp(`\\nExamples?:\\n(?: {2}.*\\n)*? {2}.*gateway ${name}(?: |\\n)`), help);
     });
 
+    // A command of commands has no answer of its own.
+    if (command.commands.length === 0)
+      it(`${name} can answer in JSON, and with nothing but errors`, () => {
+        const options = command.options.map(({ long }) => long);
+        for (const option of ['--json', '--quiet']) assert.ok(options.includes(option), option);
+      });
+
     it(`${name} says what each option and argument is`, () => {
       for (const option of command.options) assert.notEqual(option.description, '', option.flags);
       for (const argument of command.registeredArguments) assert.notEqual(argument.description, '', argument.name());

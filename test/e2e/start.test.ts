@@ -27,6 +27,36 @@ describe('gateway start', () => {
     assert.match(gateway.output(), /Stopped; no engine is left running\./);
   });
 
+  test('--json says each thing on a line of its own, with the URLs to use', async (t) => {
+    const gateway = await startGateway(t, [fakeModel('m')], { flags: ['--json', '--watch'], until: /"kind":"ready"/ });
+    await gateway.writeConfig([fakeModel('m'), fakeModel('n')]);
+    await gateway.printed(/"kind":"reloaded"/);
+    await writeFile(gateway.configFile, 'llm_configs: nope\n');
+    await gateway.printed(/"kind":"reload_refused"/);
+    gateway.signal('SIGINT');
+    assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+    const said = gateway.output().trimEnd().split('\n');
+    const facts = said.map((line) => JSON.parse(line) as { kind: string; url?: string; models?: readonly unknown[] });
+    const ready = facts.find(({ kind }) => kind === 'ready');
+    assert.match(ready?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/u);
+    assert.deepEqual(ready?.models, [{ name: 'm', ready: 1, desired: 1 }]);
+    assert.deepEqual(facts.slice(-2), [
+      { kind: 'stopping', signal: 'SIGINT' },
+      { kind: 'stopped', enginesRun: false },
+    ]);
+  });
+
+  test('--dry-run answers in JSON, or with nothing but errors', async (t) => {
+    const dir = await tempDir(t);
+    const file = join(dir, 'config.yaml');
+    await writeFile(file, configText(join(dir, 'state'), [fakeModel('m')]));
+    const { code, stdout } = await runGateway(['start', '-c', file, '--dry-run', '--json']);
+    assert.equal(code, 0);
+    assert.equal((JSON.parse(stdout) as { kind: string }).kind, 'start');
+    const quiet = await runGateway(['start', '-c', file, '--dry-run', '--quiet']);
+    assert.deepEqual([quiet.code, quiet.stdout], [0, '']);
+  });
+
   test('an invalid config: exit 4, every problem at once, nothing started', async (t) => {
     const dir = await tempDir(t);
     const file = join(dir, 'bad.yaml');
