@@ -6,6 +6,8 @@ import { GeneratorClient } from './load/generator-client.ts';
 import { routingReport } from './routing/report.ts';
 import { parseOptions, usage, type GroupName, type Options } from './options.ts';
 import { busiestThread } from './profile.ts';
+import { manyStreams } from './many-streams.ts';
+import type { Measurements } from './report/measurements.ts';
 import { resultTable } from './report/table.ts';
 import { verdicts } from './report/verdict.ts';
 import { fullPace, latency, memory, quickPace, requests, streams, warmUp, type Bench } from './scenarios.ts';
@@ -18,13 +20,17 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** Groups for which no system runs. */
+/** Groups for which no system runs, and those that need systems of their own. */
 const alone: ReadonlySet<GroupName> = new Set(['routing', 'supervisor']);
+const manyWorkers = 2;
 
-async function measure(bench: Bench, { groups }: Options): Promise<void> {
+const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
+
+async function measure(bench: Bench, options: Options): Promise<void> {
+  const { groups } = options;
   // Memory first: it is that of processes that have served nothing yet.
   if (groups.has('memory')) await memory(bench);
-  if ([...groups].some((group) => group !== 'memory' && !alone.has(group))) await warmUp(bench);
+  if (ofOneWorker(options).some((group) => group !== 'memory')) await warmUp(bench);
   if (groups.has('1k')) await requests(bench, '1k');
   if (groups.has('32k')) {
     await requests(bench, '32k-one');
@@ -34,26 +40,55 @@ async function measure(bench: Bench, { groups }: Options): Promise<void> {
   if (groups.has('latency')) await latency(bench);
 }
 
+async function measureMany(bench: Bench): Promise<void> {
+  await warmUp(bench);
+  await manyStreams(bench);
+}
+
 function machine(systems: readonly System[]): string {
   const versions = systems.map(({ name, version }) => `${systemTitles[name]} ${version}`).join(', ');
   const load = loadavg()[0]?.toFixed(2) ?? '?';
   return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${availableParallelism()} cores, load ${load}; ${versions}`;
 }
 
-async function measureAll(options: Options, dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+interface Run {
+  readonly options: Options;
+  readonly dir: string;
+  readonly signal: AbortSignal;
+  readonly results: Measurements;
+}
+
+/** Starts the systems, measures, and stops them. @returns what they are */
+async function withSystems(
+  { options, dir, signal, results }: Run,
+  workers: number,
+  work: (bench: Bench) => Promise<void>,
+): Promise<string> {
+  const cleanup = new Cleanup();
+  try {
+    const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, workers, say, nodeFlags: () => [] });
+    const generator = await GeneratorClient.start(signal);
+    cleanup.add(() => generator.stop());
+    const about = machine(systems);
+    say(about);
+    await work({ systems, upstreamPort, generator, pace: options.quick ? quickPace : fullPace, signal, results, say });
+    return about;
+  } finally {
+    await cleanup.run();
+  }
+}
+
+async function measureAll(options: Options, dir: string, signal: AbortSignal): Promise<void> {
   if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
-  if ([...options.groups].every((group) => alone.has(group))) return;
-  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags: () => [] });
-  const generator = await GeneratorClient.start(signal);
-  cleanup.add(() => generator.stop());
-  const about = machine(systems);
-  say(about);
-  const bench: Bench = { systems, upstreamPort, generator, pace: options.quick ? quickPace : fullPace, signal, results: new Map(), say };
-  await measure(bench, options);
-  for (const line of ['', ...resultTable(bench.results), '', ...verdicts(bench.results)]) say(line);
+  const run: Run = { options, dir, signal, results: new Map() };
+  const about: string[] = [];
+  if (ofOneWorker(options).length > 0) about.push(await withSystems(run, 1, (bench) => measure(bench, options)));
+  if (options.groups.has('many')) about.push(await withSystems({ ...run, dir: join(dir, 'many') }, manyWorkers, measureMany));
+  if (about.length === 0) return;
+  for (const line of ['', ...resultTable(run.results), '', ...verdicts(run.results)]) say(line);
   if (options.jsonFile === undefined) return;
-  const results = Object.fromEntries([...bench.results].map(([metric, bySystem]) => [metric, Object.fromEntries(bySystem)]));
+  const results = Object.fromEntries([...run.results].map(([metric, bySystem]) => [metric, Object.fromEntries(bySystem)]));
   await writeFile(options.jsonFile, `${JSON.stringify({ about, results }, undefined, 2)}\n`);
 }
 
@@ -63,7 +98,7 @@ async function profile(options: Options, profileDir: string, dir: string, cleanu
   const run = new Date().toISOString().slice(0, 19).replaceAll(':', '');
   const dirOf = (name: string): string => join(resolve(profileDir), `${name}-${run}`);
   const nodeFlags = (name: string): readonly string[] => ['--cpu-prof', `--cpu-prof-dir=${dirOf(name)}`];
-  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, say, nodeFlags });
+  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, workers: 1, say, nodeFlags });
   const generator = await GeneratorClient.start(signal);
   cleanup.add(() => generator.stop());
   const bench: Bench = {
@@ -96,7 +131,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const cleanup = new Cleanup();
   cleanup.add(() => rm(dir, { recursive: true, force: true }));
   try {
-    if (options.profileDir === undefined) await measureAll(options, dir, cleanup, interrupted.signal);
+    if (options.profileDir === undefined) await measureAll(options, dir, interrupted.signal);
     else await profile(options, options.profileDir, dir, cleanup, interrupted.signal);
     return 0;
   } catch (error) {

@@ -7,7 +7,7 @@ import { addRound, type Measurements, type MetricName } from './report/measureme
 import type { System } from './systems/system.ts';
 import { upstreamPid } from './systems/upstream.ts';
 
-/** How long everything takes, chosen so that the defaults stay under 3 minutes and `--quick` under 40 seconds. */
+/** How long everything takes, chosen so that the defaults stay under 4 minutes and `--quick` under 40 seconds. */
 export interface Pace {
   readonly rounds: number;
   readonly roundMs: number;
@@ -62,13 +62,13 @@ const endless = 1_000_000;
 const settleMs = 150;
 
 /** The system's own processes: all that it started, but not the upstream, which the gateway runs as its engine. */
-async function pidsOf(bench: Bench, system: System): Promise<readonly number[]> {
+export async function pidsOf(bench: Bench, system: System): Promise<readonly number[]> {
   const engine = await upstreamPid(bench.upstreamPort, bench.signal);
   return processTree(await readProcesses(), system.launched.pid, [engine]);
 }
 
 /** Microseconds of CPU the system used while `work` ran and came to rest. */
-async function cpuOf<T>(bench: Bench, system: System, work: () => Promise<T>): Promise<{ readonly us: number; readonly result: T }> {
+export async function cpuOf<T>(bench: Bench, system: System, work: () => Promise<T>): Promise<{ readonly us: number; readonly result: T }> {
   const pids = await pidsOf(bench, system);
   const before = await readCpu(pids);
   const result = await work();
@@ -181,8 +181,8 @@ export async function latency(bench: Bench): Promise<void> {
   }
 }
 
-/** The first row is the upstream's own. */
-function added(rows: readonly (readonly number[])[], system: number, fraction: number): number {
+/** Milliseconds at a percentile above those of the first row, which is the upstream's own. */
+export function added(rows: readonly (readonly number[])[], system: number, fraction: number): number {
   const [direct, ...through] = rows;
   return percentile(through[system] ?? [], fraction) - percentile(direct ?? [], fraction);
 }

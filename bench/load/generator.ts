@@ -1,6 +1,6 @@
 /** Process entry of the load generator: takes `ToGenerator` orders over its IPC channel, ends with it. */
 import { closedLoop } from './closed-loop.ts';
-import { latencies } from './latency.ts';
+import { firstEvents, latencies } from './latency.ts';
 import type { FromGenerator, ToGenerator } from './messages.ts';
 import { StreamSet } from './stream-set.ts';
 
@@ -13,6 +13,8 @@ function main(): void {
         return closedLoop(order);
       case 'latency':
         return latencies(order);
+      case 'first-events':
+        return firstEvents(order);
       case 'open-streams':
         streams = new StreamSet(order);
         await streams.opened;

@@ -12,6 +12,8 @@ export type ToGenerator =
     }
   /** One request at a time, to each port in turn, `count` times. */
   | { readonly kind: 'latency'; readonly ports: readonly number[]; readonly body: BodyName; readonly count: number }
+  /** One stream at a time, to each port in turn, `count` times: how long until its first event. */
+  | { readonly kind: 'first-events'; readonly ports: readonly number[]; readonly count: number }
   /** Answered when every stream has had its first event; they stay open. */
   | { readonly kind: 'open-streams'; readonly port: number; readonly streams: number; readonly order: StreamOrder }
   | { readonly kind: 'count-events' }
@@ -19,6 +21,6 @@ export type ToGenerator =
 
 export type FromGenerator =
   | { readonly kind: 'requests'; readonly answered: number; readonly elapsedMs: number; readonly failures: readonly string[] }
-  /** Milliseconds of each request, by port in the order asked. */
+  /** Milliseconds until the last byte of each request, or until the first event of each stream; by port in the order asked. */
   | { readonly kind: 'latencies'; readonly ms: readonly (readonly number[])[]; readonly failures: readonly string[] }
   | { readonly kind: 'events'; readonly events: number; readonly failures: readonly string[] };

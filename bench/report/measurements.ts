@@ -14,7 +14,11 @@ export type MetricName =
   | 'added-p99-32k'
   | 'rss-rest'
   | 'rss-streams'
-  | 'idle-cpu';
+  | 'idle-cpu'
+  | 'many-added-p50'
+  | 'many-added-p99'
+  | 'many-rss'
+  | 'many-cpu';
 
 export interface Metric {
   readonly name: MetricName;
@@ -40,6 +44,10 @@ export const metrics: readonly Metric[] = [
   { name: 'rss-rest', title: 'RSS MiB at rest', digits: 1, compared: true },
   { name: 'rss-streams', title: 'RSS MiB, 500 idle streams', digits: 1, compared: true },
   { name: 'idle-cpu', title: 'CPU ms/s when idle', digits: 2, compared: false },
+  { name: 'many-added-p50', title: 'added ms to the first event p50, 2000 streams', digits: 2, compared: true },
+  { name: 'many-added-p99', title: 'added ms to the first event p99, 2000 streams', digits: 2, compared: true },
+  { name: 'many-rss', title: 'RSS MiB, 2000 streams', digits: 1, compared: true },
+  { name: 'many-cpu', title: 'CPU ms/s, 2000 streams', digits: 0, compared: true },
 ];
 
 /** Values by metric and system, one a round; the rounds of one metric were run side by side. */

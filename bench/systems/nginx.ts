@@ -11,19 +11,20 @@ export interface NginxConfig {
   readonly dir: string;
   /** Whether it runs as root: nginx then gives its worker to another user, who could not reach `dir`. */
   readonly root: boolean;
+  readonly workers: number;
 }
 
-/** One worker that relays without buffering replies, with kept-alive connections on both sides and no logs. */
-export function nginxConfig({ port, upstreamPort, dir, root }: NginxConfig): string {
+/** Workers that relay without buffering replies, with kept-alive connections on both sides and no logs. */
+export function nginxConfig({ port, upstreamPort, dir, root, workers }: NginxConfig): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path "${dir}/${kind}";`);
   return [
     ...(root ? ['user root;'] : []),
     'daemon off;',
-    'worker_processes 1;',
-    'worker_rlimit_nofile 4096;',
+    `worker_processes ${workers};`,
+    'worker_rlimit_nofile 16384;',
     `pid "${dir}/nginx.pid";`,
     'error_log /dev/null crit;',
-    'events { worker_connections 2048; }',
+    'events { worker_connections 8192; }',
     'http {',
     ...temporary,
     '  access_log off;',
@@ -61,11 +62,11 @@ export async function findNginx(path: string | undefined): Promise<string | unde
   return undefined;
 }
 
-export async function startNginx(program: string, { upstream, dir, signal }: Surroundings): Promise<System> {
+export async function startNginx(program: string, { upstream, dir, signal, workers }: Surroundings): Promise<System> {
   const port = await freePort();
   const file = join(dir, 'nginx.conf');
   await mkdir(dir, { recursive: true });
-  await writeFile(file, nginxConfig({ port, upstreamPort: upstream.port, dir, root: process.getuid?.() === 0 }));
+  await writeFile(file, nginxConfig({ port, upstreamPort: upstream.port, dir, root: process.getuid?.() === 0, workers }));
   // `nginx -v` prints to the error stream: "nginx version: nginx/1.22.1".
   const { stderr } = await promisify(execFile)(program, ['-v']);
   const launched = await Launched.start('nginx', [program, '-p', dir, '-c', file], { ipc: false });

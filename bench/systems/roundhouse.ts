@@ -18,8 +18,8 @@ export interface Ports {
 /** Requests the gateway may send to the upstream at once: above all that the benchmark opens. */
 const concurrency = 4096;
 
-/** A config with one worker and one replica of the `fake` engine, whose place the benchmark's upstream takes. */
-export function gatewayConfig(ports: Ports, stateDir: string): string {
+/** A config with one replica of the `fake` engine, whose place the benchmark's upstream takes. */
+export function gatewayConfig(ports: Ports, stateDir: string, workers: number): string {
   const config = {
     llm_configs: [
       {
@@ -31,7 +31,7 @@ export function gatewayConfig(ports: Ports, stateDir: string): string {
     gateway: {
       listen: { host: '127.0.0.1', port: ports.listen },
       admin: { host: '127.0.0.1', port: ports.admin },
-      workers: 1,
+      workers,
       state_dir: stateDir,
       engines: { fake: { command: [process.execPath, upstreamEntry] } },
       engine_ports: { first: ports.upstream, count: 1 },
@@ -43,11 +43,11 @@ export function gatewayConfig(ports: Ports, stateDir: string): string {
 }
 
 /** Starts the gateway, and by it the upstream. */
-export async function startRoundhouse({ upstream, dir, signal }: Surroundings, nodeFlags: readonly string[]): Promise<System> {
+export async function startRoundhouse({ upstream, dir, signal, workers }: Surroundings, nodeFlags: readonly string[]): Promise<System> {
   await mkdir(dir, { recursive: true });
   const ports = { listen: await freePort(), admin: await freePort(), upstream: upstream.port };
   const file = join(dir, 'gateway.yaml');
-  await writeFile(file, gatewayConfig(ports, join(dir, 'state')));
+  await writeFile(file, gatewayConfig(ports, join(dir, 'state'), workers));
   const launched = await Launched.start('roundhouse', [process.execPath, ...nodeFlags, entry, 'start', '-c', file], { ipc: false });
   const stop = async (): Promise<void> => {
     // Asked before the stop: a gateway that has to be killed leaves its engine to us.

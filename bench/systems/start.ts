@@ -14,6 +14,7 @@ export interface Starting {
   readonly cleanup: Cleanup;
   readonly signal: AbortSignal;
   say(line: string): void;
+  readonly workers: number;
   /** Flags for the Node of the system of that name. */
   nodeFlags(name: string): readonly string[];
 }
@@ -27,7 +28,12 @@ export async function startSystems(starting: Starting): Promise<{ readonly syste
     cleanup.add(() => system.stop());
     systems.push(system);
   };
-  const around = (port: number, name: string): Surroundings => ({ upstream: { port }, dir: join(starting.dir, name), signal });
+  const around = (port: number, name: string): Surroundings => ({
+    upstream: { port },
+    dir: join(starting.dir, name),
+    signal,
+    workers: starting.workers,
+  });
   let upstreamPort: number;
   if (options.systems.has('roundhouse')) {
     upstreamPort = await freePort();
@@ -37,7 +43,9 @@ export async function startSystems(starting: Starting): Promise<{ readonly syste
     cleanup.add(() => upstream.stop());
     upstreamPort = upstream.port;
   }
-  if (options.systems.has('relay')) await started(startRelay(around(upstreamPort, 'relay'), starting.nodeFlags('relay')));
+  // The relay has one thread.
+  if (options.systems.has('relay') && starting.workers === 1)
+    await started(startRelay(around(upstreamPort, 'relay'), starting.nodeFlags('relay')));
   if (options.systems.has('nginx') && options.profileDir === undefined) {
     const nginx = await findNginx(process.env['PATH']);
     if (nginx === undefined) starting.say('nginx: left out, not found on PATH or in /usr/sbin; on Debian: apt-get install nginx-light');

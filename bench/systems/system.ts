@@ -25,4 +25,6 @@ export interface Surroundings {
   /** A folder of the system's own, which the benchmark removes. */
   readonly dir: string;
   readonly signal: AbortSignal;
+  /** Threads of the gateway, or processes of nginx, that serve. */
+  readonly workers: number;
 }

@@ -70,7 +70,7 @@ describe('verdicts', () => {
 describe('options', () => {
   test('everything is measured unless a part is named', () => {
     const { groups, systems, quick, jsonFile, profileDir } = parseOptions([]);
-    assert.deepEqual([groups.size, systems.size, quick, jsonFile, profileDir], [7, 3, false, undefined, undefined]);
+    assert.deepEqual([groups.size, systems.size, quick, jsonFile, profileDir], [8, 3, false, undefined, undefined]);
   });
 
   test('lists are read', () => {
@@ -111,22 +111,23 @@ test('self time is summed by function, a sample lasting until the next, and wait
 });
 
 test('nginx takes another user only where it runs as root', () => {
-  const config = { port: 1234, upstreamPort: 5678, dir: '/tmp/a dir' };
+  const config = { port: 1234, upstreamPort: 5678, dir: '/tmp/a dir', workers: 3 };
   assert.match(nginxConfig({ ...config, root: true }), /^user root;$/m);
   assert.doesNotMatch(nginxConfig({ ...config, root: false }), /user/);
+  assert.match(nginxConfig({ ...config, root: false }), /^worker_processes 3;$/m);
   assert.match(
     nginxConfig({ ...config, root: false }),
     /listen 127\.0\.0\.1:1234 [\s\S]*pid "\/tmp\/a dir\/nginx\.pid"|pid "\/tmp\/a dir\/nginx\.pid"[\s\S]*127\.0\.0\.1:5678/,
   );
 });
 
-test('the gateway gets one worker, one replica and the upstream for its engine', () => {
-  const config = JSON.parse(gatewayConfig({ listen: 1, admin: 2, upstream: 3 }, '/state')) as {
+test('the gateway gets the workers asked for, one replica and the upstream for its engine', () => {
+  const config = JSON.parse(gatewayConfig({ listen: 1, admin: 2, upstream: 3 }, '/state', 2)) as {
     llm_configs: { llm_engine: string }[];
     gateway: { workers: number; engine_ports: object; engines: { fake: { command: string[] } } };
   };
   assert.equal(config.llm_configs.length, 1);
-  assert.equal(config.gateway.workers, 1);
+  assert.equal(config.gateway.workers, 2);
   assert.deepEqual(config.gateway.engine_ports, { first: 3, count: 1 });
   assert.match(config.gateway.engines.fake.command.join(' '), /bench\/upstream\.ts$/);
 });

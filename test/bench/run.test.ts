@@ -13,7 +13,7 @@ async function bareRelay(t: TestContext): Promise<{ upstream: number; relay: num
   t.after(() => cleanup.run());
   const upstream = await startUpstream(signal);
   cleanup.add(() => upstream.stop());
-  const relay = await startRelay({ upstream, dir: '', signal }, []);
+  const relay = await startRelay({ upstream, dir: '', signal, workers: 1 }, []);
   cleanup.add(() => relay.stop());
   const generator = await GeneratorClient.start(signal);
   cleanup.add(() => generator.stop());
@@ -35,6 +35,12 @@ describe('upstream, bare relay and load generator', () => {
       [5, 5],
     );
     assert.ok(ms.flat().every((each) => each > 0));
+    const { ms: firsts } = await generator.ask({ kind: 'first-events', ports: [upstream, relay], count: 5 }, 'latencies');
+    assert.deepEqual(
+      firsts.map((row) => row.length),
+      [5, 5],
+    );
+    assert.ok(firsts.flat().every((each) => each > 0));
   });
 
   test('a stream is relayed whole', async (t) => {
