@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Access } from '../core/access.ts';
+import type { ScaleReport } from '../autoscale/scaler.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import type { ModelReport } from '../supervisor/report.ts';
@@ -47,6 +48,8 @@ export interface ScaleReply {
   readonly model: string;
   readonly from: number;
   readonly to: number;
+  /** Whether its load goes on to change the number. */
+  readonly autoscaled: boolean;
 }
 
 /** What a restart has begun; it does not wait for the end. */
@@ -107,6 +110,8 @@ export interface Control {
   reload(): Promise<ChangeReply>;
   reloads(): ReloadReport;
   scale(model: string, replicas: number): ScaleReply;
+  /** Of the models whose number of replicas follows their load. */
+  autoscale(): readonly ScaleReport[];
   /** Begins to give replicas a new process each. @param target as in `restartBody` */
   restart(target: string | undefined): RestartReply;
   /** Begins to stop; does not wait for the end. While it stops already, only `now` changes anything. */

@@ -97,6 +97,7 @@ export function buildAdmin(
     const { model, replicas } = read(scaleBody, body);
     return control.scale(model, replicas);
   });
+  app.get('/api/autoscale', async () => ({ models: control.autoscale() }));
   app.post('/api/restart', async ({ body }) => control.restart(read(restartBody, body).target));
   app.post('/api/stop', async ({ body }) => {
     const how = read(stopBody, body);

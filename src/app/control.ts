@@ -19,6 +19,7 @@ import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import type { Access } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import type { ScaleReport, Scaler } from '../autoscale/scaler.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { Checked } from './option-check.ts';
 
@@ -30,6 +31,7 @@ export interface RunningControlDeps {
   supervisor(): Supervisor;
   /** Who may use the API from now on. */
   allow(access: Access): void;
+  readonly scaler: Scaler;
   status(): Omit<StatusReply, 'apps'>;
   /**
    * What the installed engines say of the options: what was let through, or nothing where that takes long.
@@ -74,7 +76,7 @@ export class RunningControl implements Control {
     return {
       pid: process.pid,
       ...reply,
-      launch: await this.#deps.supervisor().preview({ ...config, enginePorts, stateDir }, this.#deps.env),
+      launch: await this.#deps.supervisor().preview({ ...this.#scaled(config), enginePorts, stateDir }, this.#deps.env),
     };
   }
 
@@ -104,7 +106,8 @@ export class RunningControl implements Control {
     const { config, reply } = await this.#read(this.#config.files);
     // First, so that nobody uses a new model by a key that this config takes away.
     this.#deps.allow(config.settings.access);
-    this.#deps.supervisor().apply(config);
+    this.#deps.supervisor().apply(this.#scaled(config));
+    this.#deps.scaler.configure(config.models);
     // What takes effect only with a new process of the gateway stays as it is, so that the next plan says so again.
     const { models, apps, engineCommands, gpus, acceleratorMatch } = config;
     const settings = { ...this.#config.settings, access: config.settings.access };
@@ -117,11 +120,22 @@ export class RunningControl implements Control {
     if (before === undefined) throw this.#unknown(model);
     if (before.upstreams.length > 0)
       throw new GatewayError('request_invalid', `${model}: its replicas are run by others (gateway.upstreams); there is nothing to scale.`);
+    const scaled = this.#deps.scaler.set(before.name, replicas);
+    if (scaled !== undefined) return { model, from: scaled.from, to: replicas, autoscaled: true };
     const models = this.#config.models.map((entry) => (entry === before ? { ...entry, replicas } : entry));
     const config = { ...this.#config, models };
-    this.#deps.supervisor().apply(config);
+    this.#deps.supervisor().apply(this.#scaled(config));
     this.#config = config;
-    return { model, from: before.replicas, to: replicas };
+    return { model, from: before.replicas, to: replicas, autoscaled: false };
+  }
+
+  /** With the numbers of replicas that are wanted now. */
+  #scaled(config: Config): Config {
+    return { ...config, models: this.#deps.scaler.adjusted(config.models) };
+  }
+
+  autoscale(): readonly ScaleReport[] {
+    return this.#deps.scaler.reports();
   }
 
   restart(target: string | undefined): RestartReply {

@@ -2,8 +2,10 @@ import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Control, StopHow } from '../admin/api.ts';
 import { startAdmin } from '../admin/server.ts';
+import { Scaler } from '../autoscale/scaler.ts';
 import { RunningControl } from './control.ts';
 import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
+import { targetsIn } from './replica-targets.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { LoadBoard } from '../core/board.ts';
@@ -22,12 +24,14 @@ const boardSlots = 4096;
 
 /** Both planes of a running gateway, composed. */
 export interface Planes {
+  /** With the numbers of replicas that the last run ended with, where they follow the load. */
   readonly config: Config;
   readonly log: Logger;
   readonly board: LoadBoard;
   readonly data: DataPlane;
   readonly admin: { readonly port: number; close(): Promise<void> };
   readonly supervisor: Supervisor;
+  readonly scaler: Scaler;
   readonly provider: LocalProvider;
   /** What the admin API does, for who is in the same process. */
   readonly control: Pick<Control, 'reload'>;
@@ -93,6 +97,20 @@ function composeSupervisor(
   return { provider, supervisor };
 }
 
+/** The loop that follows the load; it does nothing for models that the supervisor has not been given. */
+function scalerOf({ stateDir, models }: Config, supervisor: Supervisor, log: Logger): Scaler {
+  const scaler = new Scaler({
+    clock: systemClock,
+    log,
+    loads: () => supervisor.loads(),
+    scale: (model, replicas, how) => supervisor.scale(model, replicas, how),
+    kept: targetsIn(stateDir, log),
+    wallClockMs: () => Date.now(),
+  });
+  scaler.configure(models);
+  return scaler;
+}
+
 /** Checks the options of a config that is to be applied; what takes long is told in the log. @throws ConfigError */
 export async function checkSoon(
   loaded: Checked,
@@ -106,16 +124,43 @@ export async function checkSoon(
   });
 }
 
+/** What the admin API does to the planes. */
+function controlOf(
+  config: Config,
+  { data, supervisor, scaler, closing }: Pick<Planes, 'data' | 'supervisor' | 'scaler' | 'closing'>,
+  { engines, env, log, onStop }: PlanesDeps,
+): RunningControl {
+  return new RunningControl(config, {
+    engines,
+    env,
+    wallClockSeconds,
+    checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
+    supervisor: () => supervisor,
+    allow: (access) => data.allow(access),
+    scaler,
+    status: () => ({
+      pid: process.pid,
+      config: config.files,
+      dataHost: config.listen.host,
+      dataPort: data.port,
+      now: systemClock.now(),
+      models: supervisor.status(),
+      gpus: supervisor.gpus(),
+    }),
+    onStop,
+  });
+}
+
 /**
  * Listens, so that a taken port is known before any engine starts, and composes the control plane. No engine is launched before
  * `supervisor.apply(config)`. The state directory must exist.
  * @throws GatewayError `port_in_use`
  */
 export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Planes> {
-  const { log, logFile, env, onStop } = deps;
+  const { log, logFile } = deps;
   const workers = canSharePort ? config.workers : 1;
   const board = LoadBoard.create(workers, boardSlots);
-  const current: { supervisor?: Supervisor } = {};
+  const current: { supervisor?: Supervisor; scaler?: Scaler } = {};
   const data = await DataPlane.start({
     ...config.listen,
     workers,
@@ -125,34 +170,22 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     log,
     workerLog: { level: config.logLevel, file: logFile },
     onApplied: () => current.supervisor?.applied(),
+    onDemand: (model) => current.scaler?.demand(model),
   });
   try {
     const { provider, supervisor } = composeSupervisor(config, board, data, deps);
     current.supervisor = supervisor;
+    const scaler = scalerOf(config, supervisor, log);
+    current.scaler = scaler;
     const closing = new AbortController();
-    const control = new RunningControl(config, {
-      engines: deps.engines,
-      env,
-      wallClockSeconds,
-      checkOptions: (loaded) => checkSoon(loaded, env, log, closing.signal),
-      supervisor: () => supervisor,
-      allow: (access) => data.allow(access),
-      status: () => ({
-        pid: process.pid,
-        config: config.files,
-        dataHost: config.listen.host,
-        dataPort: data.port,
-        now: systemClock.now(),
-        models: supervisor.status(),
-        gpus: supervisor.gpus(),
-      }),
-      onStop,
-    });
+    const control = controlOf(config, { data, supervisor, scaler, closing }, deps);
     const scrape = (): Promise<readonly unknown[]> => data.scrape();
     const logLinesDropped = (): number => deps.logLinesDropped();
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape, logLinesDropped, control });
-    return { config, log, board, data, admin, supervisor, provider, control, closing };
+    const scaled = { ...config, models: scaler.adjusted(config.models) };
+    return { config: scaled, log, board, data, admin, supervisor, scaler, provider, control, closing };
   } catch (error) {
+    current.scaler?.stop();
     await data.terminate();
     throw error;
   }
@@ -170,7 +203,7 @@ export interface Closing {
  * `hurry` aborted: at once. Resolves once nothing is left running.
  */
 export async function closePlanes(
-  { config, data, admin, supervisor, closing }: Planes,
+  { config, data, admin, supervisor, scaler, closing }: Planes,
   hurry: AbortSignal,
   { keepEngines = false, drainMs = config.drainTimeoutMs }: Closing = {},
 ): Promise<void> {
@@ -180,6 +213,7 @@ export async function closePlanes(
   try {
     if (!hurry.aborted) await Promise.race([data.drain(drainMs), hurried.promise]);
     if (hurry.aborted) await data.terminate();
+    scaler.stop();
     await supervisor.stop(0, hurry, { keepEngines });
     closing.abort(new GatewayError('shutting_down', 'the gateway is stopping'));
     await admin.close();

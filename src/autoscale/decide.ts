@@ -15,6 +15,8 @@ export interface ScaleInput {
   readonly running: number;
   /** Since a request was last there, in milliseconds; 0 while one is. */
   readonly idleMs: number;
+  /** Whether a replica waits for GPUs that others hold. */
+  readonly lacksGpus: boolean;
 }
 
 /** What one decision hands to the next. */
@@ -34,6 +36,8 @@ export type ScaleReason =
   | 'asleep'
   /** A request came while there was none. */
   | 'cold-start'
+  /** It has left before a GPU was found for it. */
+  | 'withdrawn'
   /** Those wanted are still starting: the formula needs one that serves. */
   | 'starting';
 
@@ -104,6 +108,10 @@ function idleDecision(rule: Autoscaling, state: ScaleState, input: ScaleInput): 
  * and not the past (a client that has left wants nothing), and where the config gives no delay of Ray's to zero, idle time decides.
  */
 export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput): Decision {
+  if (rule.min === 0 && state.target > 0 && input.running === 0 && input.ongoingNow === 0 && input.lacksGpus) {
+    const why: Why = { reason: 'withdrawn', input, from: state.target, terms: undefined, delay: undefined, bound: undefined };
+    return { replicas: 0, state: { target: 0, counter: 0 }, why };
+  }
   const idle = idleDecision(rule, state, input);
   if (idle?.reason === 'to-zero') {
     const why: Why = { ...idle, input, from: state.target, terms: undefined, bound: undefined };

@@ -124,7 +124,7 @@ export class App implements AsyncDisposable {
     process.on('exit', this.#onExit);
     this.#planes = planes;
     try {
-      await orClose(planes, () => planes.supervisor.apply(config));
+      await orClose(planes, () => planes.supervisor.apply(planes.config));
     } catch (error) {
       this.#planes = undefined;
       process.off('exit', this.#onExit);

@@ -21,7 +21,12 @@ export function addScale(program: Command, run: Run): void {
           path: '/api/scale',
           body: { model, replicas },
         });
-        print(where, reply, ({ from, to }) => `${model}: ${from} → ${to} replicas\n`);
+        print(
+          where,
+          reply,
+          ({ from, to, autoscaled }) =>
+            `${model}: ${from} → ${to} replicas${autoscaled ? '; its load changes the number from there on' : ''}\n`,
+        );
         return exitCode.ok;
       }),
     );

@@ -1,5 +1,6 @@
 import type { Access } from './access.ts';
 import type { ErrorCode } from './errors.ts';
+import type { ModelName } from './ids.ts';
 import type { RoutingTable } from './table.ts';
 
 /** What a worker needs besides the routing table. */
@@ -33,5 +34,7 @@ export type ToControl =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'applied'; readonly version: number }
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
+  /** The first request of a worker waits for a model that has no replica. */
+  | { readonly kind: 'demand'; readonly model: ModelName }
   | { readonly kind: 'drained' }
   | { readonly kind: 'fatal'; readonly code: ErrorCode; readonly message: string };

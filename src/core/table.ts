@@ -30,6 +30,8 @@ export interface ReplicaView {
 
 /** Why a model cannot serve now, and for how long: what Retry-After and 503 bodies say. */
 export interface ModelStatus {
+  /** Has no replica because nobody asks for it: the first request starts one. */
+  readonly asleep?: true;
   /** `ready`, or what the nearest replica is doing: `starting`, `loading model`, `backing off`, … */
   readonly phase: string;
   /** Milliseconds until a replica is expected to be ready, counted from the table's publication, where that can be told. */

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Access } from '../core/access.ts';
 import type { LoadBoard } from '../core/board.ts';
 import { cannotListen, GatewayError } from '../core/errors.ts';
+import type { ModelName } from '../core/ids.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { RateBoard } from '../core/rate-board.ts';
 import type { RoutingTable } from '../core/table.ts';
@@ -27,6 +28,8 @@ export interface DataPlaneOptions {
   readonly workerLog: WorkerStart['log'];
   /** Called when every worker may have applied a newer table. */
   onApplied(): void;
+  /** Called when a request waits for a model that has no replica. */
+  onDemand(model: ModelName): void;
 }
 
 /** Whether several sockets of one process may listen on one port here, with the kernel spreading connections over them. */
@@ -205,6 +208,9 @@ export class DataPlane {
       case 'applied':
         seat.applied = message.version;
         this.#options.onApplied();
+        return;
+      case 'demand':
+        this.#options.onDemand(message.model);
         return;
       case 'metrics':
         this.#scrapes.get(message.id)?.(message.metrics);

@@ -1,7 +1,7 @@
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { ReplicaId, Slot } from '../core/ids.ts';
+import type { ModelName, ReplicaId, Slot } from '../core/ids.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { LoadTotals } from './load-totals.ts';
@@ -32,6 +32,8 @@ export interface SearchDeps {
   readonly room: WaitingRoom;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
+  /** Told when the first request waits for a model that has no replica. */
+  demand(model: ModelName): void;
   /** A number ≥ 0 that differs from call to call, so that equal replicas take turns. */
   nextTieBreak(): number;
   /** Requests of this worker that have not ended. */
@@ -175,6 +177,7 @@ export class Search implements Waiter {
     room.enter(this, leftMs);
     if (this.picky) this.#shunFor(shunMs);
     this.#seeker.receipt.waits(clock.now(), entry.replicas.length === 0, room.waiting(this.model));
+    if (entry.replicas.length === 0 && room.waiting(this.model) === 1) this.#deps.demand(this.model);
     // A place freed by another worker before this one was seen to wait woke nobody: look once more.
     if (room.waiting(this.model) === 1) room.wake(this.model);
   }

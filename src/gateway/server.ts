@@ -106,7 +106,9 @@ function handleReady(deps: ServerDeps) {
       replicas: replicas.length,
       error: status.error?.message,
     }));
-    const ready = !deps.draining() && models.some(({ replicas }) => replicas > 0);
+    // A model that sleeps is woken by a request: kept away from all of them it would sleep for ever.
+    const able = [...deps.table().models.values()].some(({ status, replicas }) => replicas.length > 0 || status.asleep === true);
+    const ready = !deps.draining() && able;
     reply.status(ready ? 200 : 503).send({ status: deps.draining() ? 'draining' : ready ? 'ready' : 'starting', models });
   };
 }

@@ -82,6 +82,7 @@ const app = buildServer({
   dialects,
   metrics,
   clock,
+  demand: (model) => send({ kind: 'demand', model }),
   nextTieBreak: () => (sequence += 1),
   live,
   retries: new RetryBudget(),

@@ -38,7 +38,7 @@ import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
 import { TablePublisher } from './table-publisher.ts';
-import { modelStatus } from './table.ts';
+import { modelStatus, wakes } from './table.ts';
 import type { ModelFact } from './table.ts';
 
 export interface SupervisorDeps {
@@ -211,7 +211,7 @@ export class Supervisor {
         name,
         engine: plan.model.engine,
         desired: desiredOf(plan).replicas,
-        status: modelStatus(facts, now),
+        status: modelStatus(facts, now, wakes(plan.model)),
         waiting: this.#deps.board.read(waiting),
         restarts: reports.reduce((sum, report) => sum + report.restarts, formerRestarts),
         replicas: reports,

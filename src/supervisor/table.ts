@@ -101,11 +101,16 @@ function failureOf(fact: ReplicaFact): Failure | undefined {
   return 'failure' in fact.state ? fact.state.failure : fact.lastFailure;
 }
 
-/** What is told to those who ask for a model that may not be able to serve now. */
-export function modelStatus(replicas: readonly ReplicaFact[], now: number): ModelStatus {
+/** Whether a request starts a replica where there is none. */
+export function wakes({ autoscaling }: ModelFact['config']): boolean {
+  return autoscaling !== undefined;
+}
+
+/** What is told to those who ask for a model that may not be able to serve now. @param waking as `wakes()` */
+export function modelStatus(replicas: readonly ReplicaFact[], now: number, waking = false): ModelStatus {
   const eta = (fact: ReplicaFact): number => etaOf(fact, now) ?? Number.MAX_SAFE_INTEGER;
   const nearest = [...replicas].sort((a, b) => distance(a.state) - distance(b.state) || eta(a) - eta(b))[0];
-  if (nearest === undefined) return { phase: 'stopped' };
+  if (nearest === undefined) return waking ? { phase: 'asleep', asleep: true } : { phase: 'stopped' };
   const phase = phaseOf(nearest);
   if (nearest.state.kind === 'ready') return { phase };
   const failure = failureOf(nearest) ?? replicas.map(failureOf).find((found) => found !== undefined);
@@ -129,7 +134,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     engine: fact.config.engine,
     waiting: fact.waiting,
     created: fact.created,
-    status: modelStatus(fact.replicas, now),
+    status: modelStatus(fact.replicas, now, wakes(fact.config)),
     limits: fact.config.limits,
     routing: fact.config.routing,
     unsupportedParams: fact.config.unsupportedParams,
@@ -147,7 +152,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
 export function contentOf(table: RoutingTable): string {
   const models = [...table.models].map(([name, { status, ...rest }]) => [
     name,
-    { ...rest, status: { phase: status.phase, error: status.error } },
+    { ...rest, status: { phase: status.phase, error: status.error, asleep: status.asleep } },
   ]);
   return JSON.stringify([models, [...table.apps].map(([prefix, ids]) => [prefix, [...ids]])]);
 }

@@ -76,7 +76,12 @@ test('the socket plans, reloads, scales and stops; an invalid file changes nothi
   assert.equal((await gateway.status()).length, 2, 'a plan changes nothing');
   assert.deepEqual((await call('POST', '/api/reload', {})).json['models'], expected);
   assert.equal(await pidOf('kept'), pid);
-  assert.deepEqual((await call('POST', '/api/scale', { model: 'kept', replicas: 2 })).json, { model: 'kept', from: 1, to: 2 });
+  assert.deepEqual((await call('POST', '/api/scale', { model: 'kept', replicas: 2 })).json, {
+    model: 'kept',
+    from: 1,
+    to: 2,
+    autoscaled: false,
+  });
   assert.equal((await call('POST', '/api/scale', { model: 'nope', replicas: 2 })).status, 404);
   assert.equal((await call('GET', '/api/logs?target=nope')).status, 404);
   assert.deepEqual((await call('POST', '/api/stop', {})).json, { pid: gateway.pid });

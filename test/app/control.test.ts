@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
+import { Scaler } from '../../src/autoscale/scaler.ts';
 import { RunningControl, type RunningControlDeps } from '../../src/app/control.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -9,6 +11,7 @@ import { type Access, keyDigest } from '../../src/core/access.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../config/load-text.ts';
 
 /** The control of a gateway that runs `file`; of the supervisor nothing else is used here. */
@@ -22,6 +25,14 @@ function controlOf(file: string, more: Pick<RunningControlDeps, 'supervisor'> & 
     checkOptions: () => Promise.resolve([]),
     onStop: undefined,
     allow: () => undefined,
+    scaler: new Scaler({
+      clock: new ManualClock(),
+      log: pino({ level: 'silent' }),
+      loads: () => [],
+      scale: () => undefined,
+      kept: { read: () => new Map(), write: () => undefined },
+      wallClockMs: () => 0,
+    }),
     ...more,
   });
 }

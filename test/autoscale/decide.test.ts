@@ -17,8 +17,8 @@ const rule: Autoscaling = {
   lookBackMs: 30_000,
   aggregation: 'mean',
 };
-const quiet: ScaleInput = { ongoing: 0, ongoingNow: 0, running: 0, idleMs: 0 };
-const busy = (ongoing: number, running: number): ScaleInput => ({ ongoing, ongoingNow: ongoing, running, idleMs: 0 });
+const quiet: ScaleInput = { ongoing: 0, ongoingNow: 0, running: 0, idleMs: 0, lacksGpus: false };
+const busy = (ongoing: number, running: number): ScaleInput => ({ ongoing, ongoingNow: ongoing, running, idleMs: 0, lacksGpus: false });
 
 /** Decides again and again with one input, for `ms`. */
 function through(from: ScaleState, input: ScaleInput, ms: number, by: Autoscaling = rule): ScaleState {
@@ -45,6 +45,16 @@ describe('a model without a replica', () => {
     const state = { target: 1, counter: 0 };
     assert.equal(decide(rule, state, { ...quiet, idleMs: 4999 }).replicas, 1);
     assert.equal(decide(rule, state, { ...quiet, idleMs: 5000 }).replicas, 0);
+  });
+});
+
+describe('a replica that waits for a GPU', () => {
+  it('is given up with the last request for it, and not before', () => {
+    const one = { target: 1, counter: 0 };
+    assert.equal(decide(rule, one, { ...quiet, ongoingNow: 1, lacksGpus: true }).replicas, 1);
+    const { replicas, why } = decide(rule, one, { ...quiet, lacksGpus: true });
+    assert.deepEqual([replicas, why.reason], [0, 'withdrawn']);
+    assert.equal(decide({ ...rule, min: 1 }, one, { ...quiet, lacksGpus: true }).replicas, 1);
   });
 });
 
@@ -101,6 +111,7 @@ describe('decisions in a row', () => {
     ongoingNow: fc.nat(100),
     running: fc.nat(5),
     idleMs: fc.nat(10_000),
+    lacksGpus: fc.boolean(),
   });
   it('stay within the bounds, and leave zero only for a request', () => {
     fc.assert(
@@ -112,7 +123,7 @@ describe('decisions in a row', () => {
           assert.ok(decision.replicas >= by.min && decision.replicas <= by.max);
           assert.equal(decision.replicas, decision.state.target);
           if (state.target === 0 && decision.replicas > 0 && input.running === 0) assert.ok(input.ongoingNow > 0);
-          if (decision.replicas === 0) assert.ok(state.target <= 1);
+          if (decision.replicas === 0 && decision.why.reason !== 'withdrawn') assert.ok(state.target <= 1);
           state = decision.state;
         }
       }),

@@ -39,6 +39,7 @@ async function start(t: TestContext, workers: number, port = 0) {
       access: openToAll,
     },
     onApplied: wake,
+    onDemand: () => undefined,
   });
   t.after(() => plane.terminate());
   const until = (condition: () => boolean): Promise<void> => {

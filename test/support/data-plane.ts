@@ -185,6 +185,7 @@ export async function dataPlane(
     dialects: new Map([...engines].map(([name, { dialect }]) => [name, dialect])),
     metrics,
     clock,
+    demand: () => undefined,
     nextTieBreak: () => (turn += 1),
     live,
     retries: new RetryBudget(),

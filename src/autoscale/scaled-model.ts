@@ -1,0 +1,88 @@
+import type { Autoscaling } from '../config/config.ts';
+import type { ModelLoad } from '../core/model-load.ts';
+import { decide } from './decide.ts';
+import type { ScaleInput, ScaleReason, ScaleState, Why } from './decide.ts';
+import { History } from './history.ts';
+import type { DecisionRecord } from './history.ts';
+import type { GpuUser } from './preempt.ts';
+import { LoadWindow } from './window.ts';
+
+/** How one model has been scaled so far. */
+export class ScaledModel {
+  readonly history = new History();
+  readonly changes: Partial<Record<ScaleReason | 'by-hand' | 'yielded', number>> = {};
+  rule: Autoscaling;
+  state: ScaleState;
+  /** Of the last decision. */
+  why: Why | undefined;
+  #window: LoadWindow;
+  /** When it last had a request. */
+  #busyAt: number;
+  #progress: number | undefined;
+  #lacksSince: number | undefined;
+
+  /** @param now clock time in milliseconds, as everywhere here */
+  constructor(rule: Autoscaling, state: ScaleState, now: number) {
+    this.rule = rule;
+    this.state = state;
+    this.#window = new LoadWindow(rule.lookBackMs);
+    this.#busyAt = now;
+  }
+
+  follow(rule: Autoscaling, state: ScaleState): void {
+    if (rule.lookBackMs !== this.rule.lookBackMs) this.#window = new LoadWindow(rule.lookBackMs);
+    this.rule = rule;
+    this.state = state;
+  }
+
+  /** @param wallMs the same moment as `now`, in Unix milliseconds */
+  decide(load: ModelLoad, now: number, wallMs: number): DecisionRecord {
+    const { rule, state } = this;
+    const input = this.#look(load, now);
+    const { replicas, state: next, why } = decide(rule, state, input);
+    this.state = next;
+    this.why = why;
+    if (replicas !== state.target) this.#count(why.reason);
+    const record = { at: wallMs, rule, state, input, replicas, reason: why.reason };
+    this.history.decided(record);
+    return record;
+  }
+
+  /** The rule goes on from this number. */
+  set(replicas: number, kind: 'by-hand' | 'yielded', because: string, wallMs: number): void {
+    this.history.intervened({ at: wallMs, from: this.state.target, replicas, because });
+    this.state = { target: replicas, counter: 0 };
+    this.#count(kind);
+  }
+
+  gpuUser({ name, priority, running, gpusEach, leaving, waiting, inFlight, newestSince, lacksGpus }: ModelLoad, now: number): GpuUser {
+    this.#lacksSince = lacksGpus === undefined ? undefined : (this.#lacksSince ?? now);
+    return {
+      name,
+      priority,
+      min: this.rule.min,
+      target: this.state.target,
+      running,
+      gpusEach,
+      leaving,
+      ongoing: waiting + inFlight,
+      idleMs: now - this.#busyAt,
+      servedMs: newestSince === undefined ? 0 : now - newestSince,
+      lacksForMs: this.#lacksSince === undefined ? undefined : now - this.#lacksSince,
+    };
+  }
+
+  #look({ waiting, inFlight, progress, running, lacksGpus }: ModelLoad, now: number): ScaleInput {
+    const ongoingNow = waiting + inFlight;
+    // Requests too short to be seen in flight are seen by what was sent for them.
+    if (ongoingNow > 0 || (this.#progress !== undefined && progress !== this.#progress)) this.#busyAt = now;
+    this.#progress = progress;
+    this.#window.add(now, ongoingNow);
+    const ongoing = this.#window.read(this.rule.aggregation, now);
+    return { ongoing, ongoingNow, running, idleMs: now - this.#busyAt, lacksGpus: lacksGpus !== undefined };
+  }
+
+  #count(reason: ScaleReason | 'by-hand' | 'yielded'): void {
+    this.changes[reason] = (this.changes[reason] ?? 0) + 1;
+  }
+}
