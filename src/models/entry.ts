@@ -1,0 +1,63 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { nameProblem } from './plan-fetch.ts';
+
+const entrySchema = z.object({
+  reference: z.string(),
+  revision: z.string(),
+  /** ISO 8601. */
+  fetchedAt: z.string(),
+  sizeBytes: z.int().min(0),
+  files: z.array(
+    z.object({
+      path: z.string().refine((path) => nameProblem(path) === undefined),
+      sizeBytes: z.int().min(0),
+      etag: z.string(),
+      crc32: z.int().min(0).max(0xffffffff),
+    }),
+  ),
+});
+
+/** What the cache knows of one finished model; kept beside its files. */
+export type Entry = z.infer<typeof entrySchema>;
+
+export const entryFile = 'entry.json';
+
+/** The entry in `dir`; undefined where there is none, or none that can be read. */
+export function readEntry(dir: string): Entry | undefined {
+  try {
+    return entrySchema.parse(JSON.parse(readFileSync(join(dir, entryFile), 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why the files in `dir` are not those of the entry, as far as their names and sizes tell; undefined where they are. */
+export function entryProblem(dir: string, entry: Entry): string | undefined {
+  for (const { path, sizeBytes } of entry.files) {
+    // Each folder on the way too: a symlink would lead out of the cache.
+    const parts = path.split('/');
+    for (const at of parts.keys()) {
+      const below = join(dir, 'files', ...parts.slice(0, at + 1));
+      const found = lstatSync(below, { throwIfNoEntry: false });
+      if (found === undefined) return `${below} is not there`;
+      if (found.isSymbolicLink()) return `${below} is a symlink`;
+      if (at === parts.length - 1 && (!found.isFile() || found.size !== sizeBytes)) return `${below} is not a file of ${sizeBytes} bytes`;
+    }
+  }
+  return undefined;
+}
+
+const shard = /-(\d{5})-of-\d{5}\.gguf$/i;
+
+/** What an engine is given: the GGUF file (of a split one the first), or the directory. */
+export function modelPath(dir: string, { files }: Entry): string {
+  const root = join(dir, 'files');
+  const [only] = files;
+  if (files.length === 1 && only !== undefined) return join(root, only.path);
+  const ggufs = files.filter(({ path }) => path.toLowerCase().endsWith('.gguf')).map(({ path }) => path);
+  const first = ggufs.length === 1 ? ggufs[0] : ggufs.find((path) => shard.exec(path)?.[1] === '00001');
+  const isDirectory = first === undefined || files.some(({ path }) => path === 'config.json');
+  return isDirectory ? root : join(root, first);
+}

@@ -1,0 +1,272 @@
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import type { Clock } from '../core/clock.ts';
+import { ArtifactError } from './artifact-error.ts';
+import { backoffMs } from './backoff.ts';
+import type { PartialDownload } from './partial.ts';
+import { wholeCrc32 } from './partial.ts';
+import { planParts } from './plan-fetch.ts';
+import type { Part } from './plan-fetch.ts';
+import type { RemoteObject, Source } from './source.ts';
+import { stallWatch } from './stall.ts';
+import { digestProblem, fileCrc32, headerProblem } from './verify.ts';
+
+export interface FetchLimits {
+  /** Requests at a time. */
+  readonly parallel: number;
+  /** Largest range that one request asks for. */
+  readonly partBytes: number;
+  /** Without a byte, after which a connection is given up. */
+  readonly stallMs: number;
+  /** Failures of one part in a row, without a byte in between. */
+  readonly failures: number;
+}
+
+export const defaultFetchLimits: FetchLimits = { parallel: 8, partBytes: 16 * 1024 * 1024, stallMs: 60_000, failures: 8 };
+
+export interface FetchDeps {
+  readonly source: Source;
+  readonly partial: PartialDownload;
+  readonly objects: readonly RemoteObject[];
+  readonly limits: FetchLimits;
+  readonly clock: Clock;
+  /** 0 ≤ random() < 1. */
+  readonly random: () => number;
+  /** Bytes that came; below 0 where some were thrown away. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** A file that is there, whole and verified. */
+export interface FetchedFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly crc32: number;
+}
+
+/** Written, and told to the journal, at once. */
+const blockBytes = 512 * 1024;
+
+/** Fetches what a partial download lacks, in bounded parallel parts, and verifies each file. */
+export class Fetch {
+  readonly #deps: FetchDeps;
+  readonly #queue: Part[];
+  readonly #open = new Map<number, Promise<FileHandle>>();
+  /** Parts of each object that are not there yet. */
+  readonly #missing = new Map<number, number>();
+  readonly #repeated = new Set<number>();
+  readonly #fetched: FetchedFile[] = [];
+  /** Of the first failure; ends everything. */
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
+
+  constructor(deps: FetchDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = AbortSignal.any([signal, this.#failed.signal]);
+    const { objects, partial, limits } = deps;
+    this.#queue = [...planParts(objects, partial.done, limits.partBytes)];
+    for (const { object } of this.#queue) this.#missing.set(object, (this.#missing.get(object) ?? 0) + 1);
+  }
+
+  /** @throws ArtifactError; what is whole until then stays for the next try. */
+  async run(): Promise<readonly FetchedFile[]> {
+    const { objects, limits } = this.#deps;
+    const whole = objects.flatMap((_, object) => (this.#missing.has(object) ? [] : [object]));
+    const lanes = Array.from({ length: limits.parallel }, async () => {
+      await this.#lane(whole);
+    });
+    try {
+      await Promise.all(lanes);
+    } catch (thrown) {
+      this.#failed.abort(thrown);
+      await Promise.allSettled(lanes);
+      throw thrown;
+    } finally {
+      for (const opened of this.#open.values()) await opened.then((file) => file.close(), ignoreFailedOpen);
+    }
+    return this.#fetched.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async #lane(whole: number[]): Promise<void> {
+    for (let object = whole.shift(); object !== undefined; object = whole.shift()) await this.#finish(object);
+    for (let part = this.#queue.shift(); part !== undefined; part = this.#queue.shift()) {
+      this.#signal.throwIfAborted();
+      await this.#part(part);
+      const left = (this.#missing.get(part.object) ?? 1) - 1;
+      this.#missing.set(part.object, left);
+      if (left === 0) await this.#finish(part.object);
+    }
+  }
+
+  async #part(part: Part): Promise<void> {
+    const { clock, limits, random } = this.#deps;
+    const object = this.#object(part.object);
+    let at = part.start;
+    let failures = 0;
+    while (at < part.end) {
+      const before = at;
+      try {
+        await this.#stream(part, at, (to) => (at = to));
+      } catch (thrown) {
+        this.#signal.throwIfAborted();
+        failures = at > before ? 1 : failures + 1;
+        if (!(thrown instanceof ArtifactError) || !thrown.worthRetrying || failures >= limits.failures) throw thrown;
+        if (!object.ranges) at = this.#restart(part, at);
+        await clock.sleep(backoffMs(failures, random()), this.#signal);
+      }
+    }
+  }
+
+  #object(index: number): RemoteObject {
+    const object = this.#deps.objects[index];
+    if (object === undefined) throw new Error(`no object ${index}`);
+    return object;
+  }
+
+  /** A store without ranges sends all of it again. */
+  #restart({ object, start }: Part, at: number): number {
+    this.#deps.partial.forget(object);
+    this.#deps.onBytes(start - at);
+    return start;
+  }
+
+  /** One connection: from `from` to the end of the part, or until it breaks. `reached`: all before it is on disk. */
+  async #stream(part: Part, from: number, reached: (to: number) => void): Promise<void> {
+    const { source, clock, limits, onBytes } = this.#deps;
+    const object = this.#object(part.object);
+    const file = await this.#file(part.object);
+    const stall = stallWatch(clock, limits.stallMs, object.key);
+    const signal = AbortSignal.any([this.#signal, stall.signal]);
+    let at = from;
+    let blocks: Uint8Array[] = [];
+    let held = 0;
+    let writing = Promise.resolve();
+    const flush = async (): Promise<void> => {
+      await writing;
+      if (held > 0) writing = this.#write(file, part.object, at - held, blocks, reached);
+      // Seen by the next flush; until then nobody else looks.
+      writing.catch(() => undefined);
+      blocks = [];
+      held = 0;
+    };
+    try {
+      for await (const chunk of source.read(object, { start: from, end: part.end }, signal)) {
+        stall.heard();
+        at += chunk.length;
+        if (at > part.end) throw new ArtifactError('changed', `${object.key}: the store sent more than was asked for.`);
+        held += chunk.length;
+        blocks.push(chunk);
+        onBytes(chunk.length);
+        if (held >= blockBytes) await flush();
+      }
+      if (at < part.end)
+        throw new ArtifactError('unreachable', `${object.key}: the connection ended after ${at - from} of ${part.end - from} bytes.`);
+    } finally {
+      stall.end();
+      // What came before a cut is not fetched again.
+      if (at <= part.end) await flush();
+      await writing;
+    }
+  }
+
+  async #write(
+    file: FileHandle,
+    object: number,
+    start: number,
+    blocks: readonly Uint8Array[],
+    reached: (to: number) => void,
+  ): Promise<void> {
+    let at = start;
+    let crc = 0;
+    try {
+      for (const block of blocks) {
+        crc = crc32(block, crc);
+        at += block.length;
+      }
+      await writeAll(file, blocks, start);
+    } catch (thrown) {
+      throw diskError(thrown, this.#deps.partial.file(object));
+    }
+    this.#deps.partial.record(object, { start, end: at, crc32: crc });
+    reached(at);
+  }
+
+  async #file(object: number): Promise<FileHandle> {
+    const opened =
+      this.#open.get(object) ??
+      this.#deps.partial.open(object).catch((thrown: unknown) => {
+        throw diskError(thrown, this.#deps.partial.file(object));
+      });
+    this.#open.set(object, opened);
+    return await opened;
+  }
+
+  /** All bytes of an object are there: they are verified, and synced. */
+  async #finish(index: number): Promise<void> {
+    const object = this.#object(index);
+    const file = await this.#file(index);
+    await file.truncate(object.sizeBytes);
+    const crc = wholeCrc32(object.sizeBytes, this.#deps.partial.segments(index)) ?? (await fileCrc32(file, this.#signal));
+    const problem = await this.#problem(object, file, crc);
+    if (problem !== undefined) {
+      this.#again(index, problem);
+      return;
+    }
+    await file.datasync();
+    await file.close();
+    this.#open.delete(index);
+    this.#fetched.push({ path: object.path, sizeBytes: object.sizeBytes, etag: object.etag, crc32: crc });
+  }
+
+  async #problem(object: RemoteObject, file: FileHandle, crc: number): Promise<string | undefined> {
+    const { source, limits } = this.#deps;
+    const header = await headerProblem(file, object.path, object.sizeBytes);
+    if (header !== undefined) return header;
+    // For a small object the question would cost as much as the object.
+    const asked = object.sizeBytes > limits.partBytes && source.digests !== undefined;
+    const digests = asked ? ((await source.digests?.(object, this.#signal)) ?? {}) : object.digests;
+    const problem = await digestProblem(file, crc, digests, this.#signal);
+    if (problem === undefined || asked || source.digests === undefined) return problem;
+    // What the listing calls a digest may be none.
+    return await digestProblem(file, crc, await source.digests(object, this.#signal), this.#signal);
+  }
+
+  /** Damaged on its way: it is fetched once more. */
+  #again(index: number, problem: string): void {
+    const object = this.#object(index);
+    if (this.#repeated.has(index))
+      throw new ArtifactError('checksum', `${object.key} is damaged: ${problem}. It was fetched twice; upload it again.`);
+    this.#repeated.add(index);
+    this.#deps.partial.forget(index);
+    this.#deps.onBytes(-object.sizeBytes);
+    const parts = planParts([object], [[]], this.#deps.limits.partBytes).map((part) => ({ ...part, object: index }));
+    this.#missing.set(index, parts.length);
+    this.#queue.push(...parts);
+  }
+}
+
+/** The failure was told where the file was opened. */
+function ignoreFailedOpen(): void {
+  return undefined;
+}
+
+async function writeAll(file: FileHandle, blocks: readonly Uint8Array[], start: number): Promise<void> {
+  const total = blocks.reduce((sum, { length }) => sum + length, 0);
+  const { bytesWritten } = await file.writev(blocks, start);
+  if (bytesWritten === total) return;
+  // A full disk takes a part of it, and says why only when it is asked to take the rest.
+  const rest = Buffer.concat(blocks).subarray(bytesWritten);
+  for (let at = 0; at < rest.length;) at += (await file.write(rest, at, rest.length - at, start + bytesWritten + at)).bytesWritten;
+}
+
+function diskError(thrown: unknown, file: string): unknown {
+  const code = (thrown as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new ArtifactError(
+      'no-space',
+      `The disk is full (${code}) while writing ${file}. Make room, or give gateway.cache.dir another disk.`,
+      thrown,
+    );
+  if (code === 'ELOOP') return new ArtifactError('unsafe', `${file} is a symlink, which the gateway did not make. Take it away.`, thrown);
+  return thrown;
+}

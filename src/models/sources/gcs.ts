@@ -1,0 +1,147 @@
+import { messageOf } from '../../core/errors.ts';
+import { z } from 'zod';
+import { ArtifactError } from '../artifact-error.ts';
+import { HttpClient } from '../http.ts';
+import { expectStatus } from '../http-error.ts';
+import type { Remedies } from '../http-error.ts';
+import { readRange } from '../read-body.ts';
+import type { RemoteReference } from '../reference.ts';
+import { referenceText } from '../reference.ts';
+import type { ByteRange, RemoteObject, Source, SourceEnv } from '../source.ts';
+
+type Reference = RemoteReference & { readonly kind: 'gs' };
+
+const page = z.object({
+  items: z
+    .array(
+      z.object({
+        name: z.string(),
+        size: z.string().regex(/^\d+$/),
+        generation: z.string().regex(/^\d+$/),
+        md5Hash: z.string().optional(),
+      }),
+    )
+    .default([]),
+  nextPageToken: z.string().optional(),
+});
+
+/** The value of `Authorization` for requests that begin now. */
+type Authorize = () => Promise<string | undefined>;
+
+/** Google's own chain: a key file, the login of its tool, or the machine's account. Its library is loaded with the first bucket. */
+async function defaultCredentials(env: SourceEnv): Promise<Authorize> {
+  const { GoogleAuth } = await import('google-auth-library');
+  const keyFilename = env['GOOGLE_APPLICATION_CREDENTIALS'];
+  const auth = new GoogleAuth({
+    scopes: ['https://www.googleapis.com/auth/devstorage.read_only'],
+    ...(keyFilename === undefined || keyFilename === '' ? {} : { keyFilename }),
+  });
+  return async () => {
+    const token = await auth.getAccessToken();
+    return `Bearer ${token ?? ''}`;
+  };
+}
+
+/** A bucket of Google's, by its JSON API. `STORAGE_EMULATOR_HOST`: another server that speaks it, without credentials. */
+export class GcsSource implements Source {
+  readonly #reference: Reference;
+  readonly #origin: string;
+  readonly #authorize: Authorize;
+  readonly #http = new HttpClient();
+
+  static async open(reference: Reference, env: SourceEnv): Promise<GcsSource> {
+    const emulator = env['STORAGE_EMULATOR_HOST'];
+    if (emulator !== undefined && emulator !== '') {
+      const origin = emulator.includes('://') ? emulator.replace(/\/+$/, '') : `http://${emulator}`;
+      return new GcsSource(reference, origin, async () => undefined);
+    }
+    const authorize: Authorize = reference.anonymous ? async () => undefined : await defaultCredentials(env);
+    return new GcsSource(reference, 'https://storage.googleapis.com', authorize);
+  }
+
+  private constructor(reference: Reference, origin: string, authorize: Authorize) {
+    this.#reference = reference;
+    this.#origin = origin;
+    this.#authorize = authorize;
+  }
+
+  get #remedies(): Remedies {
+    return {
+      where: referenceText(this.#reference),
+      forbidden: 'The account needs storage.objects.list and storage.objects.get there; write gs://anonymous@… for a public bucket.',
+      missing: 'Check the bucket and the prefix.',
+    };
+  }
+
+  async *list(signal: AbortSignal): AsyncIterable<RemoteObject> {
+    const { prefix } = this.#reference;
+    let any = false;
+    const folder = prefix === '' ? '' : `${prefix}/`;
+    for await (const object of this.#below(folder, folder.length, signal)) {
+      any = true;
+      yield object;
+    }
+    if (any || prefix === '') return;
+    for await (const object of this.#below(prefix, prefix.lastIndexOf('/') + 1, signal)) {
+      if (object.key === prefix) yield object;
+      // In order of their names, the one that is meant comes first.
+      return;
+    }
+  }
+
+  async *#below(prefix: string, strip: number, signal: AbortSignal): AsyncIterable<RemoteObject> {
+    let token: string | undefined;
+    do {
+      const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o`);
+      url.search = new URLSearchParams({
+        prefix,
+        fields: 'items(name,size,generation,md5Hash),nextPageToken',
+        ...(token === undefined ? {} : { pageToken: token }),
+      }).toString();
+      const reply = await this.#http.send({ method: 'GET', url, headers: {}, authorization: await this.#authorization() }, signal);
+      await expectStatus(reply, [200], this.#remedies);
+      const parsed = page.safeParse(await reply.body.json().catch(() => undefined));
+      signal.throwIfAborted();
+      if (!parsed.success)
+        throw new ArtifactError(
+          'unreadable',
+          `${this.#remedies.where}: ${this.#origin} does not answer as Google's storage does.`,
+          parsed.error,
+        );
+      for (const { name, size, generation, md5Hash } of parsed.data.items) {
+        const digests = md5Hash === undefined ? {} : { md5: Buffer.from(md5Hash, 'base64').toString('hex') };
+        yield { path: name.slice(strip), key: name, sizeBytes: Number(size), etag: generation, digests, ranges: true };
+      }
+      token = parsed.data.nextPageToken;
+    } while (token !== undefined && token !== '');
+  }
+
+  async *read(object: RemoteObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o/${encodeURIComponent(object.key)}`);
+    // A generation that was replaced is not found, or is still the same bytes: never another file's.
+    url.search = new URLSearchParams({ alt: 'media', generation: object.etag }).toString();
+    const ask = { url, headers: {}, authorization: await this.#authorization() };
+    try {
+      yield* readRange(this.#http, ask, object, range, this.#remedies, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof ArtifactError) || thrown.problem !== 'missing') throw thrown;
+      throw new ArtifactError('changed', `${this.#remedies.where}: ${object.key} was replaced while it was fetched.`, thrown);
+    }
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  async #authorization(): Promise<string | undefined> {
+    try {
+      return await this.#authorize();
+    } catch (thrown) {
+      throw new ArtifactError(
+        'credentials',
+        `${this.#remedies.where}: there are no credentials: ${messageOf(thrown)}. Set GOOGLE_APPLICATION_CREDENTIALS, run "gcloud auth application-default login", or write gs://anonymous@… for a public bucket.`,
+        thrown,
+      );
+    }
+  }
+}

@@ -1,0 +1,287 @@
+import { statfs } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { ArtifactError } from './artifact-error.ts';
+import { backoffMs } from './backoff.ts';
+import { revisionOf, slugOf } from './cache.ts';
+import type { Cached, ModelCache } from './cache.ts';
+import { entryFile, entryProblem, modelPath } from './entry.ts';
+import type { Entry } from './entry.ts';
+import { defaultFetchLimits, Fetch } from './fetch.ts';
+import type { FetchLimits } from './fetch.ts';
+import { openSource } from './open-source.ts';
+import { PartialDownload } from './partial.ts';
+import { planFetch } from './plan-fetch.ts';
+import type { FetchPlan } from './plan-fetch.ts';
+import { bytesText, ProgressMeter } from './progress.ts';
+import type { FetchProgress } from './progress.ts';
+import type { RemoteReference } from './reference.ts';
+import { referenceText } from './reference.ts';
+import { Shared } from './shared.ts';
+import { shippedCode } from './shipped-code.ts';
+import type { RemoteObject, Source, SourceEnv } from './source.ts';
+
+export interface FetchOptions {
+  /** For credentials and endpoints; the process's own variables are not added. */
+  readonly env: SourceEnv;
+  readonly trustRemoteCode: boolean;
+  readonly signal: AbortSignal;
+  onProgress(progress: FetchProgress): void;
+}
+
+/** A model on this machine. `release()` lets the cache take it away again; until then it stays. */
+export interface ModelLease {
+  /** What an engine is given: a directory, or a file. */
+  readonly path: string;
+  readonly revision: string;
+  readonly sizeBytes: number;
+  /** Set where the store could not be asked whether there is a newer one. */
+  readonly stale: string | undefined;
+  release(): void;
+}
+
+export interface StoreDeps {
+  readonly cache: ModelCache;
+  /** Bytes that the cache may have; undefined: as many as the disk has. */
+  readonly maxBytes: number | undefined;
+  readonly clock: Clock;
+  /** 0 ≤ random() < 1. */
+  readonly random: () => number;
+  readonly limits?: Partial<FetchLimits>;
+  readonly open?: (reference: RemoteReference, env: SourceEnv) => Promise<Source>;
+}
+
+/** A disk is not filled to the last byte. */
+const spare = 1.05;
+const listingTries = 4;
+const changesSurvived = 3;
+
+interface Found {
+  readonly id: string;
+  readonly stale: string | undefined;
+}
+
+/**
+ * Brings models here: listed, fetched in parts, verified, and shown as a whole. Callers of one process who want the same model share the
+ * work, and so do several gateways.
+ */
+export class ModelStore {
+  readonly cache: ModelCache;
+  readonly #deps: StoreDeps;
+  readonly #limits: FetchLimits;
+  readonly #shared: Shared<FetchProgress, Found>;
+
+  constructor(deps: StoreDeps) {
+    this.cache = deps.cache;
+    this.#deps = deps;
+    this.#limits = { ...defaultFetchLimits, ...deps.limits };
+    this.#shared = new Shared();
+  }
+
+  /** @throws ArtifactError `artifact_unavailable`; the signal's reason. */
+  async fetch(reference: RemoteReference, options: FetchOptions): Promise<ModelLease> {
+    const key = JSON.stringify([reference, options.trustRemoteCode, options.env]);
+    const work = async (signal: AbortSignal, onProgress: (progress: FetchProgress) => void): Promise<Found> =>
+      await this.#make(reference, { ...options, signal, onProgress });
+    for (;;) {
+      const { id, stale } = await this.#shared.run(key, work, options.onProgress.bind(options), options.signal);
+      const lease = await this.#lease(id, stale, options.signal);
+      // Taken away between its end and the lease: once more.
+      if (lease !== undefined) return lease;
+    }
+  }
+
+  /** What is here of a reference already, without asking its store. */
+  async held(reference: RemoteReference, signal: AbortSignal): Promise<ModelLease | undefined> {
+    const found = this.cache.latest(referenceText(reference));
+    return found === undefined ? undefined : await this.#lease(found.id, undefined, signal);
+  }
+
+  /** What is below a reference in its store; nothing is fetched. */
+  async *list(reference: RemoteReference, env: SourceEnv, signal: AbortSignal): AsyncIterable<RemoteObject> {
+    const source = await this.#open(reference, env);
+    try {
+      yield* source.list(signal);
+    } finally {
+      source.close();
+    }
+  }
+
+  async #lease(id: string, stale: string | undefined, signal: AbortSignal): Promise<ModelLease | undefined> {
+    const lock = await this.cache.lease(id, signal);
+    const found = this.cache.find(id);
+    if (lock === undefined || found === undefined) return undefined;
+    const { dir, entry } = found;
+    return {
+      path: modelPath(dir, entry),
+      revision: entry.revision,
+      sizeBytes: entry.sizeBytes,
+      stale,
+      release: () => {
+        lock.release();
+      },
+    };
+  }
+
+  async #open(reference: RemoteReference, env: SourceEnv): Promise<Source> {
+    return await (this.#deps.open ?? openSource)(reference, env);
+  }
+
+  async #make(reference: RemoteReference, options: FetchOptions): Promise<Found> {
+    const source = await this.#open(reference, options.env);
+    try {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await this.#once(source, reference, options);
+        } catch (thrown) {
+          options.signal.throwIfAborted();
+          // Somebody uploads at this moment: what it is now is listed anew.
+          if (!(thrown instanceof ArtifactError) || thrown.problem !== 'changed' || tries >= changesSurvived) throw thrown;
+        }
+      }
+    } finally {
+      source.close();
+    }
+  }
+
+  async #once(source: Source, reference: RemoteReference, options: FetchOptions): Promise<Found> {
+    const name = referenceText(reference);
+    options.onProgress({ kind: 'listing' });
+    let objects: readonly RemoteObject[];
+    try {
+      objects = await this.#listed(source, options.signal);
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      const here = this.cache.latest(name);
+      // A store that is away must not keep a model from starting that is here.
+      if (here === undefined || !(thrown instanceof ArtifactError) || !thrown.worthRetrying || !this.#good(here, options)) throw thrown;
+      return { id: here.id, stale: thrown.message };
+    }
+    const plan = planFetch(objects, name, options);
+    const id = `${slugOf(name)}/${revisionOf(plan.objects)}`;
+    const claim = await this.cache.claim(id, options.signal, () => {
+      options.onProgress({ kind: 'waiting' });
+    });
+    try {
+      const here = this.cache.find(id);
+      if (here !== undefined && this.#good(here, options)) return { id, stale: undefined };
+      if (here !== undefined) await this.#discardDamaged(here, options.signal);
+      await this.#download(source, name, id, plan, options);
+      return { id, stale: undefined };
+    } finally {
+      claim.release();
+    }
+  }
+
+  /** Whole, and allowed by the rules of this caller. */
+  #good({ dir, entry }: Cached, { trustRemoteCode }: FetchOptions): boolean {
+    if (entryProblem(dir, entry) !== undefined) return false;
+    if (!trustRemoteCode)
+      refuseCode(
+        join(dir, 'files'),
+        entry.reference,
+        entry.files.map(({ path }) => path),
+      );
+    return true;
+  }
+
+  async #discardDamaged({ id, dir, entry }: Cached, signal: AbortSignal): Promise<void> {
+    if ((await this.cache.remove(id, signal)) !== 'in-use') return;
+    throw new ArtifactError(
+      'unsafe',
+      `The model in the cache is damaged, and in use: ${entryProblem(dir, entry) ?? dir}. Stop what uses it, and run "gateway cache rm".`,
+    );
+  }
+
+  async #listed(source: Source, signal: AbortSignal): Promise<readonly RemoteObject[]> {
+    const { clock, random } = this.#deps;
+    for (let failures = 1; ; failures += 1) {
+      const stall = AbortSignal.timeout(this.#limits.stallMs);
+      try {
+        const objects: RemoteObject[] = [];
+        for await (const object of source.list(AbortSignal.any([signal, stall]))) objects.push(object);
+        return objects;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const told = stall.aborted
+          ? new ArtifactError('stalled', `The store did not answer for ${this.#limits.stallMs / 1000} s.`)
+          : thrown;
+        if (!(told instanceof ArtifactError) || !told.worthRetrying || failures >= listingTries) throw told;
+        await clock.sleep(backoffMs(failures, random()), signal);
+      }
+    }
+  }
+
+  async #download(source: Source, reference: string, id: string, plan: FetchPlan, options: FetchOptions): Promise<void> {
+    const { cache } = this;
+    const { clock, random } = this.#deps;
+    const dir = cache.partialDir(id);
+    const partial = new PartialDownload(dir, id, plan.objects);
+    let open = true;
+    try {
+      await this.#makeRoom(plan.sizeBytes, partial.doneBytes, reference, options.signal);
+      const meter = new ProgressMeter(clock, plan.sizeBytes, partial.doneBytes, options.onProgress.bind(options));
+      const onBytes = (bytes: number): void => {
+        meter.add(bytes);
+      };
+      const fetch = new Fetch({ source, partial, objects: plan.objects, limits: this.#limits, clock, random, onBytes }, options.signal);
+      const files = await fetch.run();
+      if (!options.trustRemoteCode)
+        refuseCode(
+          join(dir, 'files'),
+          reference,
+          files.map(({ path }) => path),
+        );
+      const entry: Entry = {
+        reference,
+        revision: id.slice(id.indexOf('/') + 1),
+        fetchedAt: new Date().toISOString(),
+        sizeBytes: plan.sizeBytes,
+        files: [...files],
+      };
+      partial.close();
+      open = false;
+      partial.clean();
+      writeFileSync(join(dir, entryFile), JSON.stringify(entry), { mode: 0o600, flush: true });
+      cache.show(id, dir);
+    } catch (thrown) {
+      if (open) partial.close();
+      // It would fill the disk for all the others, and what is refused has no use.
+      if (thrown instanceof ArtifactError && (thrown.problem === 'no-space' || thrown.problem === 'unsafe')) await cache.drop(dir);
+      throw thrown;
+    }
+  }
+
+  /** @throws ArtifactError `no-space` */
+  async #makeRoom(sizeBytes: number, doneBytes: number, reference: string, signal: AbortSignal): Promise<void> {
+    const { maxBytes } = this.#deps;
+    if (maxBytes !== undefined) {
+      const rest = await this.cache.shrinkTo(maxBytes - sizeBytes, signal);
+      if (rest + sizeBytes > maxBytes) {
+        const used = rest === 0 ? '' : `, and models in use have ${bytesText(rest)}`;
+        throw new ArtifactError(
+          'no-space',
+          `${reference} has ${bytesText(sizeBytes)}${used}; gateway.cache.max_bytes is ${bytesText(maxBytes)}. Raise it, or run fewer models.`,
+        );
+      }
+    }
+    const needed = Math.ceil((sizeBytes - doneBytes) * spare);
+    const { bavail, bsize } = await statfs(this.cache.root);
+    const free = bavail * bsize;
+    if (free >= needed) return;
+    throw new ArtifactError(
+      'no-space',
+      `${reference} needs ${bytesText(needed)} more on the disk of ${this.cache.root} (5 % to spare), which has ${bytesText(free)}. Make room ("gateway cache rm"), or give gateway.cache.dir another disk.`,
+    );
+  }
+}
+
+function refuseCode(root: string, reference: string, paths: readonly string[]): void {
+  const file = shippedCode(root, paths);
+  if (file === undefined) return;
+  throw new ArtifactError(
+    'unsafe',
+    `${reference} brings code of its own (auto_map in ${file}), which the engine would run. Set engine_kwargs.trust_remote_code: true if you trust it.`,
+  );
+}

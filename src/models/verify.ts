@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import type { Digests } from './source.ts';
+
+const blockBytes = 1024 * 1024;
+
+/** Calls `take` with the file's bytes, in order; one block is in memory at a time. */
+async function eachBlock(file: FileHandle, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  const block = Buffer.allocUnsafe(blockBytes);
+  for (let at = 0; ;) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(block, 0, blockBytes, at);
+    if (bytesRead === 0) return;
+    take(block.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+}
+
+/** The CRC-32 of a whole file. */
+export async function fileCrc32(file: FileHandle, signal: AbortSignal): Promise<number> {
+  let crc = 0;
+  await eachBlock(file, (block) => (crc = crc32(block, crc)), signal);
+  return crc;
+}
+
+const hexCrc = (crc: number): string => crc.toString(16).padStart(8, '0');
+
+/** Which digest the file does not have; undefined where it has each that is known. The cheapest one decides. */
+export async function digestProblem(file: FileHandle, crc: number, digests: Digests, signal: AbortSignal): Promise<string | undefined> {
+  if (digests.crc32 !== undefined) {
+    const is = hexCrc(crc);
+    return is === digests.crc32 ? undefined : `CRC-32 ${is}, expected ${digests.crc32}`;
+  }
+  for (const name of ['sha256', 'md5'] as const) {
+    const expected = digests[name];
+    if (expected === undefined) continue;
+    const hash = createHash(name);
+    await eachBlock(file, (block) => hash.update(block), signal);
+    const is = hash.digest('hex');
+    return is === expected ? undefined : `${name} ${is}, expected ${expected}`;
+  }
+  return undefined;
+}
+
+const longestHeader = 100 * 1024 * 1024;
+const gguf = 0x46554747;
+
+/** Why the beginning of a file of weights cannot be one; undefined for other files. */
+export async function headerProblem(file: FileHandle, path: string, sizeBytes: number): Promise<string | undefined> {
+  const isGguf = path.toLowerCase().endsWith('.gguf');
+  if (!isGguf && !path.toLowerCase().endsWith('.safetensors')) return undefined;
+  const head = Buffer.alloc(16);
+  const { bytesRead } = await file.read(head, 0, head.length, 0);
+  if (isGguf) return bytesRead >= 8 && head.readUInt32LE(0) === gguf ? undefined : 'it does not begin as a GGUF file does';
+  const length = bytesRead >= 9 ? head.readBigUInt64LE(0) : 0n;
+  const fits = length > 1n && length <= longestHeader && length + 8n <= sizeBytes;
+  return fits && head[8] === 0x7b ? undefined : 'it does not begin as a safetensors file does';
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { FetchProgress } from '../../src/models/progress.ts';
+import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { S3Stub } from '../support/s3-stub.ts';
+
+const megabyte = 1024 * 1024;
+const gguf = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
+const model = referenceOf('s3://bucket/models/one');
+
+describe('the model store', () => {
+  it('brings a directory here as it is in the bucket, and asks for it once', async (t) => {
+    await using stub = await S3Stub.start([
+      { key: 'models/one/config.json', body: Buffer.from('{}') },
+      { key: 'models/one/sub/weights.gguf', body: gguf(megabyte + 17) },
+      { key: 'models/one/empty', body: Buffer.alloc(0) },
+      { key: 'models/one-more/other', body: Buffer.from('no') },
+    ]);
+    const root = temporaryDir(t);
+    const told: FetchProgress[] = [];
+    const lease = await storeIn(root).fetch(model, options(stub.env, { onProgress: (progress) => told.push(progress) }));
+    assert.deepEqual(readdirSync(lease.path).sort(), ['config.json', 'empty', 'sub']);
+    assert.equal(readFileSync(join(lease.path, 'sub/weights.gguf')).length, megabyte + 17);
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ['listing', 'downloading'],
+    );
+    const reads = stub.reads.length;
+    const again = await storeIn(root).fetch(model, options(stub.env));
+    assert.equal(again.path, lease.path);
+    assert.equal(stub.reads.length, reads);
+    assert.deepEqual(readdirSync(join(root, 'partial')), []);
+    lease.release();
+    again.release();
+  });
+
+  it('gives the file where the source names one', async (t) => {
+    await using stub = await S3Stub.start([{ key: 'models/one.gguf', body: gguf(1000) }]);
+    const lease = await storeIn(temporaryDir(t)).fetch(referenceOf('s3://bucket/models/one.gguf'), options(stub.env));
+    assert.equal(readFileSync(lease.path).length, 1000);
+    lease.release();
+  });
+
+  it('lets several callers share one download, and lets one of them go', async (t) => {
+    await using stub = await S3Stub.start([{ key: 'models/one/a.gguf', body: gguf(2 * megabyte) }]);
+    const store = storeIn(temporaryDir(t));
+    const leaver = new AbortController();
+    const left = store.fetch(model, options(stub.env, { signal: leaver.signal }));
+    const stayed = [store.fetch(model, options(stub.env)), store.fetch(model, options(stub.env))];
+    leaver.abort(new Error('left'));
+    await assert.rejects(left, /left/);
+    const leases = await Promise.all(stayed);
+    assert.equal(stub.sentBytes, 2 * megabyte);
+    for (const lease of leases) lease.release();
+  });
+
+  it('takes what is new in the bucket as another revision, and keeps the old one for whoever has it', async (t) => {
+    await using stub = await S3Stub.start([{ key: 'models/one/a.gguf', body: gguf(1000) }]);
+    const store = storeIn(temporaryDir(t));
+    const old = await store.fetch(model, options(stub.env));
+    stub.put({ key: 'models/one/a.gguf', body: gguf(2000) });
+    const fresh = await store.fetch(model, options(stub.env));
+    assert.notEqual(fresh.revision, old.revision);
+    assert.ok(existsSync(old.path));
+    old.release();
+    fresh.release();
+  });
+
+  it('starts with what is here when the store is away, and says so', async (t) => {
+    const root = temporaryDir(t);
+    const stub = await S3Stub.start([{ key: 'models/one/a.gguf', body: gguf(1000) }]);
+    const first = await storeIn(root).fetch(model, options(stub.env));
+    first.release();
+    stub.fault = () => ({ kind: 'error', status: 503, code: 'SlowDown' });
+    await using _ = stub;
+    const clock = { now: () => performance.now(), sleep: async () => undefined, after: () => () => undefined };
+    const lease = await storeIn(root, { clock }).fetch(model, options(stub.env));
+    assert.equal(lease.path, first.path);
+    assert.match(lease.stale ?? '', /SlowDown/);
+    lease.release();
+  });
+});
