@@ -45,6 +45,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
     settings: {
       limits: {
         maxBodyBytes: limits.max_body_bytes,
+        maxMediaBodyBytes: limits.max_media_body_bytes,
         requestTimeoutMs: milliseconds(limits.request_timeout_s),
         maxConnections: limits.max_connections,
       },

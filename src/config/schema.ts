@@ -247,6 +247,7 @@ export const gatewaySchema = mapping({
   state_dir: text('the path of a directory').optional(),
   limits: mapping({
     max_body_bytes: whole(1024, 1024 ** 3).default(10 * 1024 * 1024),
+    max_media_body_bytes: whole(1024, 1024 ** 3).default(100 * 1024 * 1024),
     request_timeout_s: seconds(0.001).default(60),
     max_connections: whole(1, 1_000_000).default(defaultMaxConnections),
   }).prefault({}),

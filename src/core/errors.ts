@@ -23,6 +23,13 @@ export const errorTable = {
     retryable: false,
     meaning: "The model's engine cannot do what a parameter asks for, and `unsupported_params` is `reject`; `param` names it.",
   },
+  operation_unsupported: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning:
+      "The model's engine has no such operation (embeddings, rerank, transcriptions, …); the message names the engine and the route.",
+  },
   model_not_found: {
     status: 404,
     type: 'invalid_request_error',
@@ -77,13 +84,13 @@ export const errorTable = {
     status: 413,
     type: 'invalid_request_error',
     retryable: false,
-    meaning: 'The body is larger than `gateway.limits.max_body_bytes`.',
+    meaning: 'The body is larger than `gateway.limits.max_body_bytes`, or a form than `max_media_body_bytes`.',
   },
   media_type_unsupported: {
     status: 415,
     type: 'invalid_request_error',
     retryable: false,
-    meaning: 'The body is not `application/json` in UTF-8, or is compressed.',
+    meaning: 'The body is not `application/json` in UTF-8 (of a recording: a form), or is compressed.',
   },
   headers_too_large: {
     status: 431,

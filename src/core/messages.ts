@@ -7,6 +7,8 @@ import type { RoutingTable } from './table.ts';
 export interface GatewaySettings {
   readonly limits: {
     readonly maxBodyBytes: number;
+    /** Of a form with a recording. */
+    readonly maxMediaBodyBytes: number;
     /** Time a client may take to send its request completely. */
     readonly requestTimeoutMs: number;
     readonly maxConnections: number;

@@ -1,6 +1,18 @@
 import type { ModelName } from './ids.ts';
 
-export type Operation = 'chat' | 'completions';
+/** What a client asks for; `src/gateway/operations.ts` says where and how. */
+export type Operation =
+  | 'chat'
+  | 'completions'
+  | 'embeddings'
+  | 'rerank'
+  | 'score'
+  | 'tokenize'
+  | 'detokenize'
+  | 'responses'
+  | 'messages'
+  | 'count_tokens'
+  | 'transcriptions';
 
 export type JsonKind = 'string' | 'number' | 'object' | 'array' | 'boolean' | 'null';
 
@@ -14,7 +26,7 @@ export interface Member {
   readonly end: number;
 }
 
-/** A request past the edge: its body is valid JSON (scanned, not necessarily parsed) and names a model we serve. */
+/** A request past the edge: its body is valid JSON (scanned, not necessarily parsed) or a form, and names a model we serve. */
 export interface NormalizedRequest {
   readonly operation: Operation;
   readonly model: ModelName;
@@ -23,10 +35,12 @@ export interface NormalizedRequest {
   readonly stream: boolean;
   /** The body as it came; no top-level key stands twice in it. */
   readonly raw: Uint8Array;
-  /** Its top-level members by their decoded keys, in the order of the body. */
+  /** Set for a form (`multipart/form-data`): its Content-Type, boundary included, and where the value of its part `model` stands. */
+  readonly form?: { readonly contentType: string; readonly model: { readonly start: number; readonly end: number } | undefined };
+  /** Its top-level members by their decoded keys, in the order of the body; none of a form. */
   readonly members: ReadonlyMap<string, Member>;
   /** A top-level member that is a string; undefined where there is none. Parses nothing else. */
   text(name: string): string | undefined;
-  /** The body parsed, on first use; the same object every time. Treat as read-only. */
+  /** The body parsed, on first use; the same object every time; `{}` of a form. Treat as read-only. */
   body(): Readonly<Record<string, unknown>>;
 }

@@ -16,7 +16,7 @@ function sessionOf(headers: IncomingHttpHeaders, names: readonly string[], reque
 
 /** The prompt up to and including its first user message: what all turns of one conversation share. */
 function beginningOf(request: NormalizedRequest): string | undefined {
-  const { messages, prompt } = request.body();
+  const { messages, input, prompt = input } = request.body();
   if (!Array.isArray(messages)) return typeof prompt === 'string' ? prompt : JSON.stringify(prompt);
   const firstUser = messages.findIndex((message: unknown) => (message as { role?: unknown } | null)?.role === 'user');
   return JSON.stringify(firstUser === -1 ? messages : messages.slice(0, firstUser + 1));

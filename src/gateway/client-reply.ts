@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../core/errors.ts';
-import { eventOf } from '../core/server-sent-events.ts';
-import { type ErrorReply, errorEvent, errorReply } from './openai/error-body.ts';
+import type { Api } from './operations.ts';
+import { type ErrorReply, errorReply } from './openai/error-body.ts';
 
 /** The engine's head, as far as it is passed on. */
 export interface ReplyHead {
@@ -16,14 +16,16 @@ export const isEventStream = (contentType: string): boolean => contentType.start
 export class ClientReply {
   readonly #raw: ServerResponse;
   readonly #requestId: string;
+  readonly #api: Api;
   #kind: 'untouched' | 'plain' | 'events' = 'untouched';
   #notes: readonly string[] = [];
   /** When the client stopped reading what was written; undefined while it keeps up. */
   #stalledAt: number | undefined;
 
-  constructor(raw: ServerResponse, requestId: string) {
+  constructor(raw: ServerResponse, requestId: string, api: Api) {
     this.#raw = raw;
     this.#requestId = requestId;
+    this.#api = api;
   }
 
   /** Whether the client has any byte: then nothing can be a real HTTP status any more. */
@@ -96,14 +98,15 @@ export class ClientReply {
 
   /** Says that it went wrong: a real status, the stream's last event, or - a reply with a length cannot say that it broke - a cut connection. */
   fail(error: GatewayError): void {
-    if (this.answer(errorReply(error))) return;
-    if (this.#kind === 'events') this.#raw.end(errorEvent(error));
+    const reply = errorReply(error, this.#api);
+    if (this.answer(reply)) return;
+    if (this.#kind === 'events') this.#raw.end(reply.event);
     else this.cut();
   }
 
   /** Passes an engine's refusal on: as it is, or as the stream's last event. */
   refuse(reply: ErrorReply): void {
-    if (!this.answer(reply)) this.#raw.end(eventOf(reply.body));
+    if (!this.answer(reply)) this.#raw.end(reply.event);
   }
 
   cut(): void {

@@ -40,7 +40,7 @@ export function droppedNames({ request }: EngineCall, policy: UnsupportedParams)
   return dropped.map(({ name }) => name.replaceAll(/[^\x21-\x7e]/g, '?')).join(', ');
 }
 
-export function engineHeaders(replica: ReplicaView, requestId: string): string[] {
+export function engineHeaders(replica: ReplicaView, requestId: string, contentType = 'application/json'): string[] {
   const key = replica.apiKey === '' ? [] : ['authorization', `Bearer ${replica.apiKey}`];
-  return ['content-type', 'application/json', ...key, 'x-request-id', requestId];
+  return ['content-type', contentType, ...key, 'x-request-id', requestId];
 }

@@ -1,6 +1,7 @@
 import type { ReplyMender } from '../plugins/reply-mend.ts';
 import { isEventStream, type ReplyHead } from './client-reply.ts';
-import { errorStart, EventBoundary } from './openai/event-boundary.ts';
+import type { Api } from './operations.ts';
+import { EventBoundary } from './openai/event-boundary.ts';
 
 /** What a piece of an engine's reply comes to. `bytes`: what may go to the client now, mended. */
 export type Passage =
@@ -37,10 +38,10 @@ export class EngineReply {
   #held: Buffer[] | undefined;
   #heldBytes = 0;
 
-  constructor(head: ReplyHead, mender: ReplyMender | undefined) {
+  constructor(head: ReplyHead, mender: ReplyMender | undefined, api: Api = 'openai') {
     this.head = head;
     this.#mender = mender;
-    if (isEventStream(head.contentType)) this.events = new EventBoundary();
+    if (isEventStream(head.contentType)) this.events = new EventBoundary(api);
     else if (mender !== undefined && head.contentType.startsWith('application/json')) this.#held = [];
   }
 
@@ -74,9 +75,9 @@ export class EngineReply {
     const events = boundary.push(chunk);
     if (events === undefined) return held;
     if (boundary.failed) {
-      const at = events.indexOf(errorStart);
+      const at = boundary.errorIn(events);
       const body = events.toString('utf8', at + 'data: '.length, lineEnd(events, at));
-      return { kind: 'error', bytes: this.#before(events, at), status: statusOf(body), body };
+      return { kind: 'error', bytes: this.#before(events, nameLine(events, at)), status: statusOf(body), body };
     }
     const aborted = finishedBefore || !boundary.finished ? -1 : markIn(events);
     if (aborted !== -1) return { kind: 'aborted', bytes: this.#before(events, eventStart(events, aborted)) };
@@ -95,6 +96,12 @@ function markIn(events: Buffer): number {
 
 function eventStart(events: Buffer, within: number): number {
   return events.lastIndexOf('\n', within) + 1;
+}
+
+/** Where the event begins whose data stand at `at`: an `event:` line may stand before them. */
+function nameLine(events: Buffer, at: number): number {
+  const before = events.lastIndexOf('\n', at - 2) + 1;
+  return at > 0 && events.toString('latin1', before, before + 'event:'.length) === 'event:' ? before : at;
 }
 
 function lineEnd(events: Buffer, from: number): number {

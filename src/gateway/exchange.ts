@@ -12,6 +12,7 @@ import { ClientReply } from './client-reply.ts';
 import { droppedNames, type EngineCall, engineHeaders, prepareCall } from './engine-call.ts';
 import type { LiveSet, Seated } from './live-set.ts';
 import type { Outcome } from './metrics.ts';
+import { operations } from './operations.ts';
 import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import { withBody } from './openai/normalize.ts';
 import { Receipt } from './receipt.ts';
@@ -86,7 +87,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.#startedAt = acceptedAt;
     this.#grant = grant;
     this.receipt = new Receipt(acceptedAt);
-    this.#reply = new ClientReply(raw, requestId);
+    this.#reply = new ClientReply(raw, requestId, operations[request.operation].api);
     this.#search = new Search(deps, this, acceptedAt);
     this.#relay = new Relay(this.#reply, deps.clock, acceptedAt, this);
   }
@@ -132,8 +133,8 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
       this.#call = call;
       const dropped = droppedNames(call, entry.unsupportedParams);
       if (dropped !== undefined) this.#reply.note('x-gateway-dropped-params', dropped);
-      const { path, body, lastOnConnection: reset = false } = call.request;
-      const headers = engineHeaders(replica, this.#requestId);
+      const { path, body, contentType, lastOnConnection: reset = false } = call.request;
+      const headers = engineHeaders(replica, this.#requestId, contentType);
       // Both of undici's timeouts are off: `check` knows the first byte from the next ones, and uses the injected clock.
       this.#deps.upstreams
         .poolOf(replica)
@@ -235,7 +236,8 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   }
 
   #read(status: number, body: string): ErrorReply {
-    return engineErrorReply(status, this.#call?.dialect.readError(status, body) ?? { message: body.slice(0, 2048) });
+    const error = this.#call?.dialect.readError(status, body) ?? { message: body.slice(0, 2048) };
+    return engineErrorReply(status, error, operations[this.request.operation].api);
   }
 
   #refuse(reply: ErrorReply): void {

@@ -7,6 +7,7 @@ import type { ReplyMender } from '../plugins/reply-mend.ts';
 import type { Verdict } from './breaker.ts';
 import type { ClientReply, ReplyHead } from './client-reply.ts';
 import { EngineReply, flawOf } from './engine-reply.ts';
+import { operations } from './operations.ts';
 import { Continuation, resumable } from './openai/continuation.ts';
 
 interface Going {
@@ -118,7 +119,7 @@ export class Relay {
   begin(head: ReplyHead, mender: ReplyMender | undefined, flow: Flow, request: NormalizedRequest, resumes: boolean): RelayStep {
     const flaw = flawOf(head);
     if (flaw !== undefined) return { kind: 'invalid', message: `The engine of '${request.model}' sent ${flaw}.`, blame: true };
-    const reply = new EngineReply(head, mender);
+    const reply = new EngineReply(head, mender, operations[request.operation].api);
     this.#reply = reply;
     this.#flow = flow;
     if (resumes && reply.events !== undefined && resumable(request)) this.#continuation ??= new Continuation();

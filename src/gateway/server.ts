@@ -2,18 +2,17 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
-import type { Operation } from '../core/request.ts';
 import type { RoutingTable } from '../core/table.ts';
-import { affinityKey } from './affinity-key.ts';
 import type { Gate } from './auth/gate.ts';
 import type { Limiter } from './auth/limiter.ts';
 import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
-import { Exchange, type ExchangeDeps } from './exchange.ts';
+import type { ExchangeDeps } from './exchange.ts';
+import { addOperations, apiOf, operationMethods, takesForms } from './operation-route.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
 import { errorReply } from './openai/error-body.ts';
-import { normalize, resolveModel } from './openai/normalize.ts';
+import { resolveModel } from './openai/normalize.ts';
 
 export interface ServerDeps extends ExchangeDeps {
   readonly log: Logger;
@@ -24,12 +23,13 @@ export interface ServerDeps extends ExchangeDeps {
   draining(): boolean;
 }
 
+type Limits = ServerDeps['settings']['limits'];
+
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Path → methods, for 405. `/v1/models/{id}` is any path below `/v1/models/`. */
 const methodsOf: ReadonlyMap<string, string> = new Map([
-  ['/v1/chat/completions', 'POST'],
-  ['/v1/completions', 'POST'],
+  ...operationMethods,
   ['/v1/models', 'GET, HEAD'],
   ['/health', 'GET, HEAD'],
   ['/ready', 'GET, HEAD'],
@@ -47,10 +47,14 @@ function requestId(headers: FastifyRequest['headers']): string {
   return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
 }
 
-function asGatewayError(error: FastifyError | GatewayError): GatewayError {
+function wrongType(expected: string): GatewayError {
+  return new GatewayError('media_type_unsupported', `The Content-Type must be '${expected}'.`);
+}
+
+function asGatewayError(error: FastifyError | GatewayError, route: string | undefined): GatewayError {
   if (error instanceof GatewayError) return error;
   const code = codeOfFastifyError[error.code];
-  if (code === 'media_type_unsupported') return new GatewayError(code, "The Content-Type must be 'application/json'.", { cause: error });
+  if (code === 'media_type_unsupported') return wrongType(takesForms(route) ? 'multipart/form-data' : 'application/json');
   if (code !== undefined || (error.statusCode !== undefined && error.statusCode < 500))
     return new GatewayError('request_invalid', error.message, { cause: error });
   return new GatewayError('internal_error', 'The gateway failed to handle the request; its log has the details.', { cause: error });
@@ -58,7 +62,7 @@ function asGatewayError(error: FastifyError | GatewayError): GatewayError {
 
 function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): void {
   deps.metrics.rejected(error.code);
-  const { status, headers, body } = errorReply(error);
+  const { status, headers, body } = errorReply(error, apiOf(reply.request.routeOptions.url ?? ''));
   // What is left of the body would have to be read to its end before the connection can serve again.
   if (error.code === 'body_too_large') reply.header('connection', 'close');
   reply
@@ -68,34 +72,9 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
     .send(body);
 }
 
-/** @param headers names and values, alternately */
-function addHeaders(reply: FastifyReply, headers: readonly string[]): void {
-  for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
-}
-
 /** What of the table the client may know of. */
 function visibleTable(deps: ServerDeps, { raw }: FastifyRequest): RoutingTable {
   return deps.gate().visible(deps.table(), keyOf(raw));
-}
-
-function handleGeneration(deps: ServerDeps, operation: Operation) {
-  return (request: FastifyRequest, reply: FastifyReply): void => {
-    const acceptedAt = deps.clock.now();
-    if (deps.draining()) {
-      reply.header('connection', 'close');
-      throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterS: 5 });
-    }
-    const encoding = request.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity')
-      throw new GatewayError('media_type_unsupported', `Content-Encoding '${encoding}' is not supported; send the body as it is.`);
-    const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
-    const normalized = normalize(operation, body, visibleTable(deps, request), prefixOf(request.raw));
-    const grant = deps.limiter.grant(keyOf(request.raw), body.length, (headers) => addHeaders(reply, headers));
-    reply.hijack();
-    const routing = deps.table().models.get(normalized.model)?.routing;
-    const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
-    new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant }).start();
-  };
 }
 
 function handleReady(deps: ServerDeps) {
@@ -158,9 +137,10 @@ function onClientError(deps: ServerDeps, app: FastifyInstance): void {
 }
 
 /** A client that asks before it sends a body is told to go on only where its length is allowed; what is not is answered at once. */
-function onExpectContinue(app: FastifyInstance, maxBodyBytes: number): void {
+function onExpectContinue(app: FastifyInstance, { maxBodyBytes, maxMediaBodyBytes }: Limits): void {
   app.server.on('checkContinue', (request, response) => {
-    if (!(Number(request.headers['content-length']) > maxBodyBytes)) response.writeContinue();
+    const limit = takesForms(request.url) ? maxMediaBodyBytes : maxBodyBytes;
+    if (!(Number(request.headers['content-length']) > limit)) response.writeContinue();
     app.server.emit('request', request, response);
   });
 }
@@ -178,18 +158,24 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   });
   app.server.maxConnections = limits.maxConnections;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', (_request, payload, done) => collectBody(payload, limits.maxBodyBytes, done));
+  app.addContentTypeParser('application/json', (request, payload, done) => {
+    if (takesForms(request.routeOptions.url)) done(wrongType('multipart/form-data'));
+    else collectBody(payload, limits.maxBodyBytes, done);
+  });
+  app.addContentTypeParser('multipart/form-data', (request, payload, done) => {
+    if (takesForms(request.routeOptions.url)) collectBody(payload, limits.maxMediaBodyBytes, done, 'max_media_body_bytes');
+    else done(wrongType('application/json'));
+  });
   app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
-    const ours = asGatewayError(error);
+    const ours = asGatewayError(error, request.routeOptions.url);
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     sendError(deps, reply, ours);
   });
   askForKey(app, () => deps.gate());
   app.setNotFoundHandler(handleNotFound(deps));
   onClientError(deps, app);
-  onExpectContinue(app, limits.maxBodyBytes);
-  app.post('/v1/chat/completions', handleGeneration(deps, 'chat'));
-  app.post('/v1/completions', handleGeneration(deps, 'completions'));
+  onExpectContinue(app, limits);
+  addOperations(app, { ...deps, visibleTable: (request) => visibleTable(deps, request) });
   app.get('/v1/models', (request, reply) => reply.send(listCards(visibleTable(deps, request), prefixOf(request.raw))));
   app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
     const id = request.params['*'];

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { EngineVersion } from './engine-version.ts';
+import type { EnginePaths } from './openai-path.ts';
 import type { ReplyMender } from './reply-mend.ts';
 
 /** What the worker sends to the engine. */
@@ -9,6 +10,8 @@ export interface EngineRequest {
   readonly path: string;
   /** The client's own bytes where the engine takes them as they came. */
   readonly body: Uint8Array;
+  /** `application/json` where left out. */
+  readonly contentType?: string;
   /** Parameters of the client's that are not in `body`, because the engine cannot do what they ask for. */
   readonly dropped?: readonly DroppedParam[];
   /** True for an engine that closes the connection after this reply without saying so: no other request is sent on it. */
@@ -83,6 +86,8 @@ export type LoraSupport =
 
 /** Runs in the workers and keeps no state. */
 export interface Dialect {
+  /** What this engine serves, and where. Left out: chat and completions. */
+  readonly paths?: EnginePaths;
   /**
    * @param attemptId unguessable, and of no other request: what `abort` will name. Letters, digits and dashes.
    * @param adapter the handle of the LoRA adapter that answers, not the base; no other is applied, whatever the body says.
@@ -92,7 +97,7 @@ export interface Dialect {
   /** What mends the reply to one attempt; undefined where this engine's replies to this request are right as they come. */
   mend?(request: NormalizedRequest): ReplyMender | undefined;
   /** What tells the engine to stop working on an attempt, where closing the connection is not enough. */
-  abort?(request: NormalizedRequest, attemptId: string): EngineRequest;
+  abort?(request: NormalizedRequest, attemptId: string): EngineRequest | undefined;
   /** How a stream that broke off is gone on with; undefined where the engine cannot. */
   readonly goOn?: GoOn;
   /** Reads an error reply (status ≥ 400) of this engine. `body` is at most 64 KB of text; not always JSON. */

@@ -39,15 +39,19 @@ export function wrapImageUrls(draft: RequestDraft): void {
  * @throws GatewayError `request_invalid`
  */
 export function refuseRemoteMedia(draft: RequestDraft): void {
-  if (!draft.mentions('messages', '_url"')) return;
-  const messages = draft.get('messages');
+  for (const name of ['messages', 'input']) refuseRemoteMediaIn(draft, name);
+}
+
+function refuseRemoteMediaIn(draft: RequestDraft, name: string): void {
+  if (!draft.mentions(name, 'url"')) return;
+  const messages = draft.get(name);
   for (const [index, message] of Array.isArray(messages) ? messages.entries() : []) {
     const content: unknown = isMapping(message) ? message['content'] : undefined;
     const url = Array.isArray(content)
       ? content.flatMap((part: unknown) => mediaUrls(part)).find((given) => !/^data:/iu.test(given))
       : undefined;
     if (url === undefined) continue;
-    const param = `messages.${index}.content`;
+    const param = `${name}.${index}.content`;
     const shown = JSON.stringify(url.slice(0, 200));
     throw new GatewayError('request_invalid', `${param}: ${shown} would have to be fetched by the engine; expected a data: URL`, { param });
   }
@@ -56,7 +60,8 @@ export function refuseRemoteMedia(draft: RequestDraft): void {
 function mediaUrls(part: unknown): readonly string[] {
   if (!isMapping(part)) return [];
   return Object.entries(part).flatMap(([name, value]) => {
-    if (!name.endsWith('_url')) return [];
+    // Anthropic's word for where a part comes from.
+    if (!name.endsWith('_url') && name !== 'source') return [];
     const url = isMapping(value) ? value['url'] : value;
     return typeof url === 'string' ? [url] : [];
   });

@@ -1,6 +1,6 @@
 import type { NormalizedRequest } from '../core/request.ts';
 import type { DroppedParam, EngineRequest } from './engine-plugin.ts';
-import { openaiPath } from './openai-path.ts';
+import { type EnginePaths, openaiPath } from './openai-path.ts';
 
 /**
  * A request on its way to an engine: the client's own bytes, of which top-level members are replaced, left out or added. What no change
@@ -54,8 +54,9 @@ export class RequestDraft {
     this.#dropped.push({ name, reason });
   }
 
-  toRequest(): EngineRequest {
-    return { path: openaiPath[this.request.operation], body: this.#write(), dropped: this.#dropped };
+  toRequest(paths: EnginePaths = openaiPath): EngineRequest {
+    // An operation without a path is refused before anything is written for the engine.
+    return { path: paths[this.request.operation] ?? '', body: this.#write(), dropped: this.#dropped };
   }
 
   #write(): Uint8Array {

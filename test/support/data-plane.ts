@@ -95,6 +95,8 @@ export interface DataPlaneUnderTest {
   waiting(): number;
   /** Replaces the replicas, as a new table does. */
   setReplicas(replicas: readonly Replica[], status?: ModelEntry['status']): void;
+  /** Replaces the models by others, which have no replica. */
+  serve(names: readonly string[]): void;
   drain(): void;
   /** Replaces the keys, as a reload does. */
   allow(access: Access): void;
@@ -127,6 +129,8 @@ export async function dataPlane(
     wallClock?: () => number;
     /** The clock of the keys' rates. */
     nanoseconds?: () => bigint;
+    /** What the engines ask for. */
+    engineKey?: string;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -149,9 +153,10 @@ export async function dataPlane(
     slot: slot(index + 1),
     index,
     upstream: replica.url,
-    apiKey: `key-${index}`,
+    apiKey: options.engineKey ?? `key-${index}`,
     maxInFlight: replica.maxInFlight ?? 8,
   });
+  let served: RoutingTable['apps'] | undefined;
   const tableOf = (version: number, views: readonly ReplicaView[], status: ModelEntry['status']): RoutingTable => ({
     version,
     models: new Map([
@@ -170,7 +175,7 @@ export async function dataPlane(
         },
       ],
     ]),
-    apps: new Map([['', new Map([model, ...(options.aliases ?? [])].map((id) => [id, modelName(model)]))]]),
+    apps: served ?? new Map([['', new Map([model, ...(options.aliases ?? [])].map((id) => [id, modelName(model)]))]]),
   });
   let table = tableOf(1, replicas.map(view), { phase: 'ready' });
   let tableSince = clock.now();
@@ -192,7 +197,12 @@ export async function dataPlane(
     memory,
     totals: new LoadTotals(board),
     settings: {
-      limits: { maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024, requestTimeoutMs: 60_000, maxConnections: 10_000 },
+      limits: {
+        maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
+        maxMediaBodyBytes: 4 * 1024 * 1024,
+        requestTimeoutMs: 60_000,
+        maxConnections: 10_000,
+      },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
       access: openToAll,
@@ -228,6 +238,10 @@ export async function dataPlane(
     },
     allow: (access) => {
       gate = gateOf(access);
+    },
+    serve: (names) => {
+      served = new Map([['', new Map(names.map((name) => [name, modelName(name)]))]]);
+      table = tableOf(table.version + 1, [], { phase: 'ready' });
     },
     drain: () => {
       draining = true;

@@ -34,7 +34,7 @@ const limits = ['max_tokens', 'max_completion_tokens'] as const;
 
 /** Whether the stream of this request could be gone on with by another replica from its text so far. */
 export function resumable(request: NormalizedRequest): boolean {
-  if (!request.stream) return false;
+  if (!request.stream || (request.operation !== 'chat' && request.operation !== 'completions')) return false;
   const body = request.body();
   const format = body['response_format'];
   if (bound.some((name) => !isEmpty(body[name])) || (isMapping(format) && format['type'] !== 'text')) return false;

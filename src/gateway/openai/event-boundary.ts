@@ -1,10 +1,21 @@
+import type { Api } from '../operations.ts';
+
 const lf = 0x0a;
 const cr = 0x0d;
 /** LF CR LF. */
 const longestBlankLine = 3;
 const doneText = 'data: [DONE]';
 /** How an event begins that is an engine's error. Inside a JSON string the quote would stand behind a backslash. */
-export const errorStart = 'data: {"error"';
+const errorStarts: Readonly<Record<Api, readonly string[]>> = {
+  openai: ['data: {"error"'],
+  responses: ['data: {"error"', 'data: {"type":"error"', 'data: {"type": "error"'],
+  anthropic: ['data: {"error"', 'data: {"type":"error"', 'data: {"type": "error"'],
+};
+/** What the last event of a stream has that names its end; chunks end with `[DONE]`. */
+const endings: Readonly<Record<Exclude<Api, 'openai'>, RegExp>> = {
+  responses: /"type": ?"response\.(?:completed|incomplete|failed|cancelled)"/u,
+  anthropic: /"type": ?"message_stop"/u,
+};
 
 /** Longest event held back while its end has not arrived. */
 export const maxEventBytes = 8 * 1024 * 1024;
@@ -69,13 +80,18 @@ class Held {
  * middle of an event then never leaves half of one with the client.
  */
 export class EventBoundary {
+  readonly #api: Api;
   readonly #held = new Held();
-  /** Whether the last event given out was `data: [DONE]`. */
+  /** Whether the last event given out was `data: [DONE]`, or named the end of the stream. */
   done = false;
-  /** Whether some event gave a `finish_reason`: the text is whole. */
+  /** Whether some event gave a `finish_reason`, or named the end: the text is whole. */
   finished = false;
   /** Whether some event was an error of the engine's. */
   failed = false;
+
+  constructor(api: Api = 'openai') {
+    this.#api = api;
+  }
 
   /** The bytes that may go to the client now; undefined while no event is complete. @throws RangeError above `maxEventBytes`. */
   push(chunk: Buffer): Buffer | undefined {
@@ -85,9 +101,24 @@ export class EventBoundary {
     const events = end === 0 || this.#held.length === 0 ? complete : this.#held.takeWith(complete);
     if (end < chunk.length) this.#held.add(end === 0 ? chunk : chunk.subarray(end));
     if (end === 0) return undefined;
-    this.done = endsWithDone(events);
-    if (!this.finished) this.finished = events.includes('"finish_reason":"') || events.includes('"finish_reason": "');
-    if (!this.failed) this.failed = events.includes(errorStart);
+    this.#look(events);
+    if (!this.failed) this.failed = this.errorIn(events) !== -1;
     return events;
+  }
+
+  /** Where in whole events one begins that is an engine's error; −1 where none is. */
+  errorIn(events: Buffer): number {
+    const places = errorStarts[this.#api].map((start) => events.indexOf(start)).filter((at) => at !== -1);
+    return places.length === 0 ? -1 : Math.min(...places);
+  }
+
+  #look(events: Buffer): void {
+    if (this.#api === 'openai') {
+      this.done = endsWithDone(events);
+      if (!this.finished) this.finished = events.includes('"finish_reason":"') || events.includes('"finish_reason": "');
+      return;
+    }
+    if (!this.finished) this.finished = endings[this.#api].test(events.toString('latin1'));
+    this.done = this.finished;
   }
 }

@@ -1,17 +1,23 @@
 import type { ModelName } from '../../core/ids.ts';
 import type { RoutingTable } from '../../core/table.ts';
 
-/** OpenAI's model object. */
+/** OpenAI's model object, and what else clients want to know. */
 export interface ModelCard {
   readonly id: string;
   readonly object: 'model';
   /** Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
+  /** Of an adapter: the model it belongs to. */
+  readonly parent: string | null;
+  /** `ready`, or what the nearest replica is doing. */
+  readonly status: string;
 }
 
 export function modelCard(table: RoutingTable, id: string, model: ModelName): ModelCard {
-  return { id, object: 'model', created: table.models.get(model)?.created ?? 0, owned_by: 'roundhouse' };
+  const entry = table.models.get(model);
+  const status = entry?.status.phase ?? 'unknown';
+  return { id, object: 'model', created: entry?.created ?? 0, owned_by: 'roundhouse', parent: null, status };
 }
 
 /** Every id that clients of the prefix may use. */

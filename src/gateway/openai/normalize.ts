@@ -1,50 +1,26 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../core/errors.ts';
 import type { ModelName } from '../../core/ids.ts';
-import type { JsonKind, Member, NormalizedRequest, Operation } from '../../core/request.ts';
+import type { Member, NormalizedRequest, Operation } from '../../core/request.ts';
 import type { RoutingTable } from '../../core/table.ts';
+import { scanForm } from '../form.ts';
+import { kindsOf, operations } from '../operations.ts';
 import { scanObject, stringAt } from './scan.ts';
 
-const number: readonly JsonKind[] = ['number', 'null'];
-const boolean: readonly JsonKind[] = ['boolean', 'null'];
-const text: readonly JsonKind[] = ['string', 'null'];
-const object: readonly JsonKind[] = ['object', 'null'];
-const array: readonly JsonKind[] = ['array', 'null'];
-
-/** What OpenAI's parameters may be. Only the outermost type: values, ranges and what is nested are the engine's to judge. */
-const parameterKinds: ReadonlyMap<string, readonly JsonKind[]> = new Map([
-  ['model', ['string']],
-  ['stream', boolean],
-  ['messages', ['array']],
-  ['prompt', ['string', 'array']],
-  ['temperature', number],
-  ['top_p', number],
-  ['n', number],
-  ['max_tokens', number],
-  ['max_completion_tokens', number],
-  ['presence_penalty', number],
-  ['frequency_penalty', number],
-  ['seed', number],
-  ['top_logprobs', number],
-  ['logit_bias', object],
-  ['stream_options', object],
-  ['response_format', object],
-  ['metadata', object],
-  ['tools', array],
-  ['user', text],
-  ['stop', ['string', 'array', 'null']],
-  ['tool_choice', ['string', 'object', 'null']],
-  ['parallel_tool_calls', boolean],
-]);
-
-const requiredParameter: Readonly<Record<Operation, string>> = { chat: 'messages', completions: 'prompt' };
-
-function checkKinds(fields: ReadonlyMap<string, Member>): void {
+function checkKinds(operation: Operation, fields: ReadonlyMap<string, Member>): void {
   for (const [name, field] of fields) {
-    const allowed = parameterKinds.get(name);
+    const allowed = kindsOf(operation, name);
     if (allowed !== undefined && !allowed.includes(field.kind)) {
       throw new GatewayError('request_invalid', `'${name}' must be ${allowed.join(' or ')}, not ${field.kind}.`, { param: name });
     }
+  }
+}
+
+function checkRequired(operation: Operation, has: (name: string) => boolean): void {
+  for (const oneOf of operations[operation].required) {
+    if (oneOf.some(has)) continue;
+    const [first = ''] = oneOf;
+    throw new GatewayError('request_invalid', `${oneOf.map((name) => `'${name}'`).join(' or ')} is missing.`, { param: first });
   }
 }
 
@@ -77,24 +53,54 @@ export function resolveModel(table: RoutingTable, prefix: string, requested: str
   );
 }
 
+type Named = Pick<NormalizedRequest, 'requestedModel' | 'model'>;
+
+/** @throws GatewayError `request_invalid`, `model_not_found`, `key_not_permitted` */
+function modelNamed(requested: string | undefined, table: RoutingTable, prefix: string): Named {
+  if (requested !== undefined) return { requestedModel: requested, model: resolveModel(table, prefix, requested) };
+  const ids = table.apps.get(prefix) ?? new Map<string, ModelName>();
+  const [only] = ids;
+  if (only !== undefined && new Set(ids.values()).size === 1) return { requestedModel: only[0], model: only[1] };
+  throw new GatewayError('request_invalid', `'model' is missing. Models served: ${listModels(ids.keys())}.`, { param: 'model' });
+}
+
 /**
- * Reads a chat or completion body: valid UTF-8, valid JSON, the required parameter there, outermost types right, the model known.
+ * Reads a body: valid UTF-8, valid JSON, the required parameters there, outermost types right, the model known. Without `model` it is for
+ * the only one there is.
  * @throws GatewayError `request_invalid` or `model_not_found`.
  */
 export function normalize(operation: Operation, bytes: Buffer, table: RoutingTable, prefix: string): NormalizedRequest {
   if (bytes.length === 0) throw new GatewayError('request_invalid', 'The body is empty; expected a JSON object.');
   if (!isUtf8(bytes)) throw new GatewayError('request_invalid', 'The body is not valid UTF-8.');
   const fields = scanObject(bytes);
-  checkKinds(fields);
-  const required = requiredParameter[operation];
-  if (!fields.has(required)) throw new GatewayError('request_invalid', `'${required}' is missing.`, { param: required });
+  checkKinds(operation, fields);
+  checkRequired(operation, (name) => fields.has(name));
   const modelField = fields.get('model');
-  if (modelField === undefined)
-    throw new GatewayError('request_invalid', `'model' is missing. Models served: ${listModels(table.apps.get(prefix)?.keys() ?? [])}.`, {
-      param: 'model',
-    });
-  const requestedModel = stringAt(bytes, modelField);
-  return requestOf(operation, bytes, fields, { requestedModel, model: resolveModel(table, prefix, requestedModel) });
+  const requested = modelField === undefined ? undefined : stringAt(bytes, modelField);
+  return requestOf(operation, bytes, fields, modelNamed(requested, table, prefix));
+}
+
+/** The same of a form. @throws GatewayError `request_invalid` or `model_not_found`. */
+export function normalizeForm(
+  operation: Operation,
+  raw: Buffer,
+  contentType: string,
+  table: RoutingTable,
+  prefix: string,
+): NormalizedRequest {
+  const { names, model } = scanForm(raw, contentType);
+  checkRequired(operation, (name) => names.includes(name));
+  const requested = model === undefined ? undefined : raw.toString('utf8', model.start, model.end);
+  return {
+    operation,
+    ...modelNamed(requested, table, prefix),
+    stream: false,
+    raw,
+    form: { contentType, model },
+    members: new Map(),
+    text: () => undefined,
+    body: () => ({}),
+  };
 }
 
 /** The same request with another body, of our own making. */
@@ -107,7 +113,7 @@ function requestOf(
   operation: Operation,
   bytes: Buffer,
   fields: ReadonlyMap<string, Member>,
-  { requestedModel, model }: Pick<NormalizedRequest, 'requestedModel' | 'model'>,
+  { requestedModel, model }: Named,
 ): NormalizedRequest {
   const stream = fields.get('stream');
   let parsed: Readonly<Record<string, unknown>> | undefined;
@@ -115,7 +121,7 @@ function requestOf(
     operation,
     model,
     requestedModel,
-    stream: stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
+    stream: operations[operation].streams && stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,
     members: fields,
     text: (name) => {

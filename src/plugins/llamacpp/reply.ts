@@ -1,5 +1,6 @@
 import type { NormalizedRequest } from '../../core/request.ts';
-import { editEvents, inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
+import { splitEvents } from '../../core/server-sent-events.ts';
+import { editEvents, inOrder, nameAsAsked, parseObject, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
@@ -8,7 +9,50 @@ import { completeToolCalls } from '../tool-call-mend.ts';
 export function mend(request: NormalizedRequest): ReplyMender {
   const model = nameAsAsked(request, request.model);
   if (request.operation === 'chat') return inOrder([...model, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
-  return inOrder([...model, replaceMark('"id":"chatcmpl-', '"id":"cmpl-'), usageApart(request)]);
+  switch (request.operation) {
+    case 'completions':
+      return inOrder([...model, replaceMark('"id":"chatcmpl-', '"id":"cmpl-'), usageApart(request)]);
+    case 'tokenize':
+      return inOrder([wholeObject((reply) => ({ count: Array.isArray(reply['tokens']) ? reply['tokens'].length : 0, ...reply }))]);
+    case 'detokenize':
+      return inOrder([wholeObject(({ content, ...reply }) => ({ prompt: content, ...reply }))]);
+    case 'responses':
+      return inOrder([...model, ...(request.stream ? [numbered()] : [])]);
+    case 'messages':
+    case 'count_tokens':
+    case 'embeddings':
+    case 'rerank':
+    case 'score':
+    case 'transcriptions':
+      return inOrder(model);
+  }
+}
+
+/** Writes the object of a whole reply anew. */
+function wholeObject(change: (reply: Mapping) => Mapping): ReplyMender {
+  return {
+    events: (bytes) => bytes,
+    whole: (bytes) => {
+      const reply = parseObject(bytes.toString('utf8'));
+      return reply === undefined ? bytes : Buffer.from(JSON.stringify(change(reply)));
+    },
+  };
+}
+
+/** The events of a Responses stream have no `sequence_number`. */
+function numbered(): ReplyMender {
+  let next = 0;
+  return {
+    whole: (bytes) => bytes,
+    events: (bytes) => {
+      if (bytes.includes('"sequence_number":')) return bytes;
+      const events = splitEvents(bytes.toString('utf8')).map((event) => {
+        const at = event.indexOf('data: {');
+        return at === -1 ? event : `${event.slice(0, at)}data: {"sequence_number":${next++},${event.slice(at + 'data: {'.length)}`;
+      });
+      return Buffer.from(events.join(''));
+    },
+  };
 }
 
 /** The first chunk of a choice has no role where the first token was not a whole character. */

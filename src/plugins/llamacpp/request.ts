@@ -1,10 +1,17 @@
+import { GatewayError } from '../../core/errors.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
 import { takeConstraint } from '../constraint.ts';
 import type { EngineRequest } from '../engine-plugin.ts';
 import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { type EnginePaths, openaiPath } from '../openai-path.ts';
+import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { nameSchema } from '../response-format.ts';
 import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+
+/** Llama-server 0.7.0 has no scores of pairs. */
+const { score: _, ...served } = openaiPath;
+export const paths: EnginePaths = served;
 
 /** Which adapter is applied, and which slot's cache is used. */
 const internal = ['lora', 'id_slot'];
@@ -33,6 +40,14 @@ const unsupported = [
  * place on the command line; those a request does not name have scale 0 in it, and all have in one that names none (`command.ts`).
  */
 export function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
+  if (!isGeneration(request)) {
+    const passed = asItCame(request, { served: request.requestedModel, internal, paths }, (draft) => {
+      refuseRemoteMedia(draft);
+      tokensInItsWords(draft);
+      if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
+    });
+    return { ...passed, lastOnConnection: request.stream };
+  }
   const draft = new RequestDraft(request);
   nameSchema(draft);
   constrain(draft);
@@ -45,6 +60,18 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
   leaveOutInternal(draft, internal);
   if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
   return { ...draft.toRequest(), lastOnConnection: request.stream };
+}
+
+/** It says `content` for what is tokenized, and knows no conversations there. */
+function tokensInItsWords(draft: RequestDraft): void {
+  if (draft.request.operation !== 'tokenize') return;
+  if (draft.has('messages')) {
+    const message = "'messages': llama-server tokenizes texts only; expected 'prompt'";
+    throw new GatewayError('param_unsupported', message, { param: 'messages' });
+  }
+  if (draft.has('content')) return;
+  draft.set('content', draft.get('prompt'));
+  draft.leaveOut('prompt');
 }
 
 function constrain(draft: RequestDraft): void {

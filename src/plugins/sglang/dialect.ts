@@ -5,6 +5,8 @@ import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
 import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { type EnginePaths, openaiPath } from '../openai-path.ts';
+import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { inOrder, nameAsAsked } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
@@ -13,16 +15,20 @@ import { completeToolCalls } from '../tool-call-mend.ts';
 import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
 import { toServedName } from './served-name.ts';
 
+const paths: EnginePaths = { ...openaiPath, tokenize: '/v1/tokenize', detokenize: '/v1/detokenize' };
+
 /**
  * Checked against SGLang 0.5.17 and 0.5.23. It answers any model name from the base model and repeats the name it was sent, so that a
  * request must carry the served name; replies carry it too.
  */
 export const dialect: Dialect = {
+  paths,
   toEngine,
   mend,
   goOn: goOnWith(unfinishedTurn),
   // Versions from mid-2026 generate on to the token limit after a client has left (their issues 36333 and 36552).
-  abort: (request, attemptId) => ({ path: '/abort_request', body: Buffer.from(JSON.stringify({ rid: ridOf(request, attemptId) })) }),
+  abort: (request, attemptId) =>
+    isGeneration(request) ? { path: '/abort_request', body: Buffer.from(JSON.stringify({ rid: ridOf(request, attemptId) })) } : undefined,
   readError: (status, body) => mendFastapiError(status, readErrorReply(status, body)),
 };
 
@@ -65,9 +71,10 @@ const unsupported = [
 ];
 
 function toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest {
-  const draft = new RequestDraft(request);
   const base = toServedName(request.model);
   const served = adapter === undefined ? base : `${base}:${adapter}`;
+  if (!isGeneration(request)) return asItCame(request, { served, internal, paths }, refuseRemoteMedia);
+  const draft = new RequestDraft(request);
   if (request.requestedModel !== served) draft.set('model', served);
   nameSchema(draft);
   constrain(draft);

@@ -6,6 +6,8 @@ import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
 import { goOnWith, unfinishedTurn } from '../go-on.ts';
 import { nameReasoning, wrapImageUrls } from '../messages.ts';
+import { openaiPath as paths } from '../openai-path.ts';
+import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
@@ -18,6 +20,7 @@ const gone = ['cannot schedule new futures after shutdown', 'EngineCore encounte
 
 /** Checked against vLLM 0.26.0 and 0.32.0. Its replies carry the name of the model that answers: the public id, or an adapter's handle. */
 export const dialect: Dialect = {
+  paths,
   toEngine,
   mend,
   goOn: goOnWith(unfinishedTurn),
@@ -43,8 +46,9 @@ const internal = ['kv_transfer_params', 'request_id', 'vllm_xargs'];
 const unsupported = [...unknownToAll, 'mirostat', 'typical_p', 'separate_reasoning', 'stream_reasoning'];
 
 function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
-  const draft = new RequestDraft(request);
   const served = adapter ?? request.model;
+  if (!isGeneration(request)) return asItCame(request, { served, internal, paths });
+  const draft = new RequestDraft(request);
   if (request.requestedModel !== served) draft.set('model', served);
   leaveOutNoTools(draft);
   nameSchema(draft);

@@ -127,7 +127,7 @@ describe('the fake engine', () => {
   });
 
   test('answers 404 to what it does not serve', async () => {
-    assert.equal((await engine.fetch('/v1/embeddings', { method: 'POST', body: '{}' })).status, 404);
+    assert.equal((await engine.fetch('/v1/images/generations', { method: 'POST', body: '{}' })).status, 404);
   });
 
   test('tells what it has seen, byte for byte', async () => {

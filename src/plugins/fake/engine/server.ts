@@ -7,6 +7,7 @@ import { adapterCall, changeAdapters } from './adapters.ts';
 import { abortByName, complete } from './completion.ts';
 import { applyControl, readState } from './control.ts';
 import { errorBody } from './openai.ts';
+import { answerOther, isOtherRoute } from './other-routes.ts';
 import { readBody, sendJson, sendText } from './respond.ts';
 import type { EngineState } from './state.ts';
 
@@ -36,6 +37,7 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
   if (!state.ready) return sendJson(response, 503, errorBody('Loading model', 'unavailable_error', undefined, 'loading'));
   const call = adapterCall(state, route);
   if (call !== undefined) return changeAdapters(state, call, request, response);
+  if (isOtherRoute(request.method, path)) return answerOther(state, path, request, response);
   switch (route) {
     case 'GET /v1/models':
       return sendJson(response, 200, modelList(state));
