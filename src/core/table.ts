@@ -65,6 +65,16 @@ export type RoutingPolicy =
 /** What becomes of parameters that the engine cannot honour: left out silently, left out and named in a header, or an error. */
 export type UnsupportedParams = 'drop' | 'warn' | 'reject';
 
+/** What a model's engine can do, as far as it has told; what is left out is not known. */
+export interface Capabilities {
+  /** Tokens of the longest prompt and reply together. */
+  readonly maxModelLen?: number;
+  /** Takes images. */
+  readonly vision?: boolean;
+  /** Gives embeddings. */
+  readonly embeddings?: boolean;
+}
+
 export interface ModelEntry {
   /** Engine plugin whose dialect the workers use. */
   readonly engine: string;
@@ -78,6 +88,8 @@ export interface ModelEntry {
   readonly unsupportedParams: UnsupportedParams;
   /** Whether a stream whose replica dies is gone on with by another one. */
   readonly resumeStreams: boolean;
+  /** Of a replica that runs; left out until one has told. */
+  readonly capabilities?: Capabilities;
   readonly replicas: readonly ReplicaView[];
 }
 

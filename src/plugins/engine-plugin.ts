@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
+import type { CapabilityProbe } from './capabilities.ts';
 import type { EngineVersion } from './engine-version.ts';
 import type { EnginePaths } from './openai-path.ts';
 import type { ReplyMender } from './reply-mend.ts';
@@ -186,6 +187,8 @@ export interface Engine {
   };
   /** How to ask it for its version; undefined where it has none of its own. */
   readonly version?: EngineVersion;
+  /** How to ask it for what it can do, one after the other; left out where it does not tell. */
+  readonly capabilities?: readonly CapabilityProbe[];
   /** Given options that are not among those of the installed engine. */
   checkOptions?(installed: ReadonlySet<string>): readonly OptionProblem[];
   readonly probes: {

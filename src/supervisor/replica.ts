@@ -24,6 +24,7 @@ import { reportOf } from './report.ts';
 import type { ReplicaReport } from './report.ts';
 import { adoptedPatienceMs, beginRun, evidenceOf, newRun, pastRun, viewOf } from './run.ts';
 import type { FormerRun, PastRun, Run } from './run.ts';
+import { readCapabilities } from './running-capabilities.ts';
 import { readRelease } from './running-version.ts';
 import type { ReplicaFact } from './table.ts';
 import { watchReplica } from './watch.ts';
@@ -168,6 +169,7 @@ export class Replica {
       case 'watch':
         this.#own(this.#watch(signal), signal);
         this.#own(this.#learnRelease(signal), signal);
+        this.#own(this.#learnCapabilities(signal), signal);
         return;
       case 'terminate':
         this.#terminate(effect.polite);
@@ -304,6 +306,13 @@ export class Replica {
     this.#deps.changed();
   }
 
+  async #learnCapabilities(signal: AbortSignal): Promise<void> {
+    const run = this.#run;
+    if (run?.handle === undefined || run.capabilities !== undefined) return;
+    run.capabilities = await readCapabilities(this.#deps, run.handle, this.#plan.engine, signal);
+    if (run.capabilities !== undefined) this.#deps.changed();
+  }
+
   #terminate(polite: boolean): void {
     const run = this.#run;
     if (run === undefined) throw new Error('terminate without a run');
@@ -378,6 +387,7 @@ export class Replica {
       phase: this.#run?.log.phase ?? firstPhase,
       view: this.#run === undefined ? undefined : viewOf(this.#run, this.#plan, this.index),
       lastFailure: this.#lastFailure,
+      capabilities: this.#run?.capabilities,
       waitsFor: this.#wait?.reason,
       startMs: this.#startMs(),
     };

@@ -1,5 +1,5 @@
 import type { ModelName, ReplicaId } from '../core/ids.ts';
-import type { ModelStatus } from '../core/table.ts';
+import type { Capabilities, ModelStatus } from '../core/table.ts';
 import type { Failure } from './failure.ts';
 import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';
@@ -26,6 +26,8 @@ export interface ReplicaReport {
   readonly pid: number | undefined;
   /** Of the engine that runs, by its own word; undefined until it has told. */
   readonly version: string | undefined;
+  /** What the engine can do with the model, by its own word; undefined until it has told. */
+  readonly capabilities: Capabilities | undefined;
   /** Why that version should be upgraded. */
   readonly advisory: string | undefined;
   /** Those of its present run, as the driver numbers them (MIG instances by id); none while it has no run. */
@@ -71,6 +73,7 @@ export function reportOf(
     nextStartAt: 'until' in state ? state.until : undefined,
     pid: run?.handle?.pid,
     version: run?.release?.version,
+    capabilities: fact.capabilities,
     advisory: run?.release?.advisory,
     gpus: run?.gpus.labels ?? [],
     upstream: run?.handle?.upstream,

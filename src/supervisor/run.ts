@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
-import type { ReplicaView } from '../core/table.ts';
+import type { Capabilities, ReplicaView } from '../core/table.ts';
 import type { Evidence } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
@@ -30,6 +30,8 @@ export interface Run {
   lastProbe: string | undefined;
   /** What runs, once the engine has told. */
   release: EngineRelease | undefined;
+  /** What it can do, once it has told. */
+  capabilities: Capabilities | undefined;
   /** Set once its end has begun: milliseconds between SIGTERM and SIGKILL. */
   graceMs: number | undefined;
 }
@@ -53,6 +55,7 @@ export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log'>): Run {
     wasReady: false,
     lastProbe: undefined,
     release: undefined,
+    capabilities: undefined,
     graceMs: undefined,
   };
 }

@@ -1,5 +1,5 @@
 import type { Slot } from '../core/ids.ts';
-import type { ModelEntry, ModelStatus, ReplicaView, RoutingTable } from '../core/table.ts';
+import type { Capabilities, ModelEntry, ModelStatus, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { ModelConfig } from '../config/config.ts';
 import type { Failure } from './failure.ts';
 import type { ReplicaState } from './replica-state.ts';
@@ -13,6 +13,8 @@ export interface ReplicaFact {
   readonly view: ReplicaView | undefined;
   /** Why its last run failed; undefined once it is ready again. */
   readonly lastFailure: Failure | undefined;
+  /** What its engine can do, once it has told. */
+  readonly capabilities?: Capabilities | undefined;
   /** What a pending one waits for, besides its turn. */
   readonly waitsFor?: string | undefined;
   /** Milliseconds its start still takes, or its next one will take as a whole; undefined where nobody knows. */
@@ -128,6 +130,12 @@ export function routable(replicas: readonly ReplicaFact[]): readonly ReplicaView
   return replicas.flatMap((fact) => (fact.state.kind === 'ready' && fact.state.serving && fact.view !== undefined ? [fact.view] : []));
 }
 
+/** Replicas of one model are alike, so that the first that has told speaks for all. */
+function told(replicas: readonly ReplicaFact[]): Pick<ModelEntry, 'capabilities'> {
+  const capabilities = replicas.find((fact) => fact.capabilities !== undefined)?.capabilities;
+  return capabilities === undefined ? {} : { capabilities };
+}
+
 /** The snapshot that the workers route by. */
 export function buildTable(version: number, models: readonly ModelFact[], apps: RoutingTable['apps'], now: number): RoutingTable {
   const entry = (fact: ModelFact): ModelEntry => ({
@@ -139,6 +147,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     routing: fact.config.routing,
     unsupportedParams: fact.config.unsupportedParams,
     resumeStreams: fact.config.resumeStreams,
+    ...told(fact.replicas),
     replicas: routable(fact.replicas),
   });
   return {

@@ -28,3 +28,23 @@ test('a real llama-server tells the build that it is', { skip: skipReal }, async
   const build = /(?:build |version: )(\d{3,})/.exec(printed.stderr + printed.stdout)?.[1] ?? assert.fail(printed.stderr);
   await until('it has told', async () => (await gateway.status())[0]?.replicas[0]?.version === build);
 });
+
+test('what an engine can do is in the status once it is ready, and is read anew after a restart', async (t) => {
+  const gateway = await startGateway(t, [fakeModel('long', { max_model_len: 4096 }), fakeModel('plain')]);
+  const told = async (): Promise<unknown[]> => (await gateway.status()).map(({ replicas }) => replicas[0]?.capabilities);
+  await until('the first has told', async () => (await told())[0] !== undefined);
+  assert.deepEqual(await told(), [{ maxModelLen: 4096 }, undefined]);
+  const card = async (): Promise<string> => (await fetch(`${gateway.url}/v1/models/long`)).text();
+  await until('its card tells it too', async () => (await card()).includes('"max_model_len":4096'));
+  process.kill((await gateway.status())[0]?.replicas[0]?.pid ?? assert.fail(), 'SIGKILL');
+  await until('it is back', async () => {
+    const [replica] = (await gateway.status())[0]?.replicas ?? [];
+    return replica?.restarts === 1 && replica.capabilities?.maxModelLen === 4096;
+  });
+});
+
+test('a real llama-server tells its context and that it has no eyes', { skip: skipReal }, async (t) => {
+  const gateway = await startGateway(t, [realModel(1)], { more: realEngine });
+  await until('it has told', async () => (await gateway.status())[0]?.replicas[0]?.capabilities !== undefined);
+  assert.deepEqual((await gateway.status())[0]?.replicas[0]?.capabilities, { maxModelLen: 1024, vision: false });
+});

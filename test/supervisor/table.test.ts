@@ -46,6 +46,14 @@ const others: readonly ReplicaState[] = [
   failed,
 ];
 
+const capabilitiesOf = (...replicas: readonly ReplicaFact[]): unknown =>
+  buildTable(1, [{ config: model(), waiting: slot(0), created: 0, replicas }], new Map(), 0).models.get(modelName('demo'))?.capabilities;
+
+test('what one replica has told of itself speaks for its model', () => {
+  assert.equal(capabilitiesOf(fact(starting), fact(ready)), undefined);
+  assert.deepEqual(capabilitiesOf(fact(starting), fact(ready, { capabilities: { maxModelLen: 9 } })), { maxModelLen: 9 });
+});
+
 test('only ready replicas stand in the table, whatever else has a process', () => {
   const facts = [fact(ready, { view: view(7) }), ...others.map((state) => fact(state))];
   const table = buildTable(

@@ -45,6 +45,7 @@ export interface ModelStatusReport {
     readonly pid?: number;
     readonly version?: string;
     readonly advisory?: string;
+    readonly capabilities?: { readonly maxModelLen?: number; readonly vision?: boolean; readonly embeddings?: boolean };
     readonly inFlight: number;
     readonly restarts: number;
     readonly since: number;

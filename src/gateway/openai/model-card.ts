@@ -12,12 +12,23 @@ export interface ModelCard {
   readonly parent: string | null;
   /** `ready`, or what the nearest replica is doing. */
   readonly status: string;
+  /** Tokens of the longest prompt and reply together, as vLLM's clients look for it; left out where the engine has not told. */
+  readonly max_model_len?: number;
 }
 
 export function modelCard(table: RoutingTable, id: string, model: ModelName): ModelCard {
   const entry = table.models.get(model);
   const status = entry?.status.phase ?? 'unknown';
-  return { id, object: 'model', created: entry?.created ?? 0, owned_by: 'roundhouse', parent: null, status };
+  const length = entry?.capabilities?.maxModelLen;
+  return {
+    id,
+    object: 'model',
+    created: entry?.created ?? 0,
+    owned_by: 'roundhouse',
+    parent: null,
+    status,
+    ...(length === undefined ? {} : { max_model_len: length }),
+  };
 }
 
 /** Every id that clients of the prefix may use. */

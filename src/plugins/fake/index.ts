@@ -1,6 +1,7 @@
 import { adapterRoutes } from '../adapter-routes.ts';
 import type { Engine, EnginePlugin, LoraSupport, ModelTraits } from '../engine-plugin.ts';
 import { defineEngine } from '../engine-plugin.ts';
+import { readMaxModelLen } from '../capabilities.ts';
 import { textOf } from '../engine-version.ts';
 import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
@@ -36,6 +37,7 @@ function build(given: Partial<Settings>, { lora }: ModelTraits): Engine {
       running: { probe: { path: '/version', timeoutMs: 5000 }, read: (body) => textOf(body, 'version') },
       floor: { version: '1.0.0', advisory: 'an advisory that is made up, to see one' },
     },
+    capabilities: [{ probe: { path: '/v1/models', timeoutMs: 5000 }, read: readMaxModelLen }],
     probes: {
       readiness: { path: '/health', timeoutMs: 5000 },
       liveness: { path: '/health', timeoutMs: 10_000 },

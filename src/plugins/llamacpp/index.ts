@@ -1,3 +1,6 @@
+import { isMapping } from '../../core/json.ts';
+import type { Capabilities } from '../../core/table.ts';
+import { lengthOf, visionOf } from '../capabilities.ts';
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
@@ -25,6 +28,21 @@ function adapterProblems({ writtenAs }: LlamaOptions, { lora }: ModelTraits): re
   });
 }
 
+/** `/props` of llama-server 0.7.0 (build 11669); the context is that of one slot. */
+function readProps(body: unknown): Capabilities {
+  if (!isMapping(body)) return {};
+  const { default_generation_settings: settings, modalities } = body;
+  return {
+    ...(isMapping(settings) ? lengthOf(settings['n_ctx']) : {}),
+    ...(isMapping(modalities) ? visionOf(modalities['vision']) : {}),
+  };
+}
+
+/** Whether its route for embeddings works is not told over HTTP; without the option it does not, unless others started the engine. */
+function configured({ args }: LlamaOptions): Capabilities {
+  return args.includes('--embeddings') || args.includes('--embedding') ? { embeddings: true } : {};
+}
+
 function build(given: LlamaOptions, traits: ModelTraits): Engine {
   const problems = adapterProblems(given, traits);
   if (problems.length > 0) throw new EngineOptionError('llamacpp', problems);
@@ -39,6 +57,7 @@ function build(given: LlamaOptions, traits: ModelTraits): Engine {
     version,
     help: { args: ['--help'], timeoutMs: 10_000, read: (text) => helpOf(text, 'ctx_size') },
     checkOptions: (installed) => unknownOptions(installed, 'llama-server', given),
+    capabilities: [{ probe: { path: '/props', timeoutMs: 5000 }, read: (body) => ({ ...readProps(body), ...configured(given) }) }],
     probes: {
       // 503 `Loading model` until the model is there.
       readiness: { path: '/health', timeoutMs: 5000 },

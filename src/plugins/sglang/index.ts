@@ -1,3 +1,6 @@
+import { isMapping } from '../../core/json.ts';
+import type { Capabilities } from '../../core/table.ts';
+import { readMaxModelLen, visionOf } from '../capabilities.ts';
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
@@ -50,11 +53,15 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     version,
     help: { args: ['serve', '--help'], timeoutMs: 120_000, read: (text) => helpOf(text, 'mem_fraction_static') },
     checkOptions: (installed) => unknownOptions(installed, 'SGLang', given),
+    capabilities: [
+      { probe: modelList, read: readMaxModelLen },
+      { probe: { path: '/model_info', timeoutMs: 10_000 }, read: readModelInfo },
+    ],
     probes: {
       // Generates a token: at least 1 s, and up to 20 s before it says 503. 503 until the warm-up is done.
       readiness: { path: '/health', timeoutMs: 25_000 },
       liveness: { path: '/health', timeoutMs: 25_000 },
-      identity: { path: '/v1/models', timeoutMs: 10_000 },
+      identity: modelList,
     },
     readServedModels: (body) => readModelIds(body).map((name) => fromServedName(name)),
     ...(traits.lora === undefined ? {} : { lora: support }),
@@ -66,6 +73,15 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     // It looks every 5 s whether its requests are done, without a limit, and then kills itself: exit -9 is its clean end.
     stopping: { graceMs: 20_000 },
   };
+}
+
+const modelList = { path: '/v1/models', timeoutMs: 10_000 } as const;
+
+/** `/model_info` of SGLang 0.5.17 and 0.5.23. */
+function readModelInfo(body: unknown): Capabilities {
+  if (!isMapping(body)) return {};
+  const generates = body['is_generation'];
+  return { ...visionOf(body['has_image_understanding']), ...(typeof generates === 'boolean' ? { embeddings: !generates } : {}) };
 }
 
 function tokenizerProblem({ values, writtenAs }: ReadKwargs, { tokenizerSource }: ModelTraits): readonly OptionProblem[] {

@@ -1,3 +1,5 @@
+import type { Capabilities } from '../../core/table.ts';
+import { readMaxModelLen } from '../capabilities.ts';
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
@@ -54,12 +56,13 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     version,
     help: { args: ['serve', '--help=all'], timeoutMs: 120_000, read: (text) => helpOf(text, 'max_num_seqs') },
     checkOptions: (installed) => unknownOptions(installed, 'vLLM', given),
+    capabilities: [{ probe: modelList, read: (body) => ({ ...readMaxModelLen(body), ...configured(values) }) }],
     probes: {
       // Connections are refused until it serves; then 200, and 503 once the engine's process is dead.
       readiness: { path: '/health', timeoutMs: 5000 },
       // Answered by the API server's one thread, late when it is busy with requests.
       liveness: { path: '/health', timeoutMs: 10_000 },
-      identity: { path: '/v1/models', timeoutMs: 10_000 },
+      identity: modelList,
     },
     readServedModels: readModelIds,
     ...(lora.dynamic ? { lora: support } : {}),
@@ -69,6 +72,17 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     readLog,
     // While the engine's core loads, SIGTERM is lost (seen on 0.26.0), so that this is also how long stopping such a replica takes.
     stopping: { graceMs: 15_000 },
+  };
+}
+
+const modelList = { path: '/v1/models', timeoutMs: 10_000 } as const;
+
+/** What vLLM does not tell over HTTP (0.32.0), where the options say it. */
+function configured(values: ReadonlyMap<string, unknown>): Capabilities {
+  const runner = values.get('runner');
+  return {
+    ...(runner === 'pooling' || runner === 'generate' ? { embeddings: runner === 'pooling' } : {}),
+    ...(values.get('language_model_only') === true ? { vision: false } : {}),
   };
 }
 

@@ -94,8 +94,9 @@ async function health(state: EngineState, response: ServerResponse): Promise<voi
 function modelList({ servedName, faults, adapters }: EngineState): object {
   const id = faults.settings.models_id || servedName;
   const head = { object: 'model', created: 0, owned_by: 'fake' };
+  const { max_model_len: length } = faults.settings;
   const loaded = [...adapters.held].map(([handle, root]) => ({ id: handle, ...head, root, parent: id }));
-  return { object: 'list', data: [{ id, ...head }, ...loaded] };
+  return { object: 'list', data: [{ id, ...head, ...(length > 0 ? { max_model_len: length } : {}) }, ...loaded] };
 }
 
 function metricsPage({ slots, journal }: EngineState): string {
