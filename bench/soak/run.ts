@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { alignColumns } from '../report/table.ts';
+import { meetClosingConnections } from './keep-alive.ts';
 import { parseOptions, usage } from './options.ts';
 import { soak } from './soak.ts';
 
@@ -18,7 +19,7 @@ const load = (): string => loadavg()[0]?.toFixed(2) ?? '?';
 const verdict = (holds: boolean | undefined): string => (holds === undefined ? '' : holds ? 'ok' : 'FAILED');
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { minutes, seed } = parseOptions(argv);
+  const { minutes, seed, keepAlive } = parseOptions(argv);
   if (process.platform !== 'linux') throw new Error(`the soak finds its processes in /proc: it runs on Linux, not on ${process.platform}`);
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -28,9 +29,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'roundhouse-soak-'));
   try {
     const at = new Date().toISOString().slice(0, 10);
-    say(`${at}, Node ${process.versions.node}, ${availableParallelism()} cores, load ${load()}; ${minutes} min, seed ${seed}`);
-    const options = { seed, durationMs: minutes * 60_000, killEveryMs, dir, signal: interrupted.signal, say };
-    const { findings, failures } = await soak(options);
+    say(`${at}, Node ${process.versions.node}, ${availableParallelism()} cores, load ${load()}; seed ${seed}`);
+    const common = { seed, dir, signal: interrupted.signal, say };
+    const { findings, failures } =
+      keepAlive === undefined
+        ? await soak({ ...common, durationMs: minutes * 60_000, killEveryMs })
+        : await meetClosingConnections({ ...common, requests: keepAlive });
     say('');
     for (const line of alignColumns(findings.map(({ what, value, holds }) => [what, value, verdict(holds)]))) say(line);
     for (const { ask, end, status, detail } of failures.slice(0, shownFailures))

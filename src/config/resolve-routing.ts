@@ -3,8 +3,8 @@ import type { ResolveContext } from './context.ts';
 import type { ConfigPath } from './problems.ts';
 import type { ModelEntry } from './schema.ts';
 
-/** Header by which Ray's own session routing tells sessions apart. */
-const sessionHeaders: readonly string[] = ['x-session-id'];
+/** Headers that tell sessions apart, after those of the config: Ray's own, and those of clients and proxies that send one by themselves. */
+const sessionHeaders: readonly string[] = ['x-session-id', 'x-claude-code-session-id', 'x-litellm-session-id'];
 
 /** `gateway.routing`, else what Ray's router class stands for. @param path of the entry */
 export function resolveRouting(entry: ModelEntry, path: ConfigPath, context: ResolveContext): RoutingPolicy {
@@ -25,6 +25,9 @@ export function resolveRouting(entry: ModelEntry, path: ConfigPath, context: Res
   return policy('least-in-flight');
 }
 
-function policy(kind: RoutingPolicy['kind'], headers: readonly string[] = sessionHeaders): RoutingPolicy {
-  return kind === 'sticky' ? { kind, headers: headers.map((name) => name.toLowerCase()) } : { kind };
+function policy(kind: RoutingPolicy['kind'], headers: readonly string[] = []): RoutingPolicy {
+  if (kind !== 'sticky') return { kind };
+  // As the gateway looks them up, with either.
+  const configured = headers.map((name) => name.toLowerCase().replaceAll('_', '-'));
+  return { kind, headers: [...new Set([...configured, ...sessionHeaders])] };
 }

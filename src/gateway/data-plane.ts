@@ -40,6 +40,12 @@ const scrapeTimeoutMs = 2000;
 /** Pause before a worker that died is replaced: one that dies at once must not take a core. */
 const respawnDelayMs = 250;
 
+/**
+ * V8's own limit is twice that, and a worker that has had thousands of streams keeps it all. What a request leaves is collected young
+ * either way; at a quarter of this its CPU time grows.
+ */
+const maxYoungGenerationSizeMb = 24;
+
 interface WorkerSeat {
   readonly index: number;
   thread: Worker;
@@ -162,7 +168,11 @@ export class DataPlane {
       settings: { ...settings, access: this.#access },
       log: workerLog,
     };
-    const thread = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData, name: `worker ${index}` });
+    const thread = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+      workerData,
+      name: `worker ${index}`,
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     const [first] = (await once(thread, 'message')) as [ToControl];
     if (first.kind === 'listening') return { thread, port: first.port };
     await thread.terminate();

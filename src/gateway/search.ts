@@ -164,7 +164,8 @@ export class Search implements Waiter {
     const { room, board, worker, clock } = this.#deps;
     const { maxWaiting, queueTimeoutMs } = entry.limits;
     const leftMs = this.#since + queueTimeoutMs - clock.now();
-    if (maxWaiting >= 0 && room.waiting(this.model) >= maxWaiting) {
+    // Over all workers; two that take a request in at one moment may both find the last place free.
+    if (maxWaiting >= 0 && board.read(entry.waiting) >= maxWaiting) {
       this.#seeker.fail(queueFull(this.model, entry, this.etaMs(entry)));
       return;
     }

@@ -118,7 +118,9 @@ test('a Prometheus series is read with its labels, and no other that begins like
 });
 
 test('options that make no sense are refused with their value', () => {
-  assert.deepEqual(parseOptions(['--minutes', '0.5', '--seed', '3']), { minutes: 0.5, seed: 3 });
+  assert.deepEqual(parseOptions(['--minutes', '0.5', '--seed', '3']), { minutes: 0.5, seed: 3, keepAlive: undefined });
+  assert.equal(parseOptions(['--keep-alive', '250']).keepAlive, 250);
+  assert.throws(() => parseOptions(['--keep-alive', '0']), /--keep-alive: "0"/);
   assert.throws(() => parseOptions(['--minutes', 'x']), /--minutes: "x"/);
   assert.throws(() => parseOptions(['--seed', '-1']), TypeError);
 });

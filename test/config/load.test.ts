@@ -220,7 +220,7 @@ describe('a model’s own settings', () => {
       priority: 5
       command: [bin/engine, -x]
       env: {B: ours}
-      routing: {policy: sticky, headers: [X-Session]}
+      routing: {policy: sticky, headers: [X_Session]}
       unchecked_kwargs: true
 gateway: {gpus: [1, 0], accelerator_match: require}
 `,
@@ -232,7 +232,10 @@ gateway: {gpus: [1, 0], accelerator_match: require}
     assert.deepEqual([model?.gpus, model?.priority, model?.uncheckedOptions], [0, 5, true]);
     assert.deepEqual(model?.command, [join(dirname(config.files[0] ?? ''), 'bin/engine'), '-x']);
     assert.deepEqual(model?.env, { A: 'rays', B: 'ours' });
-    assert.deepEqual(model?.routing, { kind: 'sticky', headers: ['x-session'] });
+    assert.deepEqual(model?.routing, {
+      kind: 'sticky',
+      headers: ['x-session', 'x-session-id', 'x-claude-code-session-id', 'x-litellm-session-id'],
+    });
     assert.deepEqual(
       [...(config.apps.get('') ?? [])],
       [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
+import { slot } from '../../src/core/ids.ts';
 import { chat, dataPlane, event, eventually, model, scriptedEngine } from '../support/data-plane.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -341,6 +342,26 @@ describe('waiting', () => {
     assert.equal(((await response.json()) as ErrorBody).error.code, 'overloaded');
     client.abort();
     await rejected;
+  });
+
+  test('those that wait in other workers count too', async (t) => {
+    const held: ServerResponse[] = [];
+    const engine = await scriptedEngine(t, (_request, response) => held.push(response));
+    const gateway = await dataPlane(t, [{ url: engine.url, maxInFlight: 1 }], { limits: { maxWaiting: 2 } });
+    const first = gateway.post(chat());
+    await eventually(() => held.length === 1, 'the replica is full');
+    const waits = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 1, 'one waits here');
+    gateway.board.add(0, slot(0), 1);
+    assert.equal((await gateway.post(chat())).status, 429);
+    gateway.board.add(0, slot(0), -1);
+    const next = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 2, 'the place is free again');
+    for (const reply of [first, waits, next]) {
+      await eventually(() => held.length > 0, 'its turn has come');
+      json(held.shift() ?? assert.fail(), {});
+      assert.equal((await reply).status, 200);
+    }
   });
 
   test('past its time: 503 that says what the model is doing and why', async (t) => {
