@@ -16,6 +16,7 @@ import type { Config } from '../config/config.ts';
 import { refuseNewEngines } from '../config/engine-modules.ts';
 import { loadConfig } from '../config/load.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
+import { SourceTree } from '../config/source-tree.ts';
 import type { Access } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
@@ -158,8 +159,9 @@ export class RunningControl implements Control {
   async #read(files: readonly string[]): Promise<{ config: Config; reply: ChangeReply }> {
     const { env, engines } = this.#deps;
     const homeDir = homedir();
-    refuseNewEngines(files, this.#config.plugins, { env, homeDir });
-    const loaded = loadConfig(files, { env, engines, cores: navigator.hardwareConcurrency, homeDir });
+    const tree = new SourceTree(files, env);
+    refuseNewEngines(tree, this.#config.plugins, homeDir);
+    const loaded = loadConfig(tree, { env, engines, cores: navigator.hardwareConcurrency, homeDir });
     const warnings = [...loaded.warnings, ...(await this.#deps.checkOptions(loaded))];
     return { config: loaded.config, reply: { ...changesBetween(this.#config, loaded.config), warnings: warnings.map(formatProblem) } };
   }

@@ -26,15 +26,20 @@ export async function planOffline(config: Config, { engines, probe, env }: Offli
 }
 
 /**
- * A warning for each model with replicas that this machine's GPUs do not suffice for. None where no GPU could be read: the config may be
- * meant for another machine.
+ * A warning for each GPU that `gateway.gpus` names and this machine does not have, and for each model with replicas that its GPUs do not
+ * suffice for. None where no GPU could be read: the config may be meant for another machine.
  */
 export function withoutGpus(
-  { located }: Pick<LoadedConfig, 'located'>,
-  { gpus, gpuProblem, replicas }: LaunchPlan,
+  { config, located }: Pick<LoadedConfig, 'config' | 'located'>,
+  { cards, gpuProblem, replicas }: LaunchPlan,
 ): readonly ConfigProblem[] {
-  if (gpus.length === 0 || gpuProblem !== undefined) return [];
-  return [...Map.groupBy(replicas, ({ model }) => model)].flatMap(([model, all]) => {
+  if (cards.length === 0 || gpuProblem !== undefined) return [];
+  const absent = (config.gpus ?? []).flatMap((gpu, at) =>
+    cards.includes(gpu)
+      ? []
+      : [located(undefined, ['gateway', 'gpus', at], `this machine has no GPU ${gpu}; there are ${cards.join(', ')}`)],
+  );
+  const unplaced = [...Map.groupBy(replicas, ({ model }) => model)].flatMap(([model, all]) => {
     const lacking = all.flatMap(({ replica, ...rest }) =>
       rest.kind === 'process' && rest.gpus.kind === 'unplaced' ? [{ replica, reason: rest.gpus.reason }] : [],
     );
@@ -44,4 +49,5 @@ export function withoutGpus(
     const message = `${who} would have no GPU on this machine: ${first.replica}: ${first.reason}`;
     return [located(model, [], message)];
   });
+  return [...absent, ...unplaced];
 }

@@ -6,6 +6,7 @@ import type { LoadDeps } from '../config/load.ts';
 import { formatProblem, type ConfigProblem } from '../config/problems.ts';
 import { GatewayError } from '../core/errors.ts';
 import { engines } from '../plugins/registry.ts';
+import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { type Ask, askAtTerminal, Cancelled, takeSuggestions } from './init/ask.ts';
 import type { Answers } from './init/answers.ts';
@@ -69,7 +70,7 @@ async function init(options: InitOptions): Promise<ExitCode> {
   }
   const ask = asks ? askAtTerminal(stdin, stdout) : takeSuggestions;
   try {
-    const machine = await lookAround(engines, env);
+    const machine = await lookAround(engines, env, machineGpus(env));
     const answers = await interview(options, machine, ask, { directory: process.cwd(), exists: existsSync });
     const drafts = renderFiles(answers);
     await allowReplacing(drafts, options, asks ? ask : undefined);

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { accepted, checkOptions, installedHelp } from '../app/option-check.ts';
 import { loadEngines } from '../config/engine-modules.ts';
 import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import { SourceTree } from '../config/source-tree.ts';
 import { engines } from '../plugins/registry.ts';
 
 /** Loads config files, joined, with this machine's facts and the engines they bring. @throws ConfigError */
@@ -10,8 +11,9 @@ export async function loadConfigHere(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<LoadedConfig> {
   const homeDir = homedir();
-  const known = await loadEngines(files, { env, engines, homeDir });
-  return loadConfig(files, { env, engines: known, cores: navigator.hardwareConcurrency, homeDir });
+  const tree = new SourceTree(files, env);
+  const known = await loadEngines(tree, { engines, homeDir });
+  return loadConfig(tree, { env, engines: known, cores: navigator.hardwareConcurrency, homeDir });
 }
 
 /**

@@ -8,7 +8,7 @@ import { isMapping } from '../core/json.ts';
 import type { LoadDeps } from './load.ts';
 import { localPath } from './local-path.ts';
 import { ConfigError, type ConfigPath } from './problems.ts';
-import { SourceTree } from './source-tree.ts';
+import type { SourceTree } from './source-tree.ts';
 
 /** A module that `gateway.plugins` names. `url` is undefined where there is no such package. */
 export interface EngineModule {
@@ -46,10 +46,9 @@ function modulesOf(tree: SourceTree, homeDir: string): readonly EngineModule[] {
  * @throws ConfigError with each module that is no engine, by its place.
  */
 export async function loadEngines(
-  files: readonly string[],
-  { env, engines, homeDir }: Pick<LoadDeps, 'env' | 'engines' | 'homeDir'>,
+  tree: SourceTree,
+  { engines, homeDir }: Pick<LoadDeps, 'engines' | 'homeDir'>,
 ): Promise<ReadonlyMap<string, EnginePlugin>> {
-  const tree = new SourceTree(files, env);
   const modules = modulesOf(tree, homeDir);
   const told = tree.problems.length;
   const all = new Map(engines);
@@ -71,9 +70,8 @@ export async function loadEngines(
 }
 
 /** @throws ConfigError where the files name a module that is not among those that were loaded when the gateway started. */
-export function refuseNewEngines(files: readonly string[], loaded: readonly string[], deps: Pick<LoadDeps, 'env' | 'homeDir'>): void {
-  const tree = new SourceTree(files, deps.env);
-  const fresh = modulesOf(tree, deps.homeDir).filter(({ url }) => url === undefined || !loaded.includes(url));
+export function refuseNewEngines(tree: SourceTree, loaded: readonly string[], homeDir: string): void {
+  const fresh = modulesOf(tree, homeDir).filter(({ url }) => url === undefined || !loaded.includes(url));
   if (fresh.length === 0) return;
   const told = tree.problems.length;
   for (const { path } of fresh) tree.problem(path, 'a plugin is loaded when the gateway starts; stop the gateway and start it again');

@@ -17,8 +17,8 @@ export interface BuiltConfig {
   readonly engines: LoadDeps['engines'];
   /** What was accepted and has no effect: path and reason. */
   readonly warnings: readonly string[];
-  /** Something to tell of a key of a model, found out later. @param below path from the model's entry on */
-  located(model: ModelName, below: ConfigPath, message: string): ConfigProblem;
+  /** Something to tell of a key of a model, found out later. @param below path from the model's entry on, or of the whole where `model` is undefined */
+  located(model: ModelName | undefined, below: ConfigPath, message: string): ConfigProblem;
 }
 
 /**
@@ -59,7 +59,7 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
       file: '',
       line: 1,
       column: 1,
-      path: formatPath([...(entries.get(model) ?? []), ...below]),
+      path: formatPath([...((model && entries.get(model)) ?? []), ...below]),
       message,
     }),
   };

@@ -32,19 +32,18 @@ export interface LoadedConfig {
   readonly sources: readonly string[];
   /** Of their text: another one says that one of them was changed. */
   readonly digest: string;
-  /** Something to tell of a key of a model, found out after loading, with its place. @param below path from the model's entry on */
-  located(model: ModelName, below: ConfigPath, message: string): ConfigProblem;
+  /** Something to tell of a key of a model, found out after loading, with its place. @param below path from the model's entry on, or of the whole where `model` is undefined */
+  located(model: ModelName | undefined, below: ConfigPath, message: string): ConfigProblem;
 }
 
 /**
  * Reads, checks and resolves config files, and the files their `llm_configs` name. Several files are joined: their models and
  * applications one after the other, their settings key by key; a setting that two files give is a mistake.
- * @param given one file, or at least one
+ * @param given one file, or at least one; or these as a tree that may have been read already
  * @throws ConfigError with all that is wrong, in the order of the files.
  */
-export function loadConfig(given: string | readonly string[], deps: LoadDeps): LoadedConfig {
-  const files = typeof given === 'string' ? [given] : given;
-  const tree = new SourceTree(files, deps.env);
+export function loadConfig(given: string | readonly string[] | SourceTree, deps: LoadDeps): LoadedConfig {
+  const tree = given instanceof SourceTree ? given : new SourceTree(typeof given === 'string' ? [given] : given, deps.env);
   const written = tree.read();
   if (written === undefined) throw new ConfigError(tree.problems);
   const fitted = fit(fileSchema, written, [], tree);
@@ -60,7 +59,7 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
   };
   const { config, entries } = resolveConfig(
     value,
-    files.map((file) => resolve(file)),
+    tree.given.map((file) => resolve(file)),
     context,
   );
   if (tree.problems.length > 0) throw new ConfigError(inOrder(tree.problems));
@@ -70,7 +69,7 @@ export function loadConfig(given: string | readonly string[], deps: LoadDeps): L
     warnings: inOrder(tree.warnings),
     sources: [...tree.files],
     digest: tree.digest(),
-    located: (model, below, message) => tree.located([...(entries.get(model) ?? []), ...below], message),
+    located: (model, below, message) => tree.located([...((model && entries.get(model)) ?? []), ...below], message),
   };
 }
 

@@ -32,11 +32,13 @@ export class SourceTree {
   readonly #interpolated = new Set<string>();
   /** Paths with a problem: a second look at the same value would only repeat it. */
   readonly #told = new Set<string>();
-  readonly #given: readonly string[];
+  /** The files that were given, as they were named. */
+  readonly given: readonly string[];
+  #whole: { readonly value: unknown } | undefined;
   readonly #hash = createHash('sha256');
 
   constructor(given: readonly string[], env: Environment) {
-    this.#given = given;
+    this.given = given;
     this.#env = env;
   }
 
@@ -49,15 +51,23 @@ export class SourceTree {
     return this.#interpolated;
   }
 
-  /** The value of all files, entries of `llm_configs` that name a file replaced by what is in it; undefined where a file cannot be read. */
+  /**
+   * The value of all files, entries of `llm_configs` that name a file replaced by what is in it; undefined where a file cannot be read.
+   * The files are read by the first call only.
+   */
   read(): unknown {
+    this.#whole ??= { value: this.#readAll() };
+    return this.#whole.value;
+  }
+
+  #readAll(): unknown {
     let whole: unknown;
     let readable = true;
     const counts = new Map<string, number>();
-    for (const file of this.#given) {
+    for (const file of this.given) {
       const value = this.#readFile(file, [], new Map(counts));
       readable &&= value !== undefined;
-      if (this.#given.length > 1 && value !== undefined && value !== null && !isMapping(value)) {
+      if (this.given.length > 1 && value !== undefined && value !== null && !isMapping(value)) {
         this.#tell([], 'expected a mapping with llm_configs, applications or gateway', { file, line: 1, column: 1 });
         continue;
       }
@@ -107,7 +117,7 @@ export class SourceTree {
   #place(path: ConfigPath, where: Spot | Position): Position {
     if (typeof where === 'object') return { file: where.file, line: where.line, column: where.column };
     const found = this.#sourceOf(path);
-    if (found === undefined) return { file: this.#given[0] ?? '', line: 1, column: 1 };
+    if (found === undefined) return { file: this.given[0] ?? '', line: 1, column: 1 };
     return positionOf(found.source, within(found, path), where);
   }
 

@@ -62,6 +62,8 @@ export interface LaunchPlan {
   readonly ports: { readonly first: number; readonly last: number };
   readonly stateDir: string;
   readonly gpus: readonly PlannedDevice[];
+  /** The numbers of all cards there are, also of those that the gateway may not give. */
+  readonly cards: readonly number[];
   /** Why the GPUs could not all be read. */
   readonly gpuProblem: string | undefined;
   /** In the order of the config. */
@@ -219,6 +221,7 @@ export function planLaunch(input: LaunchInput): LaunchPlan {
     ports: { first, last: first + count - 1 },
     stateDir: config.stateDir,
     gpus: describedDevices(pool, [...staying, ...holdsOf(placed.map(({ placement }) => placement))]),
+    cards: [...new Set(devices.map(({ index }) => index))],
     gpuProblem: gpus.problem,
     replicas: wanted.map((each) => described(each, byName.get(each.name), held(each.name), input)),
     leaving: leaving.map(({ model, index }) => {

@@ -34,3 +34,17 @@ test('nothing is said where there is room, no GPU, or a driver that does not ans
   assert.equal(withoutGpus(loaded, crowded).length, 2);
   assert.deepEqual(withoutGpus(loaded, { ...crowded, gpuProblem: 'no answer' }), []);
 });
+
+test('each GPU that gateway.gpus names and the machine does not have is told, with its place; also where none is left', async (t) => {
+  const told = async (gpus: string): Promise<readonly string[]> => {
+    const loaded = loadText(t, `${text}gateway:\n  gpus: ${gpus}\n`, { engines });
+    return withoutGpus(loaded, await plannedOn(7, loaded.config)).map(({ line, column, message }) => `${line}:${column} ${message}`);
+  };
+  assert.deepEqual(await told('[0, 1, 2, 3, 4, 5, 6]'), []);
+  const none = await told('[7, 9]');
+  assert.deepEqual(none.slice(0, 2), [
+    '9:10 this machine has no GPU 7; there are 0, 1, 2, 3, 4, 5, 6',
+    '9:13 this machine has no GPU 9; there are 0, 1, 2, 3, 4, 5, 6',
+  ]);
+  assert.match(none[2] ?? '', /^2:5 3 of 3 replicas would have no GPU on this machine: a-0: needs 1 GPU/u);
+});

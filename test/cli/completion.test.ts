@@ -186,7 +186,7 @@ describe('the verb that shells ask', () => {
 
   it('is not in the help', async () => {
     const { stdout } = await runGateway(['--help']);
-    assert.match(stdout, /completion <shell>/);
+    assert.match(stdout, /completion \[options\] <shell>/);
     assert.doesNotMatch(stdout, /complete-models/);
   });
 });

@@ -14,6 +14,7 @@ const launch = (replicas: readonly PlannedReplica[], over: Partial<LaunchPlan> =
   ports: { first: 20_000, last: 20_009 },
   stateDir: '/state',
   gpus: [],
+  cards: [],
   gpuProblem: undefined,
   replicas,
   leaving: [],

@@ -6,16 +6,24 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { takeSuggestions } from '../../src/cli/init/ask.ts';
 import { type Flags, interview } from '../../src/cli/init/interview.ts';
-import { type Machine, readGpus } from '../../src/cli/init/machine.ts';
+import { gpuOf, lookAround, type Machine } from '../../src/cli/init/machine.ts';
 import { placeFiles } from '../../src/cli/init/place-files.ts';
 import { fileName, renderFiles } from '../../src/cli/init/render.ts';
 import type { LoadDeps } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problems.ts';
 import { engines } from '../../src/plugins/registry.ts';
+import type { GpuDevice } from '../../src/supervisor/gpus/devices.ts';
 import { knownModels } from '../../src/plugins/known-models.ts';
 
 const deps: LoadDeps = { env: { HF_TOKEN: 'x' }, engines, cores: 4, homeDir: '/home/nobody' };
-const machine = (page = ''): Machine => ({ engines: new Map([...engines.keys()].map((name) => [name, name])), gpus: readGpus(page) });
+/** A card's product name, and its memory in MiB. */
+type Card = readonly [name: string, mebibytes: number];
+const gpus = (cards: readonly Card[]): Machine['gpus'] =>
+  cards.map(([name, mebibytes]) => gpuOf({ name, memoryBytes: mebibytes * 1_048_576 }));
+const machine = (cards: readonly Card[]): Machine => ({
+  engines: new Map([...engines.keys()].map((name) => [name, name])),
+  gpus: gpus(cards),
+});
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'init-'));
@@ -23,48 +31,53 @@ function folder(t: TestContext): string {
   return path;
 }
 
-async function written(t: TestContext, flags: Flags, page = ''): Promise<{ model: string; config: ReturnType<typeof placeFiles> }> {
+async function written(
+  t: TestContext,
+  flags: Flags,
+  cards: readonly Card[] = [],
+): Promise<{ model: string; config: ReturnType<typeof placeFiles> }> {
   const directory = folder(t);
   const place = { directory, exists: (): boolean => false };
-  const drafts = renderFiles(await interview(flags, machine(page), takeSuggestions, place));
+  const drafts = renderFiles(await interview(flags, machine(cards), takeSuggestions, place));
   const config = placeFiles(directory, drafts, drafts[1], deps);
   return { model: readFileSync(join(directory, drafts[0].path), 'utf8'), config };
 }
 
-const h100 = 'NVIDIA H100 80GB HBM3, 81559\n';
+const h100: Card = ['NVIDIA H100 80GB HBM3', 81_559];
 
-const table: readonly { readonly name: string; readonly flags: Flags; readonly gpus?: string; readonly has: readonly RegExp[] }[] = [
-  { name: 'fake', flags: { engine: 'fake' }, has: [/model_id: fake\n/, /engine_kwargs: \{\}\n/, /num_replicas: 1\n/] },
-  {
-    name: 'llama.cpp on the CPU',
-    flags: { engine: 'llamacpp', model: 'gemma-3-4b-it' },
-    has: [/model_source: ggml-org\/gemma-3-4b-it-GGUF:Q4_K_M\n/, /ctx_size: 8192\n/],
-  },
-  {
-    name: 'llama.cpp on a GPU',
-    flags: { engine: 'LlamaCpp' },
-    gpus: h100,
-    has: [/accelerator_type: H100\n/, /n_gpu_layers: 99\n/, /gateway:\n.*\n {2}gpus: 1\n/],
-  },
-  {
-    name: 'vLLM, a model that needs two of four GPUs',
-    flags: { engine: 'vllm', model: 'llama-3.3-70b-instruct', minReplicas: 1 },
-    gpus: h100.repeat(4),
-    has: [/tensor_parallel_size: 2\n/, /max_model_len: 4096\n/, /min_replicas: 1\n {4}max_replicas: 2\n/],
-  },
-  {
-    name: 'vLLM with adapters and a token',
-    flags: { engine: 'vllm', model: 'org/model', gpus: 1, gpuType: 'L4', loraPath: '/adapters', maxLoras: 3, hfToken: true },
-    has: [/enable_lora: true\n {2}max_loras: 3\n/, /dynamic_lora_loading_path: \/adapters\n/, /HF_TOKEN: "\$\{HF_TOKEN:\?/],
-  },
-  {
-    name: 'SGLang',
-    flags: { engine: 'sglang', model: 'Qwen/Qwen3-8B', gpus: 2, gpuType: 'A10G', tensorParallelSize: 2, contextLength: 4096 },
-    has: [/tp_size: 2\n/, /context_length: 4096\n/],
-  },
-  { name: 'an id that YAML would take for a number', flags: { engine: 'fake', id: '007' }, has: [/model_id: "007"\n/] },
-  { name: 'an id with a variable in it', flags: { engine: 'fake', id: 'a${b}' }, has: [/model_id: a\$\$\{b\}\n/] },
-];
+const table: readonly { readonly name: string; readonly flags: Flags; readonly gpus?: readonly Card[]; readonly has: readonly RegExp[] }[] =
+  [
+    { name: 'fake', flags: { engine: 'fake' }, has: [/model_id: fake\n/, /engine_kwargs: \{\}\n/, /num_replicas: 1\n/] },
+    {
+      name: 'llama.cpp on the CPU',
+      flags: { engine: 'llamacpp', model: 'gemma-3-4b-it' },
+      has: [/model_source: ggml-org\/gemma-3-4b-it-GGUF:Q4_K_M\n/, /ctx_size: 8192\n/],
+    },
+    {
+      name: 'llama.cpp on a GPU',
+      flags: { engine: 'LlamaCpp' },
+      gpus: [h100],
+      has: [/accelerator_type: H100\n/, /n_gpu_layers: 99\n/, /gateway:\n.*\n {2}gpus: 1\n/],
+    },
+    {
+      name: 'vLLM, a model that needs two of four GPUs',
+      flags: { engine: 'vllm', model: 'llama-3.3-70b-instruct', minReplicas: 1 },
+      gpus: [h100, h100, h100, h100],
+      has: [/tensor_parallel_size: 2\n/, /max_model_len: 4096\n/, /min_replicas: 1\n {4}max_replicas: 2\n/],
+    },
+    {
+      name: 'vLLM with adapters and a token',
+      flags: { engine: 'vllm', model: 'org/model', gpus: 1, gpuType: 'L4', loraPath: '/adapters', maxLoras: 3, hfToken: true },
+      has: [/enable_lora: true\n {2}max_loras: 3\n/, /dynamic_lora_loading_path: \/adapters\n/, /HF_TOKEN: "\$\{HF_TOKEN:\?/],
+    },
+    {
+      name: 'SGLang',
+      flags: { engine: 'sglang', model: 'Qwen/Qwen3-8B', gpus: 2, gpuType: 'A10G', tensorParallelSize: 2, contextLength: 4096 },
+      has: [/tp_size: 2\n/, /context_length: 4096\n/],
+    },
+    { name: 'an id that YAML would take for a number', flags: { engine: 'fake', id: '007' }, has: [/model_id: "007"\n/] },
+    { name: 'an id with a variable in it', flags: { engine: 'fake', id: 'a${b}' }, has: [/model_id: a\$\$\{b\}\n/] },
+  ];
 
 describe('the files of the wizard', () => {
   for (const { name, flags, gpus, has } of table) {
@@ -76,11 +89,10 @@ describe('the files of the wizard', () => {
 
   for (const model of knownModels) {
     it(`are valid for ${model.source}`, async (t) => {
-      const { model: text } = await written(
-        t,
-        { engine: model.format === 'gguf' ? 'llamacpp' : 'vllm', model: model.source },
-        h100.repeat(2),
-      );
+      const { model: text } = await written(t, { engine: model.format === 'gguf' ? 'llamacpp' : 'vllm', model: model.source }, [
+        h100,
+        h100,
+      ]);
       assert.match(text, new RegExp(`model_id: ${model.id}\n`));
     });
   }
@@ -103,13 +115,42 @@ describe('the files of the wizard', () => {
 });
 
 describe('GPUs', () => {
-  it('are read from the driver, by the names of Ray', () => {
-    const page = `${h100}NVIDIA A100-SXM4-40GB, 40960\nNVIDIA A100-SXM4-80GB, 81920\nTesla T4, 15360\nNVIDIA L4, 23034\nNVIDIA L40S, 46068\nNVIDIA GeForce RTX 4090, 24564\n\n`;
+  it('have the names of Ray', () => {
+    const cards: readonly Card[] = [
+      h100,
+      ['NVIDIA A100-SXM4-40GB', 40_960],
+      ['NVIDIA A100-SXM4-80GB', 81_920],
+      ['Tesla T4', 15_360],
+      ['NVIDIA L4', 23_034],
+      ['NVIDIA L40S', 46_068],
+      ['NVIDIA GeForce RTX 4090', 24_564],
+    ];
     assert.deepEqual(
-      readGpus(page).map(({ accelerator }) => accelerator),
+      gpus(cards).map(({ accelerator }) => accelerator),
       ['H100', 'A100-40G', 'A100-80G', 'T4', 'L4', 'L40S', undefined],
     );
-    assert.deepEqual(readGpus('NVIDIA-SMI has failed because it could not communicate with the driver.\n'), []);
+  });
+
+  it('are those of the driver; one that does not answer is told with the reason, and engines are found all the same', async (t) => {
+    const directory = folder(t);
+    writeFileSync(join(directory, 'llama-server'), '#!/bin/sh\n', { mode: 0o755 });
+    const broken = { list: () => Promise.reject(new Error('no answer')) };
+    const found = await lookAround(engines, { PATH: directory }, broken);
+    assert.deepEqual([found.gpus, found.gpuProblem], [[], 'no answer']);
+    assert.equal(found.engines.get('llamacpp'), join(directory, 'llama-server'));
+    assert.equal(found.engines.get('vllm'), undefined);
+    const device: GpuDevice = {
+      id: 'x',
+      vendor: 'amd',
+      index: 0,
+      busId: '',
+      name: 'AMD Instinct MI300X OAM',
+      memoryBytes: 192 * 1024 ** 3,
+      usedBytes: 0,
+      partition: false,
+    };
+    const { gpus: cards } = await lookAround(engines, {}, { list: () => Promise.resolve({ devices: [device], lost: [] }) });
+    assert.deepEqual(cards, [{ product: 'AMD Instinct MI300X OAM', memoryGib: 192, accelerator: undefined }]);
   });
 });
 

@@ -118,7 +118,8 @@ async function askGpus(flags: Flags, machine: Machine, ask: Ask): Promise<number
   if (flags.gpus !== undefined) return flags.gpus;
   const found = machine.gpus.length;
   const suggestion = found > 0 ? found : (flags.tensorParallelSize ?? 0);
-  const where = found === 0 ? 'none found here; 0: on the CPU' : `found here: ${machine.gpus.map((gpu) => gpu.product).join(', ')}`;
+  const none = machine.gpuProblem === undefined ? 'none found here' : `the driver does not answer here: ${machine.gpuProblem}`;
+  const where = found === 0 ? `${none}; 0: on the CPU` : `found here: ${machine.gpus.map((gpu) => gpu.product).join(', ')}`;
   return Number(await ask.text(`How many GPUs for this model? (${where})`, String(suggestion), wholeProblem(0, 1024)));
 }
 
