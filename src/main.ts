@@ -19,7 +19,7 @@ import { addReload } from './cli/reload.ts';
 import { addRestart } from './cli/restart.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
-import { type Session, start } from './cli/start.ts';
+import type { Session } from './cli/start.ts';
 import { addStatus } from './cli/status.ts';
 import { addStop } from './cli/stop.ts';
 import { addValidate } from './cli/validate.ts';
@@ -109,7 +109,12 @@ function addStart(program: Command, run: Run): void {
     .option('--dry-run', "start nothing: show what 'gateway plan' shows")
     .addHelpText('after', startHelp);
   withOutput(command).action(({ config, keepEngines = false, watch = false, dryRun = false, ...output }: StartOptions) =>
-    run(() => (dryRun ? plan(config, output) : start(config, { ...processSession, keepEngines, watch, output }))),
+    run(async () => {
+      if (dryRun) return plan(config, output);
+      // Only here: the servers behind it take longer to load than most other verbs take.
+      const { start } = await import('./cli/start.ts');
+      return start(config, { ...processSession, keepEngines, watch, output });
+    }),
   );
 }
 

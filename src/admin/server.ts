@@ -1,6 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
@@ -11,6 +10,7 @@ import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restar
 import { metricsPage } from './control-metrics.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
+import { socketPath } from './socket-path.ts';
 
 export interface AdminDeps {
   readonly host: string;
@@ -31,11 +31,6 @@ export interface AdminDeps {
 export interface Admin {
   readonly port: number;
   close(): Promise<void>;
-}
-
-/** Path of the socket on which the owner of a state directory reaches the gateway that runs on it. */
-export function socketPath(stateDir: string): string {
-  return join(stateDir, 'admin.sock');
 }
 
 /** Longest path of a Unix socket on any system: `sun_path` less its end. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'undici';
 import { z } from 'zod';
-import { socketPath } from '../admin/server.ts';
+import { socketPath } from '../admin/socket-path.ts';
 import { defaultStateDir } from '../config/resolve-gateway.ts';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { loadConfigHere } from './load-config.ts';

@@ -8,7 +8,7 @@ import type { GpuHold, GpuPool, GpuRequest, Placement } from './gpus/place.ts';
 import { gpuEnvironment } from './gpus/visible.ts';
 import { lowestFree } from './plan.ts';
 import type { Executable } from './providers/executable.ts';
-import { engineEnvironment } from './providers/environment.ts';
+import { engineEnvironment, inheritedNames } from './providers/environment.ts';
 import { redactedArguments } from './redact.ts';
 import { replicaName } from './replica-id.ts';
 import { desiredOf, gpuRequest } from './replica-plan.ts';
@@ -156,21 +156,24 @@ function environmentOf(
   { plan: { model }, name }: Wanted,
   engineEnv: Readonly<Record<string, string>>,
   devices: readonly GpuDevice[],
-  own: LaunchInput['env'],
+  inheritable: readonly string[],
 ): { readonly set: readonly string[]; readonly inherited: readonly string[] } {
-  const keysWith = (inherited: LaunchInput['env']): string[] =>
-    Object.keys(engineEnvironment(inherited, model.env, { ...engineEnv, ...gpuEnvironment(devices) }, name)).sort();
-  const set = keysWith({});
-  return { set, inherited: keysWith(own).filter((key) => !set.includes(key)) };
+  const set = Object.keys(engineEnvironment({}, model.env, { ...engineEnv, ...gpuEnvironment(devices) }, name)).sort();
+  return { set, inherited: inheritable.filter((key) => !set.includes(key)) };
 }
 
-function described(wanted: Wanted, placed: Placed | undefined, held: readonly GpuDevice[], input: LaunchInput): PlannedReplica {
+function described(
+  wanted: Wanted,
+  placed: Placed | undefined,
+  held: readonly GpuDevice[],
+  { executables, inheritable }: { readonly executables: LaunchInput['executables']; readonly inheritable: readonly string[] },
+): PlannedReplica {
   const { plan, index, name, running, upstream } = wanted;
   const { model, engine, command } = plan;
   const named: Named = { replica: name, model: model.name, index, engine: model.engine };
   if (upstream !== undefined) return { kind: 'upstream', ...named, running, url: upstream.url };
   const { args, env } = commandLineOf(model, engine, placeholders);
-  const executable = input.executables.get(model.name);
+  const executable = executables.get(model.name);
   const [first, ...leading] = command;
   const devices = placed?.placement.kind === 'placed' ? placed.placement.devices : held;
   return {
@@ -180,7 +183,7 @@ function described(wanted: Wanted, placed: Placed | undefined, held: readonly Gp
     source: model.source,
     argv: redactedArguments([executable?.kind === 'found' ? executable.file : first, ...leading, ...args], model.env),
     missing: executable?.kind === 'missing' ? executable.reason : undefined,
-    environment: environmentOf(wanted, env, devices, input.env),
+    environment: environmentOf(wanted, env, devices, inheritable),
     gpus: gpusOf(placed, held),
   };
 }
@@ -217,13 +220,14 @@ export function planLaunch(input: LaunchInput): LaunchPlan {
     devices.filter(({ id }) => holds.some((hold) => hold.holder === holder && hold.device === id));
   const staying = holds.filter(({ holder }) => !going.first.has(holder) && !going.later.has(holder));
   const { first, count } = config.enginePorts;
+  const shared = { executables: input.executables, inheritable: inheritedNames(input.env).toSorted() };
   return {
     ports: { first, last: first + count - 1 },
     stateDir: config.stateDir,
     gpus: describedDevices(pool, [...staying, ...holdsOf(placed.map(({ placement }) => placement))]),
     cards: [...new Set(devices.map(({ index }) => index))],
     gpuProblem: gpus.problem,
-    replicas: wanted.map((each) => described(each, byName.get(each.name), held(each.name), input)),
+    replicas: wanted.map((each) => described(each, byName.get(each.name), held(each.name), shared)),
     leaving: leaving.map(({ model, index }) => {
       const replica = replicaName(model, index);
       return { replica, model, gpus: held(replica).map(labelOf) };

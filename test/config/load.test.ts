@@ -41,7 +41,7 @@ describe('a config', () => {
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
       settings: {
-        limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxConnections: 4096 },
+        limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxMediaBodyBytes: 104_857_600, maxConnections: 4096 },
         client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
         debugHeaders: false,
         access: { keys: [] },
@@ -111,7 +111,12 @@ gateway:
     assert.deepEqual(config.admin, { host: 'localhost', port: 9000, sha256: undefined, allowedHosts: [] });
     assert.equal(config.workers, 3);
     assert.equal(config.stateDir, join(folder, 'state'));
-    assert.deepEqual(config.settings.limits, { maxBodyBytes: 2048, requestTimeoutMs: 500, maxConnections: 10 });
+    assert.deepEqual(config.settings.limits, {
+      maxBodyBytes: 2048,
+      requestTimeoutMs: 500,
+      maxMediaBodyBytes: 104_857_600,
+      maxConnections: 10,
+    });
     assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000 });
     assert.equal(config.drainTimeoutMs, 5000);
     assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { Client, request } from 'undici';
 import type { StatusReply } from '../../admin/api.ts';
-import { socketPath } from '../../admin/server.ts';
+import { socketPath } from '../../admin/socket-path.ts';
 import { cannotListen, messageOf } from '../../core/errors.ts';
 import { machineGpus } from '../../supervisor/gpus/machine.ts';
 import { toolRunner } from '../../supervisor/gpus/tool.ts';

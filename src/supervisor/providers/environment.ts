@@ -35,6 +35,11 @@ function isPassed(name: string): boolean {
   return passed.has(name) || name.startsWith('LC_') || name.startsWith('XDG_');
 }
 
+/** Names of what an engine inherits of the gateway's own environment. */
+export function inheritedNames(own: Environment): readonly string[] {
+  return Object.keys(own).filter((name) => isPassed(name) && own[name] !== undefined);
+}
+
 /**
  * An engine's whole environment. From the gateway's own only what is on an allow-list: every option of some engines has an environment
  * variable, so that one left in a shell would silently change an engine, and the gateway's secrets are none of its business.
@@ -42,7 +47,7 @@ function isPassed(name: string): boolean {
  * @param engine what the engine's plugin needs, its key among it; wins over `model`.
  */
 export function engineEnvironment(own: Environment, model: Environment, engine: Environment, replica: string): Record<string, string> {
-  const layers = [Object.entries(own).filter(([name]) => isPassed(name)), Object.entries(model), Object.entries(engine)];
+  const layers = [inheritedNames(own).map((name) => [name, own[name]] as const), Object.entries(model), Object.entries(engine)];
   const merged: Record<string, string> = {};
   for (const [name, value] of layers.flat()) if (value !== undefined) merged[name] = value;
   // Python's setproctitle writes over the environment of its process, and so over the marker, unless told not to.
