@@ -101,7 +101,10 @@ function placedGpus(entry: ModelEntry, path: ConfigPath, context: ResolveContext
   const here = [...path, 'placement_group_config'];
   const { placement_group_config: placement, accelerator_config: accelerator } = entry;
   const kind = accelerator?.kind?.toLowerCase();
-  if (kind === 'tpu') context.problem([...path, 'accelerator_config', 'kind'], 'TPUs are not supported; expected gpu or cpu, got "tpu"');
+  if (kind !== undefined && kind !== 'gpu' && kind !== 'cpu') {
+    const message = `${kind.toUpperCase()}s are not supported; expected gpu or cpu, got ${JSON.stringify(kind)}`;
+    context.problem([...path, 'accelerator_config', 'kind'], message);
+  }
   if (accelerator !== undefined && Object.keys(accelerator).some((key) => key !== 'kind')) {
     context.warning([...path, 'accelerator_config'], 'accepted, no effect here but for kind: it concerns a Ray cluster');
   }

@@ -4,6 +4,7 @@ import { gpuMaskNames } from '../plugins/accelerators.ts';
 import { acceleratorName, unknownAccelerator } from './accelerators.ts';
 import type { ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
+import { withHubToken } from './hub-token.ts';
 import { localPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
 import { resolveEngine } from './resolve-engine.ts';
@@ -23,7 +24,8 @@ export interface ModelDefaults {
 }
 
 /** One entry of `llm_configs`. What is wrong is told to the context; the result is of use only if nothing was. */
-export function resolveModel(entry: ModelEntry, path: ConfigPath, defaults: ModelDefaults, context: ResolveContext): ModelConfig {
+export function resolveModel(written: ModelEntry, path: ConfigPath, defaults: ModelDefaults, context: ResolveContext): ModelConfig {
+  const entry = withHubToken(written, path, context);
   const timeouts = { ...defaults.timeouts, ...given(entry.gateway.timeouts) };
   const deployment = entry.deployment_config;
   const drainS = entry.gateway.timeouts.drain_s ?? deployment.graceful_shutdown_timeout_s ?? defaults.timeouts.drain_s;

@@ -20,6 +20,13 @@ export function resolveRouting(entry: ModelEntry, path: ConfigPath, context: Res
   // Newer Ray also names this one by its alias without the last word.
   if (/PrefixCacheAffinityRouter$|PrefixAwarePow2ReplicaScheduler$/.test(router)) return policy('prefix');
   if (router.endsWith('ConsistentHashRouter')) return policy('sticky');
+  if (router.endsWith('KVAwareRouter')) {
+    context.warning(
+      [...path, 'deployment_config', 'request_router_config', 'request_router_class'],
+      'taken as gateway.routing.policy prefix: by the beginning of the prompt; what engines have cached is not asked',
+    );
+    return policy('prefix');
+  }
   const message = `accepted, no effect here: ${JSON.stringify(router)} is code, which is not run; set gateway.routing of the model`;
   context.warning([...path, 'deployment_config', 'request_router_config', 'request_router_class'], message);
   return policy('least-in-flight');

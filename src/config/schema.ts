@@ -181,7 +181,7 @@ export const modelSchema = mapping({
   runtime_env: runtimeEnvSchema.prefault({}),
   gateway: modelGatewaySchema.prefault({}),
   accelerator_type: text("one of Ray's names of accelerators").optional(),
-  accelerator_config: openMapping({ kind: text('gpu, cpu or tpu').optional() }).optional(),
+  accelerator_config: openMapping({ kind: text('gpu or cpu').optional() }).optional(),
   placement_group_config: placementSchema.optional(),
   lora_config: loraSchema.optional(),
   experimental_configs: dictionary(z.unknown()).optional(),

@@ -213,6 +213,16 @@ const scalingPath = 'deployment_config.autoscaling_config';
 
 const rays: Case[] = [
   inModel('an accelerator there is not', '    accelerator_type: H1000\n', placed('4:23', 'accelerator_type', 'did you mean "H100"?')),
+  inModel(
+    'an NPU',
+    '    accelerator_config: {kind: NPU}\n',
+    placed('4:32', 'accelerator_config.kind', 'NPUs are not supported; expected gpu or cpu'),
+  ),
+  inModel(
+    'a token that is no text',
+    '    engine_kwargs: {hf_token: 7}\n',
+    placed('4:31', 'engine_kwargs.hf_token', 'expected the token as text; or leave it out and give HF_TOKEN'),
+  ),
   inModel('a TPU', '    accelerator_config: {kind: tpu}\n', placed('4:32', 'accelerator_config.kind', 'TPUs are not supported')),
   inModel('more replicas at least than at most', scaling('min_replicas: 3, max_replicas: 2'), [
     `4:60 llm_configs[0].${scalingPath}.min_replicas`,

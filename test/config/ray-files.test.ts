@@ -16,6 +16,7 @@ const first = (name: string): Config['models'][number] => load(name).config.mode
 /** A part of the command, in order, for each shape that Ray's documentation shows. */
 const commands: Readonly<Record<string, RegExp>> = {
   'autoscaling.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'autoscaling-policy.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'bundle-per-worker.yaml': /--tensor-parallel-size 4/,
   'cpu.yaml': /^(?!.*log-stats).*--enforce-eager/,
   'cross-node-parallelism.yaml': /--tensor-parallel-size 2 --pipeline-parallel-size 2/,
@@ -24,16 +25,23 @@ const commands: Readonly<Record<string, RegExp>> = {
   'embeddings.yaml': /--runner pooling/,
   'fractional-gpu.yaml': /--gpu-memory-utilization 0\.4/,
   'gated-model.yaml': /--tokenizer meta-llama\/Llama-3\.1-8B-Instruct/,
+  'gpu-kind.yaml': /--tensor-parallel-size 2 --speculative-config \{"method":"ngram",/,
   'generated.yaml': /--enable-lora .*--max-num-seqs 64|--max-num-seqs 64 .*--enable-lora/,
+  'kv-aware-routing.yaml': /^serve Qwen\/Qwen3-0\.6B /,
   'kv-offloading.yaml': /--kv-transfer-config \{"kv_connector":"LMCacheConnectorV1","kv_role":"kv_both"\}/,
+  'mistral-format.yaml': /^serve openai\/whisper-large-v3 /,
   'model-files.yaml': /--max-model-len 4096/,
   'multi-lora.yaml': /--enable-lora/,
   'multi-model.yaml': /--served-model-name qwen-0\.5b/,
+  'native-kv-offloading.yaml': /--kv-offloading-backend native --kv-offloading-size 8/,
   'no-source.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'overrides.yaml': /--hf-overrides \{"architectures":\["Qwen3ForSequenceClassification"\],/,
   'prefix-aware-routing.yaml': /^serve /,
   'quick-start.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'sglang.yaml': /--model-path unsloth\/Llama-3\.1-8B-Instruct .*--tp-size 1/,
   'structured-output.yaml': /--structured-outputs-config \{"backend":"xgrammar"\}/,
+  'token-in-options.yaml': /^(?!.*YOUR-TOKEN)(?!.*hf-token)serve .*--max-model-len 8192/,
+  'tools-and-reasoning.yaml': /--enable-auto-tool-choice --tool-call-parser qwen3_coder --reasoning-parser qwen3/,
   'transcription.yaml': /^serve openai\/whisper-large-v3 .*--limit-mm-per-prompt \{"audio":1\}/,
   'two-applications.yaml': /^serve qwen-0\.5b /,
   'vision-and-tools.yaml': /--tool-call-parser hermes/,
@@ -48,11 +56,12 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ['callback.yaml', /code of your own is not run/],
   ['streamed-weights.yaml', /"gs:\/\/my-bucket\/m" is not supported in this version/],
   ['tpu.yaml', /TPUs are not supported/],
+  ['npu.yaml', /NPUs are not supported/],
   ['bucket.yaml', /\(bucket_uri\) is not supported in this version/],
 ];
 
 describe('a YAML file as Ray documents it', () => {
-  it('has a command to be checked by, whichever it is', () => assert.deepEqual(yamlFiles(folder).sort(), Object.keys(commands)));
+  it('has a command to be checked by, whichever it is', () => assert.deepEqual(yamlFiles(folder).sort(), Object.keys(commands).sort()));
   for (const [name, expected] of Object.entries(commands)) {
     it(`${name} is accepted unmodified, and a sensible command is planned for it`, async () => {
       const { config } = load(name);
@@ -135,7 +144,16 @@ describe('what Ray’s files say', () => {
   it('of adapters reaches the engine', () => {
     assert.deepEqual(first('multi-lora.yaml').traits, { lora: { maxAdaptersPerReplica: 16 } });
   });
-  it('of routers is followed', () => assert.deepEqual(first('prefix-aware-routing.yaml').routing, { kind: 'prefix' }));
+  for (const name of ['prefix-aware-routing.yaml', 'kv-aware-routing.yaml'])
+    it(`of routers is followed: ${name}`, () => assert.deepEqual(first(name).routing, { kind: 'prefix' }));
+  it('of a token among the options reaches the engine by its environment only', () => {
+    const { env, engineOptions } = first('token-in-options.yaml');
+    assert.equal(env['HF_TOKEN'], '<YOUR-TOKEN-HERE>');
+    assert.deepEqual(engineOptions, { max_model_len: 8192 });
+    const told = load('token-in-options.yaml').warnings.map(({ path, message }) => `${path}: ${message}`);
+    assert.match(told.join('\n'), /engine_kwargs\.hf_token: given to the engine as HF_TOKEN/);
+    assert.ok(!told.join('\n').includes('YOUR-TOKEN'));
+  });
   it('of the server class selects the engine', () => assert.equal(first('sglang.yaml').engine, 'sglang'));
   it('in old names is pointed out with the new ones', () => {
     const told = load('autoscaling.yaml').warnings.map(({ path, message }) => `${path.split('.').at(-1) ?? ''}: ${message}`);
