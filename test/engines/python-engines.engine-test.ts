@@ -99,7 +99,7 @@ async function start(t: TestContext, engine: EngineUnderTest): Promise<GatewayPr
     gateway: { gpus: 0, env: { HF_HUB_OFFLINE: '1', ...engine.env } },
   };
   return await startGateway(t, [configured], {
-    more: { engines: { [engine.name]: { command: engine.executable } }, timeouts: { drain_s: 60 } },
+    more: { engines: { [engine.name]: { command: engine.executable } }, timeouts: { drain_s: 240 } },
   });
 }
 
@@ -232,7 +232,7 @@ for (const engine of engines) {
     });
 
     await t.test('SIGTERM: a running stream ends whole, then the engine, and nothing is left', async () => {
-      const response = await gateway.post(ask('Count from one to one hundred.', { stream: true, max_tokens: 40, ignore_eos: true }));
+      const response = await gateway.post(ask('Count from one to one hundred.', { stream: true, max_tokens: 16, ignore_eos: true }));
       const reader = (response.body ?? assert.fail()).getReader();
       await reader.read();
       gateway.signal('SIGTERM');

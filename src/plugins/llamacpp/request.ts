@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import { isMapping } from '../../core/json.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
 import { takeConstraint } from '../constraint.ts';
 import type { EngineRequest } from '../engine-plugin.ts';
@@ -44,6 +45,8 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
     const passed = asItCame(request, { served: request.requestedModel, internal, paths }, (draft) => {
       refuseRemoteMedia(draft);
       tokensInItsWords(draft);
+      constrainResponse(draft);
+      if (request.operation === 'embeddings') dropUnsupported(draft, ['dimensions'], 'llama-server');
       if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
     });
     return { ...passed, lastOnConnection: request.stream };
@@ -60,6 +63,16 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
   leaveOutInternal(draft, internal);
   if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
   return { ...draft.toRequest(), lastOnConnection: request.stream };
+}
+
+/** It ignores `text.format` of the Responses API, and obeys its own `json_schema` there. */
+function constrainResponse(draft: RequestDraft): void {
+  if (draft.request.operation !== 'responses' || !draft.has('text') || draft.has('json_schema') || draft.has('grammar')) return;
+  const text = draft.get('text');
+  const format = isMapping(text) ? text['format'] : undefined;
+  if (!isMapping(format)) return;
+  if (format['type'] === 'json_object') draft.set('json_schema', { type: 'object' });
+  if (format['type'] === 'json_schema' && isMapping(format['schema'])) draft.set('json_schema', format['schema']);
 }
 
 /** It says `content` for what is tokenized, and knows no conversations there. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Operation } from '../../../src/core/request.ts';
 import type { EngineError } from '../../../src/plugins/engine-plugin.ts';
 import { llamacpp } from '../../../src/plugins/llamacpp/index.ts';
 import { requestOf } from '../../support/request.ts';
@@ -14,7 +15,7 @@ test('requests go on as they came', () => {
 });
 
 const schema = { type: 'object' };
-const mended: readonly (readonly [string, 'chat' | 'completions', unknown, unknown, readonly string[]])[] = [
+const mended: readonly (readonly [string, Operation, unknown, unknown, readonly string[]])[] = [
   ['guided_json', 'completions', { guided_json: schema }, { json_schema: schema }, []],
   ['a choice', 'chat', { guided_choice: ['a"b', 'c\f'] }, { grammar: String.raw`root ::= "a\"b" | "c\x0C"` }, []],
   ['a regular expression', 'chat', { structured_outputs: { regex: 'a+' }, n: 1 }, { n: 1 }, ['structured_outputs.regex']],
@@ -29,6 +30,28 @@ const mended: readonly (readonly [string, 'chat' | 'completions', unknown, unkno
   ['echo that is off', 'completions', { echo: false, best_of: 1, suffix: null }, {}, []],
   ['the newer name of a limit', 'completions', { max_completion_tokens: 5 }, { max_tokens: 5 }, []],
   ['a penalty by its other name', 'chat', { repetition_penalty: 1.1 }, { repeat_penalty: 1.1, repeat_last_n: -1 }, []],
+  [
+    'a format of the Responses API',
+    'responses',
+    { model: 'public/id', text: { format: { type: 'json_schema', name: 'n', schema, strict: true } } },
+    { model: 'public/id', text: { format: { type: 'json_schema', name: 'n', schema, strict: true } }, json_schema: schema },
+    [],
+  ],
+  [
+    'any object as a response',
+    'responses',
+    { model: 'public/id', text: { format: { type: 'json_object' } } },
+    { model: 'public/id', text: { format: { type: 'json_object' } }, json_schema: schema },
+    [],
+  ],
+  [
+    'plain text as a response',
+    'responses',
+    { model: 'public/id', text: { verbosity: 'low' } },
+    { model: 'public/id', text: { verbosity: 'low' } },
+    [],
+  ],
+  ['shorter vectors', 'embeddings', { model: 'public/id', input: 'a', dimensions: 3 }, { model: 'public/id', input: 'a' }, ['dimensions']],
   ['what is not a client’s business is left out silently', 'chat', { lora: [{ id: 0 }], id_slot: 1 }, {}, []],
 ];
 for (const [name, operation, before, after, dropped] of mended) {
