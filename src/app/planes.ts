@@ -90,6 +90,7 @@ function composeSupervisor(
     history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
     publish: (table) => data.publish(table),
+    refuse: (model, adapter, error) => data.refuse(model, adapter, error),
     appliedVersion: () => data.appliedVersion(),
     random: Math.random,
     wallClockSeconds,
@@ -171,6 +172,8 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     workerLog: { level: config.logLevel, file: logFile },
     onApplied: () => current.supervisor?.applied(),
     onDemand: (model) => current.scaler?.demand(model),
+    onAdapterDemand: (worker, demand) => current.supervisor?.demand(worker, demand),
+    onWorkerGone: (worker) => current.supervisor?.forgetWorker(worker),
   });
   try {
     const { provider, supervisor } = composeSupervisor(config, board, data, deps);

@@ -1,4 +1,4 @@
-import type { ModelName } from '../core/ids.ts';
+import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { ModelLimits, RoutingPolicy, UnsupportedParams } from '../core/table.ts';
 import type { ModelTraits } from '../plugins/engine-plugin.ts';
@@ -31,6 +31,17 @@ export interface Autoscaling {
   readonly aggregation: 'mean' | 'max' | 'min';
 }
 
+/** The LoRA adapters of a model: `lora_config`. */
+export interface Adapters {
+  /** `dynamic_lora_loading_path`: a directory (absolute) with a directory for each adapter. */
+  readonly root: string | undefined;
+  /** `adapters`: those with a place of their own (absolute). */
+  readonly listed: readonly { readonly name: AdapterName; readonly path: string }[];
+  readonly maxPerReplica: number;
+  /** How often new weights are looked for. */
+  readonly refreshMs: number;
+}
+
 /** One `llm_configs` entry, resolved: paths absolute, times in milliseconds, defaults filled in. */
 export interface ModelConfig {
   readonly name: ModelName;
@@ -60,6 +71,7 @@ export interface ModelConfig {
   readonly uncheckedOptions?: boolean;
   /** What of the config besides `engineOptions` the engine's plugin needs. */
   readonly traits: ModelTraits;
+  readonly adapters?: Adapters;
   /** Replicas that somebody else runs: routed to, never started or stopped. Where there are any, none is launched. */
   readonly upstreams: readonly StaticUpstream[];
   /** Requests a replica takes at once; undefined: the engine's own concurrency. */

@@ -14,7 +14,7 @@ interface EngineConfig {
 
 /** The engine of an entry, what its plugin says of the options, and the GPUs that a replica gets. */
 export function resolveEngine(entry: ModelEntry, path: ConfigPath, context: ResolveContext): EngineConfig {
-  const traits = resolveTraits(entry, path, context);
+  const traits = resolveTraits(entry);
   const wanted = wantedEngine(entry, path, context);
   const name = knownEngine(wanted, context);
   const plugin = name === undefined ? undefined : context.engines.get(name);
@@ -47,13 +47,9 @@ function wantedEngine(entry: ModelEntry, path: ConfigPath, context: ResolveConte
   return known;
 }
 
-function resolveTraits(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelTraits {
+function resolveTraits(entry: ModelEntry): ModelTraits {
   const { lora_config: lora } = entry;
   const tokenizerSource = entry.model_loading_config.tokenizer_source;
-  if (lora !== undefined) {
-    const message = 'the engine is made ready for adapters; loading them from dynamic_lora_loading_path is not in this version';
-    context.warning([...path, 'lora_config'], `accepted, no effect yet: ${message}`);
-  }
   return {
     ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
     ...(lora === undefined ? {} : { lora: { maxAdaptersPerReplica: lora.max_num_adapters_per_replica } }),

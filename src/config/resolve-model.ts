@@ -7,6 +7,7 @@ import type { ResolveContext } from './context.ts';
 import { withHubToken } from './hub-token.ts';
 import { localPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
+import { resolveAdapters } from './resolve-adapters.ts';
 import { resolveEngine } from './resolve-engine.ts';
 import { executable, milliseconds } from './resolve-gateway.ts';
 import { resolveReplicas } from './resolve-replicas.ts';
@@ -30,12 +31,14 @@ export function resolveModel(written: ModelEntry, path: ConfigPath, defaults: Mo
   const deployment = entry.deployment_config;
   const drainS = entry.gateway.timeouts.drain_s ?? deployment.graceful_shutdown_timeout_s ?? defaults.timeouts.drain_s;
   const engine = resolveEngine(entry, path, context);
+  const adapters = resolveAdapters(entry, path, context);
   return {
     name: modelName(entry.model_loading_config.model_id),
     source: resolveSource(entry, path, context),
     ...engine.config,
     engineOptions: entry.engine_kwargs,
     env: mergedEnv(entry, path, defaults, context),
+    ...(adapters === undefined ? {} : { adapters }),
     ...resolveReplicas(entry, engine.concurrency, path, context),
     aliases: entry.gateway.aliases,
     acceleratorType: resolveAccelerator(entry, path, context),

@@ -142,6 +142,19 @@ const placementSchema = mapping({
 const loraSchema = mapping({
   dynamic_lora_loading_path: text('the path of a bucket or directory').nullish(),
   max_num_adapters_per_replica: whole(1, 10_000).default(16),
+  adapters: z
+    .array(
+      mapping(
+        {
+          name: textLike(/^(?:[A-Za-z0-9._-]{1,96}\/)?[A-Za-z0-9._-]{1,96}$/, 'letters, digits, ., _ and -, perhaps with org/ before'),
+          source: text('the path of an adapter'),
+        },
+        'a mapping with name and source',
+      ),
+      { error: 'expected a list of adapters, each with name and source' },
+    )
+    .default([]),
+  refresh_s: seconds(1).default(60),
   download_timeout_s: z.number({ error: 'expected a number of seconds' }).nullish(),
   max_download_tries: whole(1, 1000).optional(),
 });

@@ -1,6 +1,6 @@
 import type { Access } from './access.ts';
 import type { ErrorCode } from './errors.ts';
-import type { ModelName } from './ids.ts';
+import type { AdapterName, ModelName } from './ids.ts';
 import type { RoutingTable } from './table.ts';
 
 /** What a worker needs besides the routing table. */
@@ -24,10 +24,25 @@ export interface GatewaySettings {
   readonly access: Access;
 }
 
+/** Whether any request of a worker waits for an adapter. */
+export interface AdapterDemand {
+  readonly model: ModelName;
+  readonly adapter: AdapterName;
+  readonly waiting: boolean;
+}
+
 export type ToWorker =
   | { readonly kind: 'table'; readonly table: RoutingTable }
   /** Holds for every request from then on: whole, never a patch. */
   | { readonly kind: 'access'; readonly access: Access }
+  /** Answers those who wait for an adapter: it will not come. */
+  | {
+      readonly kind: 'refuse';
+      readonly model: ModelName;
+      readonly adapter: AdapterName;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
   /** Asks for a `metrics` answer with the same id. */
   | { readonly kind: 'scrape'; readonly id: number }
   | { readonly kind: 'drain'; readonly graceMs: number };
@@ -35,6 +50,8 @@ export type ToWorker =
 export type ToControl =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'applied'; readonly version: number }
+  /** Sent whenever it changes. */
+  | ({ readonly kind: 'adapter-demand' } & AdapterDemand)
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
   /** The first request of a worker waits for a model that has no replica. */
   | { readonly kind: 'demand'; readonly model: ModelName }

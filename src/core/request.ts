@@ -1,4 +1,4 @@
-import type { ModelName } from './ids.ts';
+import type { AdapterName, ModelName } from './ids.ts';
 
 /** What a client asks for; `src/gateway/operations.ts` says where and how. */
 export type Operation =
@@ -30,6 +30,8 @@ export interface Member {
 export interface NormalizedRequest {
   readonly operation: Operation;
   readonly model: ModelName;
+  /** The LoRA adapter that is to answer; undefined: the base. */
+  readonly adapter?: AdapterName;
   /** The client's own words for the model, given back in replies. */
   readonly requestedModel: string;
   readonly stream: boolean;

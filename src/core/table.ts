@@ -90,6 +90,8 @@ export interface ModelEntry {
   readonly resumeStreams: boolean;
   /** Of a replica that runs; left out until one has told. */
   readonly capabilities?: Capabilities;
+  /** Whether it has adapters: which, the control plane knows. Left out: none. */
+  readonly lora?: boolean;
   readonly replicas: readonly ReplicaView[];
 }
 

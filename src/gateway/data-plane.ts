@@ -7,9 +7,9 @@ import type { Logger } from 'pino';
 import type { Access } from '../core/access.ts';
 import type { LoadBoard } from '../core/board.ts';
 import { cannotListen, GatewayError } from '../core/errors.ts';
-import type { ModelName } from '../core/ids.ts';
-import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { RateBoard } from '../core/rate-board.ts';
+import type { AdapterDemand, GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
+import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
 import { Seats } from './auth/seats.ts';
 import type { WorkerStart } from './worker.ts';
@@ -30,6 +30,9 @@ export interface DataPlaneOptions {
   onApplied(): void;
   /** Called when a request waits for a model that has no replica. */
   onDemand(model: ModelName): void;
+  onAdapterDemand(worker: number, demand: AdapterDemand): void;
+  /** Called when a worker has died, with all who waited in it. */
+  onWorkerGone(worker: number): void;
 }
 
 /** Whether several sockets of one process may listen on one port here, with the kernel spreading connections over them. */
@@ -135,6 +138,11 @@ export class DataPlane {
     });
   }
 
+  /** Answers all who wait for an adapter: it will not come. */
+  refuse(model: ModelName, adapter: AdapterName, { code, message }: GatewayError): void {
+    this.#broadcast({ kind: 'refuse', model, adapter, code, message });
+  }
+
   /** Stops accepting, lets requests end within `graceMs`, ends the rest with an error. Resolves when all workers are done. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
@@ -196,6 +204,7 @@ export class DataPlane {
     const { board, log } = this.#options;
     board.clearWorker(seat.index);
     this.#rates.clearWorker(seat.index);
+    this.#options.onWorkerGone(seat.index);
     await sleep(respawnDelayMs);
     if (this.#draining) return;
     try {
@@ -221,6 +230,9 @@ export class DataPlane {
         return;
       case 'demand':
         this.#options.onDemand(message.model);
+        return;
+      case 'adapter-demand':
+        this.#options.onAdapterDemand(seat.index, message);
         return;
       case 'metrics':
         this.#scrapes.get(message.id)?.(message.metrics);

@@ -14,17 +14,21 @@ export interface EngineCall {
   readonly abort: EngineRequest | undefined;
 }
 
+/** Whom a call is for. */
+export interface CallTarget {
+  readonly dialect: Dialect | undefined;
+  readonly engine: string;
+  readonly policy: UnsupportedParams;
+  /** Handle of the adapter that is to answer. */
+  readonly adapter: string | undefined;
+}
+
 /** @throws GatewayError `param_unsupported` where the model's policy is to reject; what the dialect refuses. */
-export function prepareCall(
-  dialect: Dialect | undefined,
-  engine: string,
-  request: NormalizedRequest,
-  policy: UnsupportedParams,
-): EngineCall {
+export function prepareCall({ dialect, engine, policy, adapter }: CallTarget, request: NormalizedRequest): EngineCall {
   if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${engine}' in this worker.`);
   // Unguessable: clients can name requests too (`x-request-id`), and must not be able to end one another's.
   const attemptId = dialect.abort === undefined ? '' : randomUUID();
-  const inWords = dialect.toEngine(request, attemptId);
+  const inWords = dialect.toEngine(request, attemptId, adapter);
   const [first] = inWords.dropped ?? [];
   if (first !== undefined && policy === 'reject') {
     const message = `'${first.name}' has no effect on the model '${request.requestedModel}': ${first.reason} (unsupported_params: reject).`;

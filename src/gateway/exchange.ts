@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { NormalizedRequest } from '../core/request.ts';
-import type { ModelEntry, ReplicaView } from '../core/table.ts';
+import type { LoadedAdapter, ModelEntry, ReplicaView } from '../core/table.ts';
 import type { Dialect } from '../plugins/engine-plugin.ts';
 import { abandon } from './abandon.ts';
 import type { Grant } from './auth/grant.ts';
@@ -116,8 +116,14 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     }
   }
 
-  #prepare(entry: ModelEntry): EngineCall {
-    return prepareCall(this.#deps.dialects.get(entry.engine), entry.engine, this.#asked, entry.unsupportedParams);
+  /** @param adapter its handle on the replica. */
+  #prepare({ engine, unsupportedParams }: ModelEntry, adapter?: string): EngineCall {
+    return prepareCall({ dialect: this.#deps.dialects.get(engine), engine, policy: unsupportedParams, adapter }, this.#asked);
+  }
+
+  #loadedOn({ adapters }: ReplicaView): LoadedAdapter | undefined {
+    const { adapter } = this.request;
+    return adapter === undefined ? undefined : adapters?.get(adapter);
   }
 
   // ── routing ────────────────────────────────────────────────────────────────
@@ -129,7 +135,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.receipt.routed(now, replica, reason);
     this.#relay.heardAt = now;
     try {
-      const call = this.#prepare(entry);
+      const call = this.#prepare(entry, this.#loadedOn(replica)?.handle);
       this.#call = call;
       const dropped = droppedNames(call, entry.unsupportedParams);
       if (dropped !== undefined) this.#reply.note('x-gateway-dropped-params', dropped);
@@ -285,6 +291,8 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     const { board, worker, room, memory, clock } = this.#deps;
     memory.concluded(attempt.replica.id, verdict, clock.now());
     board.add(worker, attempt.replica.slot, -1);
+    const adapterSlot = this.#loadedOn(attempt.replica)?.slot;
+    if (adapterSlot !== undefined) board.add(worker, adapterSlot, -1);
     const entry = this.#search.entry();
     if (entry === undefined || board.read(entry.waiting) === 0) return;
     board.bumpEpoch();

@@ -78,6 +78,10 @@ export class Search implements Waiter {
     return this.#seeker.request.model;
   }
 
+  get adapter(): NormalizedRequest['adapter'] {
+    return this.#seeker.request.adapter;
+  }
+
   /** The model's entry in the present table. */
   entry(): ModelEntry | undefined {
     return this.#deps.table().models.get(this.model);
@@ -94,7 +98,7 @@ export class Search implements Waiter {
   }
 
   begin(): void {
-    if (!this.#deps.room.isOpen(this.model) || !this.#routeNow()) this.#wait();
+    if (!this.#deps.room.isOpen(this.model, this.adapter) || !this.#routeNow()) this.#wait();
   }
 
   /** What failed it, it meets again only where there is no other. */
@@ -138,17 +142,24 @@ export class Search implements Waiter {
       return true;
     }
     const { board, worker, memory, clock, totals } = this.#deps;
+    const { adapter } = this;
+    const replicas = adapter === undefined ? entry.replicas : entry.replicas.filter(({ adapters }) => adapters?.has(adapter));
     const now = clock.now();
     const sight: Sight = {
       load: ({ slot }) => board.read(slot),
-      total: () => totals.of(entry.replicas),
+      total: () => (adapter === undefined ? totals.of(replicas) : sumOfLoads(board, replicas)),
       admits: ({ id }) => memory.admits(id, now),
       share: ({ id }) => memory.share(id, now),
     };
     const request = { exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#seeker.affinity };
-    const decision = route(request, entry.replicas, sight);
+    const decision = route(request, replicas, sight);
     if (decision.kind === 'wait') return false;
     board.add(worker, decision.replica.slot, 1);
+    const own = adapter === undefined ? undefined : decision.replica.adapters?.get(adapter)?.slot;
+    if (own !== undefined) {
+      board.add(worker, own, 1);
+      board.moved(worker, own);
+    }
     memory.begun(decision.replica.id, now);
     this.#leaveRoom();
     this.#seeker.send(decision.replica, decision.reason, entry);
@@ -180,7 +191,7 @@ export class Search implements Waiter {
     this.#seeker.receipt.waits(clock.now(), entry.replicas.length === 0, room.waiting(this.model));
     if (entry.replicas.length === 0 && room.waiting(this.model) === 1) this.#deps.demand(this.model);
     // A place freed by another worker before this one was seen to wait woke nobody: look once more.
-    if (room.waiting(this.model) === 1) room.wake(this.model);
+    if (room.waitingAlike(this.model, this.adapter) === 1) room.wake(this.model);
   }
 
   tryLeave(): boolean {
@@ -201,6 +212,10 @@ export class Search implements Waiter {
       this.#tried = untried;
       this.#deps.room.wake(this.model);
     });
+  }
+
+  refuse(error: GatewayError): void {
+    this.#seeker.fail(error);
   }
 
   #leaveRoom(): void {
@@ -236,4 +251,9 @@ export class Search implements Waiter {
       next();
     });
   }
+}
+
+/** Of the few replicas that have an adapter; no list of the table stands for them. */
+function sumOfLoads(board: LoadBoard, replicas: readonly ReplicaView[]): number {
+  return replicas.reduce((sum, { slot }) => sum + board.read(slot), 0);
 }

@@ -12,7 +12,7 @@ import { addOperations, apiOf, operationMethods, takesForms } from './operation-
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
 import { errorReply } from './openai/error-body.ts';
-import { resolveModel } from './openai/normalize.ts';
+import { resolveModel } from './openai/model-name.ts';
 
 export interface ServerDeps extends ExchangeDeps {
   readonly log: Logger;
@@ -180,7 +180,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
     const id = request.params['*'];
     const table = visibleTable(deps, request);
-    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id)));
+    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id).model));
   });
   app.get('/health', (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', handleReady(deps));

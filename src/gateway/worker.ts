@@ -50,7 +50,7 @@ const send = (message: ToControl): void => control.postMessage(message);
 
 const board = new LoadBoard(start.board, start.workers, start.slots);
 const clock = systemClock;
-const room = new WaitingRoom(clock);
+const room = new WaitingRoom(clock, (model, adapter, waiting) => send({ kind: 'adapter-demand', model, adapter, waiting }));
 const upstreams = new Upstreams();
 const metrics = new GatewayMetrics();
 const live = new LiveSet<Exchange>();
@@ -129,6 +129,9 @@ function receive(message: ToWorker): void {
       return;
     case 'access':
       gate = new Gate(message.access, wallClock);
+      return;
+    case 'refuse':
+      room.refuse(message.model, message.adapter, new GatewayError(message.code, message.message, { param: 'model' }));
       return;
     case 'scrape':
       void metrics.snapshot().then((snapshot) => send({ kind: 'metrics', id: message.id, metrics: snapshot }));

@@ -1,5 +1,6 @@
 import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ModelStatus } from '../core/table.ts';
+import type { AdaptersReport } from './adapters/desk.ts';
 import type { Failure } from './failure.ts';
 import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';
@@ -99,6 +100,8 @@ export interface ModelReport {
   readonly restarts: number;
   /** By index; those on their way out included. */
   readonly replicas: readonly ReplicaReport[];
+  /** Undefined where the engine loads no adapters while it runs. */
+  readonly adapters?: AdaptersReport | undefined;
 }
 
 /** Requests that wait, or that a replica works on. */

@@ -1,10 +1,13 @@
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
-import type { ModelName } from '../core/ids.ts';
+import type { GatewayError } from '../core/errors.ts';
+import type { AdapterName, ModelName } from '../core/ids.ts';
+import type { AdapterDemand } from '../core/messages.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { Config } from '../config/config.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import { AdapterDesk } from './adapters/desk.ts';
 import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
 import { GpuLedger } from './gpus/ledger.ts';
@@ -48,6 +51,8 @@ export interface SupervisorDeps {
   readonly board: LoadBoard;
   /** Hands a table to every worker. */
   publish(table: RoutingTable): void;
+  /** Answers all who wait for an adapter of a model. Left out: nobody does. */
+  refuse?(model: ModelName, adapter: AdapterName, error: GatewayError): void;
   /** Lowest version that every live worker has applied; Infinity when none lives. */
   appliedVersion(): number;
   readonly log: pino.Logger;
@@ -86,6 +91,7 @@ export class Supervisor {
   readonly #slots: Slots;
   readonly #starts: StartQueue;
   readonly #gpus: GpuLedger;
+  readonly #adapters: AdapterDesk;
   readonly #history: StartHistory;
   readonly #models: ModelSet;
   readonly #replicas = new ReplicaSet();
@@ -109,6 +115,17 @@ export class Supervisor {
     this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
     this.#history = deps.history ?? StartHistory.inMemory(deps.log);
     this.#gpus.listen(() => this.#changed());
+    this.#adapters = new AdapterDesk({
+      ...deps,
+      refuse: (model, adapter, error) => deps.refuse?.(model, adapter, error),
+      takeSlot: () => this.#slots.take(),
+      retireSlot: (slot) => {
+        this.#slots.retire(slot);
+        this.#changed();
+      },
+      quiet: (slot) => this.#tables.quiet(slot),
+      changed: () => this.#changed(),
+    });
   }
 
   /**
@@ -128,6 +145,7 @@ export class Supervisor {
     this.#models.replace(plans);
     for (const plan of plans)
       for (const replica of this.#replicas.of(plan.model.name)) if (replica.plan.fingerprint === plan.fingerprint) replica.update(plan);
+    this.#adapters.configure(plans);
     this.#apps = config.apps;
     this.#gpus.configure({ gpus: config.gpus, acceleratorMatch: config.acceleratorMatch ?? 'warn' });
     this.#changed();
@@ -195,6 +213,16 @@ export class Supervisor {
     return scaled.map(({ plan, waiting }) => loadOf(plan, board.read(waiting), byModel.get(plan.model.name) ?? [], board));
   }
 
+  /** A worker says whether requests wait there for an adapter. */
+  demand(worker: number, demand: AdapterDemand): void {
+    this.#adapters.demand(worker, demand);
+  }
+
+  /** A worker has died, with all who waited in it. */
+  forgetWorker(worker: number): void {
+    this.#adapters.forgetWorker(worker);
+  }
+
   /** To be called whenever `appliedVersion()` may have grown. */
   applied(): void {
     this.#settleDrains();
@@ -215,6 +243,7 @@ export class Supervisor {
         waiting: this.#deps.board.read(waiting),
         restarts: reports.reduce((sum, report) => sum + report.restarts, formerRestarts),
         replicas: reports,
+        adapters: this.#adapters.report(name),
       };
     });
   }
@@ -264,6 +293,7 @@ export class Supervisor {
     givenUp.abort();
     this.#cancelPoll?.();
     this.#gpus.close();
+    this.#adapters.close();
     const left = this.#replicas
       .all()
       .map((replica) => replica.report().pid)
@@ -391,12 +421,16 @@ export class Supervisor {
       config: plan.model,
       waiting,
       created,
-      replicas: (byModel.get(name) ?? []).map((replica) => replica.fact()),
+      replicas: this.#adapters.seen(
+        name,
+        (byModel.get(name) ?? []).map((replica) => replica.fact()),
+      ),
     }));
   }
 
   #settleDrains(): void {
-    let waiting = false;
+    this.#adapters.settle();
+    let waiting = this.#adapters.unsettled;
     for (const replica of this.#replicas.all()) {
       if (replica.state.kind !== 'draining' || replica.slot === undefined) continue;
       if (this.#tables.quiet(replica.slot)) replica.send({ kind: 'drained' });

@@ -1,7 +1,7 @@
 import type { LoadBoard } from '../core/board.ts';
 import type { Slot } from '../core/ids.ts';
 import { emptyTable } from '../core/table.ts';
-import type { RoutingTable } from '../core/table.ts';
+import type { ReplicaView, RoutingTable } from '../core/table.ts';
 import { buildTable, contentOf } from './table.ts';
 import type { ModelFact } from './table.ts';
 
@@ -49,5 +49,9 @@ export class TablePublisher {
 }
 
 function slotsOf(table: RoutingTable): ReadonlySet<Slot> {
-  return new Set([...table.models.values()].flatMap((entry) => [entry.waiting, ...entry.replicas.map((view) => view.slot)]));
+  return new Set([...table.models.values()].flatMap((entry) => [entry.waiting, ...entry.replicas.flatMap(slotsOfReplica)]));
+}
+
+function slotsOfReplica({ slot, adapters }: ReplicaView): readonly Slot[] {
+  return [slot, ...[...(adapters?.values() ?? [])].flatMap((loaded) => loaded.slot ?? [])];
 }

@@ -148,6 +148,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     unsupportedParams: fact.config.unsupportedParams,
     resumeStreams: fact.config.resumeStreams,
     ...told(fact.replicas),
+    ...(fact.config.traits.lora === undefined ? {} : { lora: true }),
     replicas: routable(fact.replicas),
   });
   return {
@@ -163,5 +164,5 @@ export function contentOf(table: RoutingTable): string {
     name,
     { ...rest, status: { phase: status.phase, error: status.error, asleep: status.asleep } },
   ]);
-  return JSON.stringify([models, [...table.apps].map(([prefix, ids]) => [prefix, [...ids]])]);
+  return JSON.stringify([models, [...table.apps]], (_key, value: unknown) => (value instanceof Map ? [...value] : value));
 }

@@ -15,7 +15,7 @@ const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/e
 
 /** What an example shows that is not in this version yet: the paths of its warnings. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  'lora.yaml': ['llm_configs[0].lora_config'],
+  'lora.yaml': ['llm_configs[0].lora_config.dynamic_lora_loading_path'],
 };
 
 /** A part of the command of each model, in order. */

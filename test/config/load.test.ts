@@ -407,7 +407,7 @@ llm_configs:
       warnings.map(({ line, column, path, message }) => [`${line}:${column}`, path, message.slice(0, 24)]),
       [
         ['1:1', 'proxy_location', 'accepted, no effect here'],
-        ['6:5', 'llm_configs[0].lora_config', 'accepted, no effect yet:'],
+        ['6:19', 'llm_configs[0].lora_config.dynamic_lora_loading_path', 'accepted, no effect yet:'],
         ['8:7', 'llm_configs[0].deployment_config.ray_actor_options', 'accepted, no effect here'],
         ['10:19', 'llm_configs[0].runtime_env.pip', 'accepted, no effect here'],
       ],

@@ -40,6 +40,8 @@ async function start(t: TestContext, workers: number, port = 0) {
     },
     onApplied: wake,
     onDemand: () => undefined,
+    onAdapterDemand: () => undefined,
+    onWorkerGone: () => undefined,
   });
   t.after(() => plane.terminate());
   const until = (condition: () => boolean): Promise<void> => {

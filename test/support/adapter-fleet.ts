@@ -96,7 +96,7 @@ export class AdapterFleet {
         fetch: (adapter) => Promise.resolve().then(() => this.#files(adapter)),
         known: (handle) => {
           const adapter = adapterName(handle.slice(0, handle.lastIndexOf('.')));
-          return this.revisions.has(adapter) ? { adapter, files: this.#files(adapter) } : undefined;
+          return Promise.resolve(this.revisions.has(adapter) ? { adapter, files: this.#files(adapter) } : undefined);
         },
       },
       refuse: (adapter, { code }) => {

@@ -1,4 +1,4 @@
-import type { GatewaySettings } from '../../src/core/messages.ts';
+import type { AdapterDemand, GatewaySettings } from '../../src/core/messages.ts';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -6,8 +6,8 @@ import pino from 'pino';
 import { type Access, openToAll } from '../../src/core/access.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
-import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import { RateBoard } from '../../src/core/rate-board.ts';
+import { adapterName, modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
 import { Gate } from '../../src/gateway/auth/gate.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
@@ -80,6 +80,8 @@ const limits: ModelLimits = { maxWaiting: 10, queueTimeoutMs: 60_000, firstByteT
 
 export interface Replica {
   readonly url: string;
+  /** Name → handle of adapters it has loaded. The n-th counts on slot 40 + n. */
+  readonly adapters?: Readonly<Record<string, string>>;
   readonly maxInFlight?: number;
 }
 
@@ -90,6 +92,8 @@ export interface DataPlaneUnderTest {
   readonly metrics: GatewayMetrics;
   readonly room: WaitingRoom;
   readonly live: LiveSet<Exchange>;
+  /** What the worker said of those who wait for adapters. */
+  readonly demands: readonly AdapterDemand[];
   /** Requests in flight on the n-th replica. */
   inFlight(index: number): number;
   waiting(): number;
@@ -124,6 +128,7 @@ export async function dataPlane(
     client?: Partial<GatewaySettings['client']>;
     unsupportedParams?: UnsupportedParams;
     resumeStreams?: boolean;
+    lora?: boolean;
     aliases?: readonly string[];
     access?: Access;
     wallClock?: () => number;
@@ -135,7 +140,8 @@ export async function dataPlane(
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
   const board = LoadBoard.create(1, 64);
-  const room = new WaitingRoom(clock);
+  const demands: AdapterDemand[] = [];
+  const room = new WaitingRoom(clock, (name, adapter, waits) => demands.push({ model: name, adapter, waiting: waits }));
   const upstreams = new Upstreams();
   const metrics = new GatewayMetrics();
   const live = new LiveSet<Exchange>();
@@ -155,6 +161,9 @@ export async function dataPlane(
     upstream: replica.url,
     apiKey: options.engineKey ?? `key-${index}`,
     maxInFlight: replica.maxInFlight ?? 8,
+    adapters: new Map(
+      Object.entries(replica.adapters ?? {}).map(([name, handle], at) => [adapterName(name), { handle, slot: slot(40 + at) }]),
+    ),
   });
   let served: RoutingTable['apps'] | undefined;
   const tableOf = (version: number, views: readonly ReplicaView[], status: ModelEntry['status']): RoutingTable => ({
@@ -171,6 +180,7 @@ export async function dataPlane(
           routing: options.routing ?? { kind: 'least-in-flight' },
           unsupportedParams: options.unsupportedParams ?? 'warn',
           resumeStreams: options.resumeStreams ?? false,
+          lora: options.lora ?? false,
           replicas: views,
         },
       ],
@@ -227,6 +237,7 @@ export async function dataPlane(
     metrics,
     room,
     live,
+    demands,
     inFlight: (index) => board.read(slot(index + 1)),
     waiting: () => board.read(waitingSlot),
     setReplicas(next, status = { phase: 'ready' }) {

@@ -5,6 +5,7 @@ import type { Member, NormalizedRequest, Operation } from '../../core/request.ts
 import type { RoutingTable } from '../../core/table.ts';
 import { scanForm } from '../form.ts';
 import { kindsOf, operations } from '../operations.ts';
+import { listModels, resolveModel } from './model-name.ts';
 import { scanObject, stringAt } from './scan.ts';
 
 function checkKinds(operation: Operation, fields: ReadonlyMap<string, Member>): void {
@@ -24,40 +25,11 @@ function checkRequired(operation: Operation, has: (name: string) => boolean): vo
   }
 }
 
-/** Names shown in an error; a gateway may serve thousands. */
-const namesShown = 20;
+type Named = Pick<NormalizedRequest, 'requestedModel' | 'model' | 'adapter'>;
 
-export function listModels(ids: Iterable<string>): string {
-  const all = [...ids];
-  const shown = all
-    .slice(0, namesShown)
-    .map((id) => `'${id}'`)
-    .join(', ');
-  return all.length > namesShown ? `${shown} and ${all.length - namesShown} more` : shown || 'none';
-}
-
-/** @throws GatewayError `model_not_found`, naming the models there are; `key_not_permitted` */
-export function resolveModel(table: RoutingTable, prefix: string, requested: string): ModelName {
-  const ids = table.apps.get(prefix);
-  const model = ids?.get(requested);
-  if (model !== undefined) return model;
-  if (table.unrestricted?.get(prefix)?.has(requested) === true)
-    throw new GatewayError('key_not_permitted', `The key may not use the model '${requested}'.`, { param: 'model' });
-  const shown = requested.length > 96 ? `${requested.slice(0, 96)}…` : requested;
-  throw new GatewayError(
-    'model_not_found',
-    `The model ${JSON.stringify(shown)} does not exist here. Models served: ${listModels(ids?.keys() ?? [])}.`,
-    {
-      param: 'model',
-    },
-  );
-}
-
-type Named = Pick<NormalizedRequest, 'requestedModel' | 'model'>;
-
-/** @throws GatewayError `request_invalid`, `model_not_found`, `key_not_permitted` */
+/** @throws GatewayError `request_invalid`, `model_not_found`, `key_not_permitted`, `adapter_not_found` */
 function modelNamed(requested: string | undefined, table: RoutingTable, prefix: string): Named {
-  if (requested !== undefined) return { requestedModel: requested, model: resolveModel(table, prefix, requested) };
+  if (requested !== undefined) return { requestedModel: requested, ...resolveModel(table, prefix, requested) };
   const ids = table.apps.get(prefix) ?? new Map<string, ModelName>();
   const [only] = ids;
   if (only !== undefined && new Set(ids.values()).size === 1) return { requestedModel: only[0], model: only[1] };
@@ -113,13 +85,14 @@ function requestOf(
   operation: Operation,
   bytes: Buffer,
   fields: ReadonlyMap<string, Member>,
-  { requestedModel, model }: Named,
+  { requestedModel, model, adapter }: Named,
 ): NormalizedRequest {
   const stream = fields.get('stream');
   let parsed: Readonly<Record<string, unknown>> | undefined;
   return {
     operation,
     model,
+    ...(adapter === undefined ? {} : { adapter }),
     requestedModel,
     stream: operations[operation].streams && stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,

@@ -9,17 +9,7 @@ import { Refused } from './refused.ts';
 import { ReplicaAdapters } from './replica-adapters.ts';
 import type { AdapterReplica, ReplicaAdaptersDeps } from './replica-adapters.ts';
 import type { FetchedAdapter, Resident } from './residents.ts';
-
-/** Where a model's adapters come from. */
-export interface AdapterSource {
-  /**
-   * Its present files on this machine, fetched if need be; concurrent calls share the work.
-   * @throws GatewayError `adapter_not_found`, `adapter_invalid`, `adapter_unavailable`
-   */
-  fetch(adapter: AdapterName, signal: AbortSignal): Promise<FetchedAdapter>;
-  /** The adapter whose present revision an engine knows by `handle`, and its files, where they are here. */
-  known(handle: string): { readonly adapter: AdapterName; readonly files: FetchedAdapter } | undefined;
-}
+import type { AdapterSource } from './source.ts';
 
 export interface AdapterPoolDeps extends ReplicaAdaptersDeps {
   readonly source: AdapterSource;

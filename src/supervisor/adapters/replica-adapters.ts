@@ -4,6 +4,7 @@ import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { AdapterName, Slot } from '../../core/ids.ts';
 import type { Heat } from './heat.ts';
+import type { AdapterSource } from './source.ts';
 import type { Holder } from './placement.ts';
 import { Residents } from './residents.ts';
 import type { FetchedAdapter, Resident } from './residents.ts';
@@ -113,10 +114,10 @@ export class ReplicaAdapters {
    * Of a new run: its engine's own word holds. What has a name is kept, all else is unloaded.
    * @throws GatewayError `adapter_unavailable`
    */
-  async takeOver(known: (handle: string) => { readonly adapter: AdapterName; readonly files: FetchedAdapter } | undefined): Promise<void> {
+  async takeOver(known: AdapterSource['known']): Promise<void> {
     const { engine } = this.replica;
     for (const handle of await engine.resident(this.signal)) {
-      const named = known(handle);
+      const named = await known(handle);
       const slot = named === undefined || this.#residents.size >= this.#deps.maxPerReplica ? undefined : this.#deps.takeSlot();
       if (named === undefined || slot === undefined) await this.#call((signal) => engine.unload(handle, signal));
       else this.#residents.add({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) });
