@@ -12,22 +12,35 @@ import { model, patienceMs, row, type Victim } from './support/row.ts';
 const times = 20;
 const endless = { tokens: 10_000, tokens_per_s: 20 };
 
-/** Leaves `times` over, one after another, and prints how long the engine took to feel it. */
-async function assertFelt(t: TestContext, what: string, engine: RemoteEngine, enter: () => Promise<() => void>): Promise<void> {
+interface Visit {
+  readonly leave: () => void;
+  readonly isFelt: () => Promise<boolean>;
+}
+
+/** Leaves `times` over, one after another, and prints how long it took to be felt. */
+async function timeLeaving(t: TestContext, what: string, enter: () => Promise<Visit>): Promise<void> {
   const tookMs: number[] = [];
   for (let count = 0; count < times; count += 1) {
-    const leave = await enter();
-    const { aborted } = await engine.state();
+    const { leave, isFelt } = await enter();
     const left = performance.now();
     leave();
-    await until(`${what}: the engine has stopped`, async () => (await engine.state()).aborted > aborted, patienceMs);
+    await until(`${what}: it is felt`, isFelt, patienceMs);
     tookMs.push(performance.now() - left);
   }
-  const sorted = tookMs.toSorted((a, b) => a - b);
-  const [median = Number.NaN] = sorted.slice(times / 2);
+  const sorted = tookMs.toSorted((a, b) => a - b).map(Math.round);
+  const soon = sorted.filter((ms) => ms <= 100).length;
   t.diagnostic(
-    `${what}: felt ${times} of ${times} times, median ${Math.round(median)} ms, longest ${Math.round(sorted.at(-1) ?? Number.NaN)} ms`,
+    `${what}: felt ${times} of ${times} times, ${soon} of them within 100 ms, median ${sorted[times / 2]} ms, longest ${sorted.at(-1)} ms`,
   );
+}
+
+/** The engine feels it: it works on nothing afterwards. */
+async function assertFelt(t: TestContext, what: string, engine: RemoteEngine, enter: () => Promise<() => void>): Promise<void> {
+  await timeLeaving(t, what, async () => {
+    const leave = await enter();
+    const { aborted } = await engine.state();
+    return { leave, isFelt: async () => (await engine.state()).aborted > aborted };
+  });
   const { running, waiting, open } = await engine.state();
   assert.deepEqual({ running, waiting, open }, { running: 0, waiting: 0, open: 0 });
 }
@@ -86,7 +99,18 @@ row(69, async ({ t, start }) => {
   await until('both are counted', async () => (await abandoned()) === 2, patienceMs);
 });
 
-row(46, async ({ start }) => {
+/** A request that no replica has taken: out of the waiting room, it is no demand any more. */
+async function assertForgotten(t: TestContext, what: string, gateway: Victim, name: string): Promise<void> {
+  const waiting = async (): Promise<number> => (await gateway.status()).find((model) => model.name === name)?.waiting ?? Number.NaN;
+  const others = await waiting();
+  await timeLeaving(t, what, async () => {
+    const leave = gateway.begin(name);
+    await until(`${what}: it waits`, async () => (await waiting()) === others + 1, patienceMs);
+    return { leave, isFelt: async () => (await waiting()) === others };
+  });
+}
+
+row(46, async ({ t, start }) => {
   const gateway = await start([model('m', { ...endless, max_num_seqs: 1 })]);
   const engine = await gateway.engine('m');
   const runs = await gateway.stream('m');
@@ -100,6 +124,14 @@ row(46, async ({ start }) => {
   await until('its turn has come', async () => (await engine.state()).requests === 2, patienceMs);
   stays?.();
   await gateway.model('m', 'all have left', ({ waiting, replicas: [replica] }) => waiting === 0 && replica?.inFlight === 0);
-  assert.equal((await engine.state()).requests, 2, 'the engine never saw the others');
-  await assertCounted(gateway, 101);
+  const blocks = await gateway.stream('m');
+  await blocks.until(/data: \{"id"/u);
+  await assertForgotten(t, 'while it waits for a place', gateway, 'm');
+  blocks.leave();
+  await gateway.writeConfig([model('m', { ...endless, max_num_seqs: 1 }), model('cold', { ready_after_s: 3600 })]);
+  assert.equal((await gateway.reload()).status, 200);
+  await gateway.model('cold', 'loads', ({ replicas: [replica] }) => replica?.phase === 'warming up');
+  await assertForgotten(t, 'while its model loads', gateway, 'cold');
+  assert.equal((await engine.state()).requests, 3, 'the engine never saw the others');
+  await assertCounted(gateway, 102 + 2 * times);
 });

@@ -159,7 +159,8 @@ const routing = {
     holds: '503 `wait_timeout`, which names the state; the engine does not see the request afterwards',
   },
   46: {
-    happens: '99 of 100 clients leave while they wait for a place',
+    happens:
+      '99 of 100 clients leave while they wait for a place; 20 each, one after another, while they wait for one or for a model to load',
     holds: 'they are out of the waiting room at once, and the engine never sees their requests',
   },
   47: {
