@@ -20,6 +20,7 @@ import { addRestart } from './cli/restart.ts';
 import { addScale } from './cli/scale.ts';
 import { addSchema } from './cli/schema.ts';
 import type { Session } from './cli/start.ts';
+import { addSimulate } from './cli/simulate.ts';
 import { addStatus } from './cli/status.ts';
 import { addStop } from './cli/stop.ts';
 import { addValidate } from './cli/validate.ts';
@@ -70,6 +71,7 @@ const verbs = [
   addRestart,
   addStop,
   addScale,
+  addSimulate,
   addValidate,
   addSchema,
   addKey,

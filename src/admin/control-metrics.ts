@@ -1,5 +1,6 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { droppedLinesMetric } from '../core/log-destination.ts';
+import type { ScaleReport } from '../autoscale/scaler.ts';
 import type { ReloadReport } from './api.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 
@@ -9,6 +10,7 @@ export interface ControlFacts {
   readonly models: readonly ModelReport[];
   readonly reloads: ReloadReport;
   readonly logLinesDropped: number;
+  readonly scaling: readonly ScaleReport[];
 }
 
 /** What the control plane knows of models and replicas, as Prometheus series; made anew at each scrape. */
@@ -59,6 +61,34 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
   return registry;
 }
 
+/** Why the numbers of replicas are what they are. */
+function scalingRegistry(scaling: readonly ScaleReport[]): Registry {
+  const registry = new Registry();
+  const gauge = (name: string, help: string): Gauge<'model'> => new Gauge({ name, help, labelNames: ['model'], registers: [registry] });
+  const desired = gauge('roundhouse_autoscale_desired_replicas', 'Replicas that the load wants, within the bounds and delays.');
+  const formula = gauge('roundhouse_autoscale_formula_replicas', 'Replicas by the formula alone: before delays, within the bounds.');
+  const running = gauge('roundhouse_autoscale_running_replicas', 'Replicas that serve.');
+  const ongoing = gauge('roundhouse_autoscale_ongoing_requests', 'Requests, sent and waiting, over the look-back period.');
+  const target = gauge('roundhouse_autoscale_target_ongoing_requests', 'Requests that each replica is meant for.');
+  const blocked = gauge('roundhouse_autoscale_lacks_gpus', '1 while a replica waits for GPUs that others hold.');
+  const decisions = new Counter({
+    name: 'roundhouse_autoscale_decisions_total',
+    help: 'Changes of the number of replicas, by reason.',
+    labelNames: ['model', 'reason'],
+    registers: [registry],
+  });
+  for (const { model, rule, target: wanted, running: serving, why, lacksGpus, changes } of scaling) {
+    desired.set({ model }, wanted);
+    formula.set({ model }, why?.terms?.desired ?? wanted);
+    running.set({ model }, serving);
+    ongoing.set({ model }, why?.input.ongoing ?? 0);
+    target.set({ model }, rule.target.ongoing);
+    blocked.set({ model }, lacksGpus === undefined ? 0 : 1);
+    for (const [reason, count] of Object.entries(changes)) decisions.inc({ model, reason }, count);
+  }
+  return registry;
+}
+
 function reloadRegistry({ lastSuccessful, lastSuccessAtS }: ReloadReport): Registry {
   const registry = new Registry();
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [registry] });
@@ -79,6 +109,11 @@ async function threadSnapshot(logLinesDropped: number): Promise<unknown> {
 /** The whole page: what the workers counted, added up, and what the control plane sees. `snapshots`: prom-client's JSON of each worker. */
 export async function metricsPage(snapshots: readonly unknown[], facts: ControlFacts): Promise<string> {
   const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(facts.logLinesDropped)] as object[]);
-  const pages = await Promise.all([threads.metrics(), controlRegistry(facts.models).metrics(), reloadRegistry(facts.reloads).metrics()]);
+  const pages = await Promise.all([
+    threads.metrics(),
+    controlRegistry(facts.models).metrics(),
+    reloadRegistry(facts.reloads).metrics(),
+    scalingRegistry(facts.scaling).metrics(),
+  ]);
   return pages.join('\n');
 }

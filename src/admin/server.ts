@@ -75,7 +75,12 @@ export function buildAdmin(
   const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
-    return metricsPage(await scrape(), { models: models(), reloads: control.reloads(), logLinesDropped: logLinesDropped() });
+    return metricsPage(await scrape(), {
+      models: models(),
+      reloads: control.reloads(),
+      logLinesDropped: logLinesDropped(),
+      scaling: control.autoscale(),
+    });
   });
   app.get('/api/status', async () => control.status());
   app.get('/api/plan', async ({ query }) => {

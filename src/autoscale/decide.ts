@@ -69,7 +69,7 @@ export function underRule(rule: Pick<Autoscaling, 'min' | 'max'>, state: ScaleSt
   return { target: bounded(rule, state.target), counter: 0 };
 }
 
-function rayRule(rule: Autoscaling, state: ScaleState): RayRule {
+function rayRule(rule: Autoscaling, state: ScaleState, periodMs: number): RayRule {
   const { min, max, target, upscalingFactor, downscalingFactor, upscaleDelayMs, downscaleDelayMs, toZero } = rule;
   // Where idle time decides about the last replica, the formula leaves it alone.
   const least = toZero.kind === 'idle' ? Math.max(min, Math.min(1, state.target)) : min;
@@ -82,7 +82,7 @@ function rayRule(rule: Autoscaling, state: ScaleState): RayRule {
     upscaleDelayMs,
     downscaleDelayMs,
     downscaleToZeroDelayMs: toZero.ms,
-    periodMs: decisionPeriodMs,
+    periodMs,
   };
 }
 
@@ -106,8 +106,9 @@ function idleDecision(rule: Autoscaling, state: ScaleState, input: ScaleInput): 
 /**
  * How many replicas there should be. Ray's rule (`rayDecision`) with two differences: where no replica runs, what is there now counts
  * and not the past (a client that has left wants nothing), and where the config gives no delay of Ray's to zero, idle time decides.
+ * @param periodMs since the decision before
  */
-export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput): Decision {
+export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput, periodMs: number = decisionPeriodMs): Decision {
   if (rule.min === 0 && state.target > 0 && input.running === 0 && input.ongoingNow === 0 && input.lacksGpus) {
     const why: Why = { reason: 'withdrawn', input, from: state.target, terms: undefined, delay: undefined, bound: undefined };
     return { replicas: 0, state: { target: 0, counter: 0 }, why };
@@ -118,7 +119,7 @@ export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput):
     return { replicas: 0, state: { target: 0, counter: 0 }, why };
   }
   const ongoing = input.running === 0 ? input.ongoingNow : input.ongoing;
-  const { state: next, outcome } = rayDecision(rayRule(rule, state), state, { ongoing, running: input.running });
+  const { state: next, outcome } = rayDecision(rayRule(rule, state, periodMs), state, { ongoing, running: input.running });
   const terms = outcome.kind === 'none-running' ? undefined : outcome.terms;
   const common = { input, from: state.target, terms, bound: boundOf(rule, terms) };
   const answer = (reason: ScaleReason, delay?: Why['delay']): Decision => ({
@@ -135,7 +136,7 @@ export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput):
     case 'delayed':
     case 'changed': {
       const { direction, counted, needed } = outcome;
-      const delay = { elapsedMs: counted * decisionPeriodMs, neededMs: (needed + 1) * decisionPeriodMs };
+      const delay = { elapsedMs: counted * periodMs, neededMs: (needed + 1) * periodMs };
       return answer(outcome.kind === 'delayed' ? delayed[direction] : direction, delay);
     }
   }

@@ -1,3 +1,4 @@
+import { ruleText } from '../autoscale/explain.ts';
 import { placeholders } from '../supervisor/command-line.ts';
 import type { LaunchPlan, PlannedDevice, PlannedReplica } from '../supervisor/launch-plan.ts';
 import { gpuWords } from './change-text.ts';
@@ -54,6 +55,7 @@ export function launchText(launch: LaunchPlan, only: (model: string) => boolean 
   const models = [...Map.groupBy(launch.replicas, ({ model }) => model)].filter(([model]) => only(model));
   const lines = [
     ...models.flatMap(([model, replicas]) => modelLines(model, replicas)),
+    ...launch.scaling.filter(({ model }) => only(model)).map(({ model, rule }, at) => `${at === 0 ? '\n' : ''}${model}: ${ruleText(rule)}`),
     ...launch.leaving.map(
       ({ replica, gpus }, at) => `${at === 0 ? '\n' : ''}${replica}: ends${gpus.length === 0 ? '' : `, frees GPU ${gpus.join(',')}`}`,
     ),

@@ -7,15 +7,18 @@ import { untilLeft } from './interruptible.ts';
 import { enterView, leaveView, page } from './live-view.ts';
 import { Output } from './output.ts';
 import { statusTable } from './status-table.ts';
+import { why } from './status-why.ts';
 import { print, type Run } from './verb.ts';
 
 interface StatusOptions extends Where {
   readonly watch?: boolean;
+  readonly why?: boolean;
 }
 
 const everyMs = 1000;
 
 const help = `  gateway status --watch
+  gateway status my-model --why
   gateway status --watch --json | jq '.models[].waiting'
 
 LAST ERROR is the code of why a replica's last run failed; the message stands below the table. Columns that a terminal has no room for
@@ -27,11 +30,20 @@ Exit codes: 0 shown or left, 1 no gateway (any more), 2 usage.`;
 /** Adds `gateway status`. */
 export function addStatus(program: Command, run: Run): void {
   adminVerb(program, 'status', 'show the models and replicas of the running gateway')
+    .argument('[model]', 'with --why: its id; all when left out')
     .option('-w, --watch', 'look again every second, until Ctrl-C')
+    .option(
+      '--why',
+      'say why a model has as many replicas as it has: its load, every term of the formula, what holds it, the last decisions',
+    )
     .addHelpText('after', help)
-    .action((options: StatusOptions) =>
-      run(() => (options.watch === true ? untilLeft((signal) => watch(options, signal)) : once(options))),
-    );
+    .action((model: string | undefined, options: StatusOptions, command: Command) => {
+      if (options.why === true && options.watch === true)
+        command.error("error: options '--why' and '--watch' exclude each other", { exitCode: 2 });
+      if (model !== undefined && options.why !== true) command.error('error: a model is for --why alone', { exitCode: 2 });
+      if (options.why === true) return run(() => why(model, options));
+      return run(() => (options.watch === true ? untilLeft((signal) => watch(options, signal)) : once(options)));
+    });
 }
 
 const look = async (where: Where): Promise<StatusReply> => askAdmin(await stateDirOf(where), { method: 'GET', path: '/api/status' });

@@ -1,4 +1,4 @@
-import type { Config, ModelConfig, StaticUpstream } from '../config/config.ts';
+import type { Autoscaling, Config, ModelConfig, StaticUpstream } from '../config/config.ts';
 import type { ModelName } from '../core/ids.ts';
 import { commandLineOf, placeholders } from './command-line.ts';
 import type { GpuDevice } from './gpus/devices.ts';
@@ -68,6 +68,8 @@ export interface LaunchPlan {
   readonly gpuProblem: string | undefined;
   /** In the order of the config. */
   readonly replicas: readonly PlannedReplica[];
+  /** The models whose number of replicas follows their load from there on. */
+  readonly scaling: readonly { readonly model: ModelName; readonly rule: Autoscaling }[];
   /** Those that run now and would not go on. */
   readonly leaving: readonly { readonly replica: string; readonly model: ModelName; readonly gpus: readonly string[] }[];
 }
@@ -228,6 +230,7 @@ export function planLaunch(input: LaunchInput): LaunchPlan {
     cards: [...new Set(devices.map(({ index }) => index))],
     gpuProblem: gpus.problem,
     replicas: wanted.map((each) => described(each, byName.get(each.name), held(each.name), shared)),
+    scaling: plans.flatMap(({ model: { name, autoscaling } }) => (autoscaling === undefined ? [] : [{ model: name, rule: autoscaling }])),
     leaving: leaving.map(({ model, index }) => {
       const replica = replicaName(model, index);
       return { replica, model, gpus: held(replica).map(labelOf) };

@@ -17,6 +17,7 @@ const launch = (replicas: readonly PlannedReplica[], over: Partial<LaunchPlan> =
   cards: [],
   gpuProblem: undefined,
   replicas,
+  scaling: [],
   leaving: [],
   ...over,
 });
