@@ -23,7 +23,10 @@ function processLines(processes: readonly [PlannedProcess, ...PlannedProcess[]])
   const [{ argv, missing, environment }] = processes;
   const inherited = environment.inherited.length === 0 ? '' : `; inherited: ${environment.inherited.join(' ')}`;
   return [
-    ...processes.map(({ replica, running, gpus }) => `  ${replica}: ${gpuWords(gpus)}${running ? ' (runs now, and goes on)' : ''}`),
+    ...processes.map(
+      ({ replica, running, asleep, gpus }) =>
+        `  ${replica}: ${asleep ? 'started by the first request' : gpuWords(gpus)}${running ? ' (runs now, and goes on)' : ''}`,
+    ),
     indented('command', argv.map(shellWord).join(' ')),
     ...(missing === undefined ? [] : [indented('missing', missing)]),
     indented('environment', `${environment.set.join(' ')}${inherited}`),

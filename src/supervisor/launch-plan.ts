@@ -36,6 +36,8 @@ export type PlannedReplica =
   | (Named & {
       readonly kind: 'process';
       readonly running: boolean;
+      /** Started by the first request; its GPUs are found then. */
+      readonly asleep: boolean;
       readonly source: ModelConfig['source'];
       /** `<port>`, `<inner port>` and `<key>` stand for what each run gets anew, `[redacted]` for a secret. */
       readonly argv: readonly string[];
@@ -100,6 +102,7 @@ interface Wanted {
   readonly index: number;
   readonly name: string;
   readonly running: boolean;
+  readonly asleep: boolean;
   readonly upstream: StaticUpstream | undefined;
 }
 
@@ -111,11 +114,13 @@ function wantedOf(plan: ReplicaPlan, standing: readonly StandingReplica[]): read
     .map(({ index }) => index)
     .sort((a, b) => a - b)
     .slice(0, replicas);
-  const fresh = lowestFree(replicas - kept.length, new Set(own.map(({ index }) => index)));
+  // Of a model that sleeps the one is shown that would be started.
+  const asleep = replicas === 0 && plan.model.autoscaling !== undefined;
+  const fresh = lowestFree(asleep ? 1 : replicas - kept.length, new Set(own.map(({ index }) => index)));
   const { upstreams } = plan.model;
   return [...kept, ...fresh].map((index, at) => {
     const running = at < kept.length;
-    return { plan, index, name: replicaName(plan.model.name, index), running, upstream: upstreams[at] };
+    return { plan, index, name: replicaName(plan.model.name, index), running, asleep, upstream: upstreams[at] };
   });
 }
 
@@ -170,7 +175,7 @@ function described(
   held: readonly GpuDevice[],
   { executables, inheritable }: { readonly executables: LaunchInput['executables']; readonly inheritable: readonly string[] },
 ): PlannedReplica {
-  const { plan, index, name, running, upstream } = wanted;
+  const { plan, index, name, running, asleep, upstream } = wanted;
   const { model, engine, command } = plan;
   const named: Named = { replica: name, model: model.name, index, engine: model.engine };
   if (upstream !== undefined) return { kind: 'upstream', ...named, running, url: upstream.url };
@@ -182,6 +187,7 @@ function described(
     kind: 'process',
     ...named,
     running,
+    asleep,
     source: model.source,
     argv: redactedArguments([executable?.kind === 'found' ? executable.file : first, ...leading, ...args], model.env),
     missing: executable?.kind === 'missing' ? executable.reason : undefined,
@@ -214,7 +220,7 @@ export function planLaunch(input: LaunchInput): LaunchPlan {
   const kept = new Set(wanted.filter(({ running }) => running).map(({ name }) => name));
   const leaving = standing.filter(({ model, index }) => !kept.has(replicaName(model, index)));
   const going = goingOf(leaving, plans);
-  const fresh = wanted.filter(({ running, upstream }) => !running && upstream === undefined);
+  const fresh = wanted.filter(({ running, asleep, upstream }) => !running && !asleep && upstream === undefined);
   const requests = fresh.map(({ plan, index }) => gpuRequest(index, plan));
   const placed = placeFresh(requests, pool, holds, going);
   const byName = new Map(placed.map((each) => [each.placement.request.holder, each]));

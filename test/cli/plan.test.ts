@@ -29,6 +29,7 @@ const replica = (name: string, index: number, gpus: PlannedGpus, argv: readonly 
   index,
   engine: 'fake',
   running: gpus.kind === 'held',
+  asleep: false,
   source: { kind: 'reference', value: 'org/model' },
   argv,
   missing: undefined,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ModelConfig } from '../../src/config/config.ts';
+import type { Autoscaling, ModelConfig } from '../../src/config/config.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { GpuDevice } from '../../src/supervisor/gpus/devices.ts';
 import type { GpuHold, GpuPool } from '../../src/supervisor/gpus/place.ts';
@@ -100,6 +100,29 @@ test('on a machine without a GPU all is planned still, and an engine that can go
     'a-0 needs 1 GPU, there is none to use',
     'b-0 -',
   ]);
+});
+
+test('of a model that sleeps the replica is shown that its first request would start, and no GPU is kept for it', () => {
+  const autoscaling: Autoscaling = {
+    min: 0,
+    max: 2,
+    initial: 0,
+    target: { ongoing: 2, source: 'config' },
+    upscalingFactor: 1,
+    downscalingFactor: 1,
+    upscaleDelayMs: 0,
+    downscaleDelayMs: 0,
+    toZero: { kind: 'idle', ms: 1000 },
+    lookBackMs: 1000,
+    aggregation: 'mean',
+  };
+  const plan = planOf([vllm('a', 1, { replicas: 0, autoscaling }), vllm('b', 1)], { gpus: 1 });
+  assert.deepEqual(said(plan), ['a-0 -', 'b-0 0']);
+  assert.deepEqual(
+    plan.replicas.map((replica) => replica.kind === 'process' && replica.asleep),
+    [true, false],
+  );
+  assert.deepEqual(plan.scaling, [{ model: 'a', rule: autoscaling }]);
 });
 
 test('upstreams are named, and need nothing', () => {

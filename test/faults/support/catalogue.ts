@@ -6,7 +6,6 @@ export interface Fault {
   readonly untested?: string;
 }
 
-const scaling = 'scaling by load does not run yet';
 const adapters = 'adapters are not loaded while engines run yet';
 
 const engineProcesses = {
@@ -167,8 +166,14 @@ const routing = {
     happens: 'a reload takes away one of two replicas, with streams on both',
     holds: 'all 20 streams end by themselves; then it is stopped',
   },
-  48: { happens: 'load swings up and down', holds: 'no flapping of replicas', untested: scaling },
-  49: { happens: 'load comes back while a replica is taken away', holds: 'the drain is called off', untested: scaling },
+  48: {
+    happens: 'load swings up and down five times, faster than `downscale_delay_s`',
+    holds: 'replicas are added once and none is taken away',
+  },
+  49: {
+    happens: 'load comes back while a replica drains for want of it',
+    holds: 'it is taken back: the same process, its streams unbroken',
+  },
   50: {
     happens: 'kill -9 of every replica of a model',
     holds: 'who waits longer than `queue_s` gets 503 with `Retry-After` and the last failure',
@@ -213,7 +218,10 @@ const routing = {
     happens: 'one replica is four times slower than the others',
     holds: 'the slowest of 40 requests waits less than 0.7 of the time that it would if they were given out in turns',
   },
-  64: { happens: 'a model needs the GPUs of an idle one', holds: 'the idle one gives way', untested: scaling },
+  64: {
+    happens: 'a model needs both GPUs, and two idle models hold one each',
+    holds: 'both give way at once, after their minimum time, and it is served; never does each side hold half of what it needs',
+  },
   65: {
     happens: 'the clock of the machine jumps by an hour',
     holds: 'no time limit is hit: all times are measured with a clock that only goes on',
