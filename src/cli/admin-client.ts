@@ -56,9 +56,14 @@ function errorOf(status: number, body: unknown): GatewayError {
   return new GatewayError(code in errorTable ? (code as ErrorCode) : 'internal_error', message);
 }
 
+/** No socket, or one that a gateway left behind when it was killed. */
+const nobodyThere = new Set(['ENOENT', 'ECONNREFUSED']);
+
 /** A gateway that does not answer on its socket. */
 function notRunning(socket: string, cause: unknown): GatewayError {
-  return new GatewayError('not_running', `No gateway answers on ${socket}: ${messageOf(cause)}.`, { cause });
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const why = nobodyThere.has(code) ? 'none runs on that state directory; -c FILE or --state-dir DIR names another' : messageOf(cause);
+  return new GatewayError('not_running', `No gateway answers on ${socket}: ${why}.`, { cause });
 }
 
 /**

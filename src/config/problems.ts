@@ -46,7 +46,7 @@ export function formatPath(path: ConfigPath): string {
 /** A value as an error message shows it: short, and never a whole structure. */
 export function describe(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text = typeof value === 'string' ? value : typeof value;

@@ -54,7 +54,17 @@ test('validate prints warnings with their place, and exits 4 on a bad file', asy
     /^warning: [^\n]*config\.yaml:4:\d+: llm_configs\[0\]\.experimental_configs\.a: accepted, no effect[^\n]*\n[^\n]*config\.yaml is valid\.\n$/,
   );
   await writeFile(file, 'llm_configs: []\n');
-  assert.equal((await runGateway(['validate', '-c', file])).code, 4);
+  const bad = await runGateway(['validate', '-c', file]);
+  assert.deepEqual([bad.code, bad.stdout], [4, '']);
+  assert.match(bad.stderr, /config\.yaml:1:14: llm_configs: expected a list of at least one model, got an empty list\n$/);
+  const asJson = await runGateway(['validate', '--json', '-c', file]);
+  assert.deepEqual([asJson.code, asJson.stderr], [4, '']);
+  const message = 'expected a list of at least one model, got an empty list';
+  assert.deepEqual(JSON.parse(asJson.stdout), {
+    valid: false,
+    config: [file],
+    problems: [{ file, line: 1, column: 14, path: 'llm_configs', message }],
+  });
 });
 
 test('validate warns of a model that this machine has too few GPUs for', async (t) => {
@@ -74,7 +84,7 @@ test('several files are one config, repeated or listed', async (t) => {
   await writeFile(models, 'llm_configs: [{model_loading_config: {model_id: m}, llm_engine: fake}]\n');
   await writeFile(settings, 'gateway: {state_dir: ./here}\n');
   const listed = await runGateway(['validate', '--json', '-c', models, settings]);
-  assert.deepEqual(JSON.parse(listed.stdout), { config: [models, settings], warnings: [] });
+  assert.deepEqual(JSON.parse(listed.stdout), { valid: true, config: [models, settings], warnings: [] });
   assert.match((await runGateway(['validate', '-c', models, '-c', settings])).stdout, /settings\.yaml are together valid\.\n$/);
   const { code, stderr } = await runGateway(['scale', '-c', models, '-c', settings, 'm', '2']);
   assert.equal(code, 1);

@@ -57,7 +57,7 @@ const syntax: Case[] = [
 const models: Case[] = [
   whole('no model', 'gateway: {}\n', ['1:1 ', 'the file names no model']),
   whole('nothing after llm_configs', 'llm_configs:\n', ['1:1 llm_configs', 'expected a list of at least one model, got nothing']),
-  whole('an empty list', 'llm_configs: []\n', ['1:14 llm_configs', 'expected a list of at least one model, got a list']),
+  whole('an empty list', 'llm_configs: []\n', ['1:14 llm_configs', 'expected a list of at least one model, got an empty list']),
   whole('a mapping for the list', 'llm_configs: {}\n', ['1:14 llm_configs', 'expected a list of at least one model, got a mapping']),
   whole('a number for a model', 'llm_configs: [3]\n', ['1:15 llm_configs[0]', 'expected a mapping, got 3']),
   whole('no model_loading_config', 'llm_configs:\n  - llm_engine: fake\n', [
@@ -260,7 +260,7 @@ const rays: Case[] = [
   ]),
   inModel('experiments as a list', '    gateway: {}\n    experimental_configs: []\n', [
     '5:27 llm_configs[0].experimental_configs',
-    'expected a mapping, got a list',
+    'expected a mapping, got an empty list',
   ]),
 ];
 
@@ -272,7 +272,7 @@ const own: Case[] = [
   ),
   inModel('an alias twice', '    gateway: {aliases: [a, a]}\n', placed('4:28', 'gateway.aliases[1]', '"a" is already')),
   inModel('GPUs below nothing', '    gateway: {gpus: -1}\n', placed('4:21', 'gateway.gpus', 'from 0 to 64, got -1')),
-  inModel('a command without words', '    gateway: {command: []}\n', placed('4:24', 'gateway.command', 'got a list')),
+  inModel('a command without words', '    gateway: {command: []}\n', placed('4:24', 'gateway.command', 'got an empty list')),
   inModel('a bad name in the environment', '    gateway: {env: {"A=B": x}}\n', placed('4:21', 'gateway.env["A=B"]', 'without =')),
   inModel(
     'a mask of GPUs under gateway',
