@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { Client } from 'undici';
+import type { Client } from 'undici';
 import { z } from 'zod';
 import { socketPath } from '../admin/socket-path.ts';
 import { defaultStateDir } from '../config/resolve-gateway.ts';
@@ -56,6 +56,12 @@ function errorOf(status: number, body: unknown): GatewayError {
   return new GatewayError(code in errorTable ? (code as ErrorCode) : 'internal_error', message);
 }
 
+/** undici is loaded only here: it is much of what a verb that asks nobody would load. */
+async function clientOf(socket: string, options: Client.Options = {}): Promise<Client> {
+  const undici = await import('undici');
+  return new undici.Client('http://localhost', { ...options, socketPath: socket });
+}
+
 /** No socket, or one that a gateway left behind when it was killed. */
 const nobodyThere = new Set(['ENOENT', 'ECONNREFUSED']);
 
@@ -73,7 +79,7 @@ function notRunning(socket: string, cause: unknown): GatewayError {
 export async function* adminLines(stateDir: string, path: string, signal: AbortSignal): AsyncGenerator<string> {
   const socket = socketPath(stateDir);
   // A log can be silent for hours.
-  const client = new Client('http://localhost', { socketPath: socket, bodyTimeout: 0 });
+  const client = await clientOf(socket, { bodyTimeout: 0 });
   const failed = (error: unknown): never => {
     signal.throwIfAborted();
     throw error instanceof GatewayError ? error : notRunning(socket, error);
@@ -100,7 +106,7 @@ export async function* adminLines(stateDir: string, path: string, signal: AbortS
  */
 export async function askAdmin<T>(stateDir: string, { method, path, body, signal }: AdminQuestion): Promise<T> {
   const socket = socketPath(stateDir);
-  const client = new Client('http://localhost', { socketPath: socket });
+  const client = await clientOf(socket);
   const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
   try {
     const reply = await client.request({ method, path, ...given, signal: signal ?? null }).catch((error: unknown) => {

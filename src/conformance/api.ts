@@ -1,4 +1,4 @@
-import { Agent, request, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher, request as requestOf } from 'undici';
 import { at, list, parse } from './json.ts';
 
 export interface ApiReply {
@@ -27,7 +27,7 @@ export interface ApiOptions {
 export class Api {
   readonly #options: ApiOptions;
   /** Of its own, so that closing it leaves no socket behind. */
-  readonly #agent = new Agent();
+  readonly #http = openHttp();
 
   constructor(options: ApiOptions) {
     this.#options = options;
@@ -64,7 +64,7 @@ export class Api {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await (await this.#http).agent.destroy();
   }
 
   async #whole(method: 'GET' | 'POST', path: string, body: object | undefined): Promise<ApiReply> {
@@ -78,14 +78,21 @@ export class Api {
     const headers: Record<string, string> = {};
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
+    const { agent, request } = await this.#http;
     return await request(url + path, {
       method,
       headers,
-      dispatcher: this.#agent,
+      dispatcher: agent,
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
+}
+
+/** undici is loaded only when something is asked: commands that list these scenarios need none of it. */
+async function openHttp(): Promise<{ readonly agent: Agent; readonly request: typeof requestOf }> {
+  const undici = await import('undici');
+  return { agent: new undici.Agent(), request: undici.request };
 }
 
 /** The `data:` payloads of an event stream, in order. */

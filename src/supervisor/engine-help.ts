@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { messageOf } from '../core/errors.ts';
 import { executableIdentity } from './executable-identity.ts';
 import { HelpCache } from './help-cache.ts';
@@ -76,6 +75,7 @@ export class EngineHelp {
   }
 
   async #run(file: string, args: readonly string[], chosen: Environment, timeoutMs: number, signal: AbortSignal): Promise<HelpAnswer> {
+    const { execa } = await import('execa');
     signal.throwIfAborted();
     const child = execa(file, args, {
       env: { ...engineEnvironment(this.#deps.env, chosen, {}, 'help'), LC_ALL: 'C.UTF-8', COLUMNS: '120', NO_COLOR: '1' },

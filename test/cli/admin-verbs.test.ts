@@ -15,7 +15,7 @@ test('status, scale, reload and stop reach the gateway of a state directory', as
     (await verb('status')).stdout,
     /^gateway \d+, [^\n]+\n\nMODEL +REPLICA +STATE[^\n]+\nm +#0 +ready +- +- +\d+ +\d+ +0 +0 +0 +\d+ s +- +fake(?: 1\.0\.0)?\n$/,
   );
-  assert.deepEqual(JSON.parse((await verb('scale', 'm', '2', '--json')).stdout), { model: 'm', from: 1, to: 2 });
+  assert.deepEqual(JSON.parse((await verb('scale', 'm', '2', '--json')).stdout), { model: 'm', from: 1, to: 2, autoscaled: false });
   const wrong = await verb('scale', 'm', 'many');
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /whole number/);

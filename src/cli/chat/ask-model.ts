@@ -1,4 +1,3 @@
-import { request } from 'undici';
 import type { StatusReply } from '../../admin/api.ts';
 import { didYouMean } from '../../core/did-you-mean.ts';
 import { GatewayError, messageOf } from '../../core/errors.ts';
@@ -57,6 +56,7 @@ export async function askModel(
 }
 
 async function* pieces(url: string, body: object, signal: AbortSignal): AsyncGenerator<Piece> {
+  const { request } = await import('undici');
   const reply = await request(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'text/event-stream' },

@@ -1,7 +1,6 @@
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
-import { Client, request } from 'undici';
 import type { StatusReply } from '../../admin/api.ts';
 import { socketPath } from '../../admin/socket-path.ts';
 import { cannotListen, messageOf } from '../../core/errors.ts';
@@ -62,6 +61,7 @@ async function nearest(path: string): Promise<string> {
 
 /** Asks on the socket of a state directory. */
 export async function gatewayFact(stateDir: string): Promise<GatewayFact & { readonly status?: StatusReply }> {
+  const { Client } = await import('undici');
   const client = new Client('http://localhost', {
     socketPath: socketPath(stateDir),
     headersTimeout: answerTimeoutMs,
@@ -100,6 +100,7 @@ function tryToListen(host: string, port: number): Promise<unknown> {
 /** Whether the admin listener at a URL is that of the gateway with `pid`. */
 export async function isAdminOf(pid: number, url: string): Promise<boolean> {
   try {
+    const { request } = await import('undici');
     const reply = await request(`${url}/api/status`, { headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs });
     return ((await reply.body.json()) as { readonly pid?: unknown }).pid === pid;
   } catch {

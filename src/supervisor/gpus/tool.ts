@@ -1,5 +1,3 @@
-import { execa } from 'execa';
-
 export interface ToolAnswer {
   readonly exitCode: number;
   /** stdout and stderr as they came: complaints about one card stand between the rows of others. */
@@ -22,6 +20,7 @@ export function toolRunner(env: Readonly<Record<string, string | undefined>>, ti
   const { CUDA_VISIBLE_DEVICES: _cuda, HIP_VISIBLE_DEVICES: _hip, ROCR_VISIBLE_DEVICES: _rocr, ...rest } = env;
   return async (tool, args, signal) => {
     signal.throwIfAborted();
+    const { execa } = await import('execa');
     const ended = await execa(tool, args, {
       env: { ...rest, LC_ALL: 'C' },
       extendEnv: false,
