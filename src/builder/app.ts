@@ -119,7 +119,13 @@ export class App implements AsyncDisposable {
     if (mended !== undefined) log.warn(mended);
     const notes = await checkSoon(this.#built, process.env, log, this.#ending.signal);
     for (const note of notes) log.warn(formatProblem(note));
-    const planes = await openPlanes(config, { engines, log, logFile: undefined, logLinesDropped: () => dropped, env: process.env });
+    const planes = await openPlanes(config, {
+      engines: this.#built.engines,
+      log,
+      logFile: undefined,
+      logLinesDropped: () => dropped,
+      env: process.env,
+    });
     // Whatever ends this process, no engine outlives it unseen.
     process.on('exit', this.#onExit);
     this.#planes = planes;

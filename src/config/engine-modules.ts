@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { messageOf } from '../core/errors.ts';
-import { importEngine } from '../plugins/outside.ts';
+import { importEngine, requireEngine } from '../plugins/outside.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { isMapping } from '../core/json.ts';
 import type { LoadDeps } from './load.ts';
@@ -29,15 +29,18 @@ export function engineModule(name: string, at: number, directory: string, homeDi
   }
 }
 
-/** What `gateway.plugins` of these files names; nothing where they cannot be read, which `loadConfig` tells. */
-function modulesOf(tree: SourceTree, homeDir: string): readonly EngineModule[] {
-  const whole = tree.read();
+/** What `gateway.plugins` of a config names; nothing where it is not what it should be, which is told where the config is checked. */
+function modulesIn(whole: unknown, directoryOf: (path: ConfigPath) => string, homeDir: string): readonly EngineModule[] {
   const gateway: unknown = isMapping(whole) ? whole['gateway'] : undefined;
   const names: unknown = isMapping(gateway) ? gateway['plugins'] : undefined;
   if (!Array.isArray(names)) return [];
   return names.flatMap((name: unknown, at) =>
-    typeof name === 'string' && name !== '' ? [engineModule(name, at, tree.directoryOf(['gateway', 'plugins', at]), homeDir)] : [],
+    typeof name === 'string' && name !== '' ? [engineModule(name, at, directoryOf(['gateway', 'plugins', at]), homeDir)] : [],
   );
+}
+
+function modulesOf(tree: SourceTree, homeDir: string): readonly EngineModule[] {
+  return modulesIn(tree.read(), (path) => tree.directoryOf(path), homeDir);
 }
 
 /**
@@ -66,6 +69,28 @@ export async function loadEngines(
     }
   }
   if (tree.problems.length > told) throw new ConfigError(tree.problems.slice(told));
+  return all;
+}
+
+/** The same for a config that a program built: the modules are imported at once. `problem` is told of each that is no engine. */
+export function requireEngines(
+  config: unknown,
+  directory: string,
+  { engines, homeDir }: Pick<LoadDeps, 'engines' | 'homeDir'>,
+  problem: (path: ConfigPath, message: string) => void,
+): ReadonlyMap<string, EnginePlugin> {
+  const all = new Map(engines);
+  for (const { url, path } of modulesIn(config, () => directory, homeDir)) {
+    // A package that is not there is told where the config is resolved.
+    if (url === undefined) continue;
+    try {
+      const plugin = requireEngine(url);
+      if (all.has(plugin.name)) problem(path, `there is an engine ${JSON.stringify(plugin.name)} already; expected another name`);
+      else all.set(plugin.name, plugin);
+    } catch (thrown) {
+      problem(path, `${url}: ${messageOf(thrown)}`);
+    }
+  }
   return all;
 }
 

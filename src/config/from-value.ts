@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GatewayError } from '../core/errors.ts';
 import type { ModelName } from '../core/ids.ts';
 import type { ResolveContext } from './context.ts';
+import { requireEngines } from './engine-modules.ts';
 import { fit } from './fit.ts';
 import type { LoadDeps } from './load.ts';
 import type { Config } from './config.ts';
@@ -23,7 +24,7 @@ export interface BuiltConfig {
 
 /**
  * Checks and resolves a config that a program built. Strings are taken as they are: nothing is filled in from the environment, and no
- * file is read. Relative paths start at `directory`.
+ * file is read, but for the modules in `gateway.plugins`. Relative paths start at `directory`.
  * @throws GatewayError `config_invalid` with all that is wrong, a line each, by its path in the value.
  */
 export function configFromValue(value: unknown, directory: string, deps: LoadDeps): BuiltConfig {
@@ -40,8 +41,10 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
   };
   const fitted = fit(fileSchema, value, [], sink);
   const checked = validate(fileSchema, fitted, new Set(), sink.problem);
+  const engines = requireEngines(fitted, directory, deps, sink.problem);
   const context: ResolveContext = {
     ...deps,
+    engines,
     ...sink,
     exists: existsSync,
     secretFile: readSecretFile,
@@ -49,11 +52,10 @@ export function configFromValue(value: unknown, directory: string, deps: LoadDep
     directoryOf: () => directory,
   };
   const { config, entries } = resolveConfig(checked, [join(directory, 'config')], context);
-  if (config.plugins.length > 0) sink.problem(['gateway', 'plugins'], 'only `gateway start` loads engines from outside; expected none');
   if (problems.size > 0) throw new GatewayError('config_invalid', [...problems.values()].join('\n'));
   return {
     config,
-    engines: deps.engines,
+    engines,
     warnings,
     located: (model, below, message) => ({
       file: '',

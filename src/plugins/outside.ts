@@ -1,3 +1,6 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { isMapping } from '../core/json.ts';
 import { type Engine, type EnginePlugin, EngineOptionError, type OptionProblem } from './engine-plugin.ts';
@@ -66,8 +69,32 @@ export async function importEngine(url: string): Promise<EnginePlugin> {
   try {
     found = ((await import(url)) as { readonly default?: unknown }).default;
   } catch (thrown) {
-    throw new GatewayError('config_invalid', `cannot be imported: ${messageOf(thrown)}`, { cause: thrown });
+    throw notImported(thrown);
   }
+  return checked(found);
+}
+
+/**
+ * The same at once, for a module without an `await` at its top level; it is imported once, however it is asked for.
+ * @throws GatewayError `config_invalid`
+ */
+export function requireEngine(url: string): EnginePlugin {
+  let found: unknown;
+  try {
+    const module: unknown = createRequire(import.meta.url)(fileURLToPath(url));
+    found = types.isModuleNamespaceObject(module) ? (module as { readonly default?: unknown }).default : module;
+  } catch (thrown) {
+    throw notImported(thrown);
+  }
+  return checked(found);
+}
+
+function notImported(thrown: unknown): GatewayError {
+  return new GatewayError('config_invalid', `cannot be imported: ${messageOf(thrown)}`, { cause: thrown });
+}
+
+/** @throws GatewayError `config_invalid` */
+function checked(found: unknown): EnginePlugin {
   if (!isPlugin(found))
     throw new GatewayError(
       'config_invalid',

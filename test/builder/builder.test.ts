@@ -145,3 +145,32 @@ describe('the builder API', () => {
     await assert.rejects(app.start(), { code: 'shutting_down' });
   });
 });
+
+describe('engines of one’s own', () => {
+  const plugin = fileURLToPath(new URL('../fixtures/my-engine/index.ts', import.meta.url));
+  const llmConfigs = [{ model_loading_config: { model_id: 'm' }, llm_engine: 'my-engine', engine_kwargs: { greeting: 'good day' } }];
+
+  it('are imported by the app and its workers, and serve', async (t) => {
+    await using app = buildOpenAiApp({ llmConfigs, gateway: { ...gateway(t), plugins: [plugin] }, log });
+    await app.start();
+    await app.ready();
+    assert.equal(await ask(app.url, 'm'), 200);
+  });
+
+  it('that are none are told by their place, beside the model that wants one', (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'builder-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const late = join(dir, 'late.mjs');
+    writeFileSync(late, 'await 0; export default {};');
+    assert.throws(
+      () => buildOpenAiApp({ llmConfigs, gateway: { ...gateway(t), plugins: [late, 'none-such', '/no/such/file.ts'] }, log }),
+      (error) =>
+        error instanceof GatewayError &&
+        error.code === 'config_invalid' &&
+        /gateway\.plugins\[0\]: file:\S*late\.mjs: cannot be imported/.test(error.message) &&
+        /gateway\.plugins\[1\]: there is no package "none-such"/.test(error.message) &&
+        /gateway\.plugins\[2\]: file:\S*: cannot be imported/.test(error.message) &&
+        /llm_configs\[0\]\.llm_engine/.test(error.message),
+    );
+  });
+});

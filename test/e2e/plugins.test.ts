@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -39,6 +40,24 @@ test('an engine from a folder of the user serves, and another one needs a restar
   await gateway.writeConfig([fakeModel('other')], {});
   assert.match((await runGateway(['reload', '--state-dir', gateway.stateDir, '--json'])).stdout, /gateway\.plugins/u);
 });
+
+test('an engine from a package beside the config serves: control plane and workers each import it', async (t) => {
+  const gateway = await startGateway(t, [model], { more: { plugins: ['@me/engine'] }, prepare: publish });
+  const reply = await gateway.post({ model: 'm', messages: [{ role: 'user', content: 'hello' }] });
+  assert.equal(reply.status, 200);
+  assert.match(await reply.text(), /good day/);
+});
+
+/** The engine as a package has it: in JavaScript, because Node strips types only outside of `node_modules`. */
+async function publish(dir: string): Promise<void> {
+  const pkg = join(dir, 'node_modules/@me/engine');
+  await mkdir(pkg, { recursive: true });
+  await writeFile(join(pkg, 'package.json'), JSON.stringify({ name: '@me/engine', type: 'module', exports: './index.js' }));
+  for (const file of await readdir(fixture)) {
+    const source = stripTypeScriptTypes(await readFile(join(fixture, file), 'utf8'));
+    await writeFile(join(pkg, file.replace(/\.ts$/u, '.js')), source.replaceAll(/(?<=\w)\.ts(?=['"`])/gu, '.js'));
+  }
+}
 
 describe('what gateway.plugins names', () => {
   test('may be relative to the config, or a package beside it', async (t) => {

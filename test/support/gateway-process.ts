@@ -122,6 +122,8 @@ export function killIfThere(pid: number): void {
 }
 
 export interface GatewayOptions {
+  /** What must stand beside the config before the gateway starts. `dir`: the config's folder. */
+  readonly prepare?: (dir: string) => Promise<void>;
   /** Added to the `gateway:` part of the config. */
   readonly more?: Readonly<Record<string, unknown>>;
   /** What to wait for on its output; the ready block, unless told otherwise. */
@@ -152,6 +154,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
     const marked = entries.map((model) => withMarker(model, stateDir));
     await writeFile(file, configText(stateDir, marked, more));
   };
+  await options.prepare?.(dir);
   await writeConfig(models);
   const node = [process.execPath, ...(options.nodeArgs ?? []), main, 'start', '-c', file, ...(options.flags ?? [])] as const;
   const [program = process.execPath, ...args] = [...(options.prefix ?? []), ...node];

@@ -12,7 +12,7 @@ export interface ModelCard {
   readonly parent: string | null;
   /** `ready`, or what the nearest replica is doing. */
   readonly status: string;
-  /** Tokens of the longest prompt and reply together, as vLLM's clients look for it; left out where the engine has not told. */
+  /** Tokens of the longest prompt and reply together, under the name that engines' own cards have; left out where the engine has not told. */
   readonly max_model_len?: number;
 }
 
