@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { exitCode } from './cli/exit-code.ts';
+import { addCache } from './cli/cache.ts';
 import { addChat } from './cli/chat.ts';
 import { addCompletion } from './cli/completion.ts';
 import { addConformance } from './cli/conformance.ts';
@@ -15,6 +16,7 @@ import { addKey } from './cli/key.ts';
 import { addLogs } from './cli/logs.ts';
 import { addPlan, plan } from './cli/plan.ts';
 import { surviveReaders } from './cli/output.ts';
+import { addPull } from './cli/pull.ts';
 import { addReload } from './cli/reload.ts';
 import { addRestart } from './cli/restart.ts';
 import { addScale } from './cli/scale.ts';
@@ -73,6 +75,8 @@ const verbs = [
   addScale,
   addSimulate,
   addValidate,
+  addPull,
+  addCache,
   addSchema,
   addKey,
   addInit,

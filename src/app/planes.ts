@@ -18,6 +18,8 @@ import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { LocalProvider } from '../supervisor/providers/local.ts';
 import { StartHistory } from '../supervisor/start-history.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
+import { storedWeights } from '../supervisor/weights.ts';
+import { openStore } from './model-store.ts';
 
 /** Columns of the load board: one for each model and each replica there can be at a time. */
 const boardSlots = 4096;
@@ -87,6 +89,7 @@ function composeSupervisor(
     engines,
     board,
     log,
+    weights: storedWeights(openStore(config), env, log),
     history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
     publish: (table) => data.publish(table),

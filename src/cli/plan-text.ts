@@ -1,5 +1,5 @@
 import { ruleText } from '../autoscale/explain.ts';
-import { placeholders } from '../supervisor/command-line.ts';
+import { modelPlaceholder, placeholders } from '../supervisor/command-line.ts';
 import type { LaunchPlan, PlannedDevice, PlannedReplica } from '../supervisor/launch-plan.ts';
 import { gpuWords } from './change-text.ts';
 import { singleQuoted } from './completion/posix.ts';
@@ -13,7 +13,7 @@ const plainWord = /^[\w@%+=:,./-]+$/;
 
 /** As a shell takes it; what stands for the port and the key is left to be seen and filled in. */
 function shellWord(word: string): string {
-  const rest = Object.values(placeholders).reduce((text, placeholder) => text.replaceAll(placeholder, ''), word);
+  const rest = [...Object.values(placeholders), modelPlaceholder].reduce((text, placeholder) => text.replaceAll(placeholder, ''), word);
   return plainWord.test(word) || (rest !== word && (rest === '' || plainWord.test(rest))) ? word : singleQuoted(word);
 }
 
@@ -33,6 +33,8 @@ function processLines(processes: readonly [PlannedProcess, ...PlannedProcess[]])
   ];
 }
 
+const origin = { path: '', reference: ' (resolved by the engine)', remote: ' (brought here before it starts)' } as const;
+
 /** Replicas of one model: those that differ in nothing but their GPUs share the lines of their command. */
 function modelLines(model: string, replicas: readonly PlannedReplica[]): string[] {
   const upstreams = replicas.filter((replica) => replica.kind === 'upstream');
@@ -42,7 +44,7 @@ function modelLines(model: string, replicas: readonly PlannedReplica[]): string[
   const source = processes[0]?.source;
   return [
     '',
-    `${model} on ${engine}${source === undefined ? '' : `, model ${source.value}${source.kind === 'path' ? '' : ' (resolved by the engine)'}`}`,
+    `${model} on ${engine}${source === undefined ? '' : `, model ${source.value}${origin[source.kind]}`}`,
     ...upstreams.map(({ replica, url }) => `  ${replica}: ${url}, run by others`),
     ...[...alike.values()].flatMap(([first, ...others]) => (first === undefined ? [] : processLines([first, ...others]))),
   ];

@@ -39,13 +39,15 @@ export function advisoriesOf(models: readonly ModelReport[]): readonly string[] 
 }
 
 /** Whether it cannot start for want of something, such as a GPU; its phase says of what. */
-function lacks({ state, phase }: Pick<ReplicaReport, 'state' | 'phase'>): boolean {
-  return state === 'pending' && phase !== waitingToStart;
+function lacks({ state, phase, fetching }: Pick<ReplicaReport, 'state' | 'phase' | 'fetching'>): boolean {
+  return state === 'pending' && !fetching && phase !== waitingToStart;
 }
 
-function newsOfReplica({ state, phase, lastError, logFile }: ReplicaReport, phases: boolean): News | undefined {
+function newsOfReplica({ state, phase, lastError, logFile, fetching }: ReplicaReport, phases: boolean): News | undefined {
+  // How far it is changes twice a second: that is for the line that is rewritten.
+  if (fetching) return { headline: 'bringing the model files here', failure: undefined, waits: false };
   const said = { headline: phase, failure: undefined, waits: false };
-  if (state === 'ready' || lacks({ state, phase })) return said;
+  if (state === 'ready' || lacks({ state, phase, fetching })) return said;
   if (state === 'starting') return phases ? said : undefined;
   if (lastError === undefined) return undefined;
   const failure = `${printable(lastError.message)}${logFile === undefined ? '' : `\nlog: ${logFile}`}`;
@@ -62,7 +64,7 @@ export function isNew(before: News | undefined, now: News): boolean {
 export function loadingLine(models: readonly ModelReport[], now: number): string | undefined {
   const loading = models.flatMap((model) =>
     model.replicas
-      .filter(({ state }) => state === 'starting')
+      .filter(({ state, fetching }) => state === 'starting' || fetching)
       .map((replica) => `${nameOf(model, replica)}: ${replica.phase} ${((now - replica.since) / 1000).toFixed(0)} s${timeLeft(replica)}`),
   );
   return loading.length === 0 ? undefined : loading.join('   ');

@@ -1,6 +1,7 @@
 import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { ModelLimits, RoutingPolicy, UnsupportedParams } from '../core/table.ts';
+import type { RemoteReference } from '../models/reference.ts';
 import type { ModelTraits } from '../plugins/engine-plugin.ts';
 
 /** A replica that is run by others. */
@@ -42,11 +43,23 @@ export interface Adapters {
   readonly refreshMs: number;
 }
 
+/** Where a model's files are. */
+export type ModelSource =
+  /** A local path (absolute), or a reference that the engine itself resolves. */
+  | { readonly kind: 'path' | 'reference'; readonly value: string }
+  /** Brought here before the engine starts. `value`: the reference as it is shown. */
+  | {
+      readonly kind: 'remote';
+      readonly value: string;
+      readonly reference: RemoteReference;
+      /** Pickled weights, and code that comes with the model, are let through. */
+      readonly trustRemoteCode: boolean;
+    };
+
 /** One `llm_configs` entry, resolved: paths absolute, times in milliseconds, defaults filled in. */
 export interface ModelConfig {
   readonly name: ModelName;
-  /** A local path (absolute), or a reference that the engine itself resolves. */
-  readonly source: { readonly kind: 'path' | 'reference'; readonly value: string };
+  readonly source: ModelSource;
   /** Engine plugin's name, lower case. */
   readonly engine: string;
   /** `engine_kwargs`, accepted by the plugin. */
@@ -104,6 +117,13 @@ export interface Config {
   readonly workers: number;
   /** Logs and run-time state live here. */
   readonly stateDir: string;
+  /** Where models are kept that were brought here. */
+  readonly cache: {
+    /** Absolute. */
+    readonly dir: string;
+    /** Undefined: as many as the disk has. */
+    readonly maxBytes: number | undefined;
+  };
   /** GPU indices the gateway may use; undefined: all that there are. */
   readonly gpus: readonly number[] | undefined;
   /** What a card that is not the `accelerator_type` asked for is: a warning, or a reason not to start. */

@@ -15,6 +15,7 @@ type GatewayConfig = Pick<
   | 'admin'
   | 'workers'
   | 'stateDir'
+  | 'cache'
   | 'gpus'
   | 'acceleratorMatch'
   | 'enginePorts'
@@ -33,11 +34,13 @@ export function milliseconds(seconds: number): number {
 /** `gateway:` and `http_options:`; what depends on the machine is filled in. */
 export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access: Access, context: ResolveContext): GatewayConfig {
   const { limits } = gateway;
+  const stateDir = resolveStateDir(gateway.state_dir, context);
   return {
     listen: resolveListen(gateway, http, context),
     admin: resolveAdmin(gateway.admin, access, context),
     workers: gateway.workers ?? Math.min(8, Math.max(1, Math.floor(context.cores / 2))),
-    stateDir: resolveStateDir(gateway.state_dir, context),
+    stateDir,
+    cache: resolveCache(gateway.cache, stateDir, context),
     gpus: resolveGpuList(gateway.gpus, context),
     acceleratorMatch: gateway.accelerator_match,
     enginePorts: resolvePorts(gateway.engine_ports, context),
@@ -94,6 +97,17 @@ function resolveStateDir(given: string | undefined, { env, homeDir, ...context }
     return localPath(given, directory, homeDir) ?? resolve(directory, given);
   }
   return defaultStateDir(env, homeDir);
+}
+
+function resolveCache({ dir, max_bytes: maxBytes }: GatewayEntry['cache'], stateDir: string, context: ResolveContext): Config['cache'] {
+  if (dir === undefined) return { dir: modelCacheDir(stateDir), maxBytes };
+  const directory = context.directoryOf(['gateway', 'cache', 'dir']);
+  return { dir: localPath(dir, directory, context.homeDir) ?? resolve(directory, dir), maxBytes };
+}
+
+/** Where models are kept unless `gateway.cache.dir` says otherwise. */
+export function modelCacheDir(stateDir: string): string {
+  return join(stateDir, 'models');
 }
 
 /** Where a gateway keeps its state unless `gateway.state_dir` says otherwise. */

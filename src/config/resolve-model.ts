@@ -1,17 +1,16 @@
-import { resolve } from 'node:path';
 import { modelName } from '../core/ids.ts';
 import { gpuMaskNames } from '../plugins/accelerators.ts';
 import { acceleratorName, unknownAccelerator } from './accelerators.ts';
 import type { ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { withHubToken } from './hub-token.ts';
-import { localPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
 import { resolveAdapters } from './resolve-adapters.ts';
 import { resolveEngine } from './resolve-engine.ts';
 import { executable, milliseconds } from './resolve-gateway.ts';
 import { resolveReplicas } from './resolve-replicas.ts';
 import { resolveRouting } from './resolve-routing.ts';
+import { resolveSource } from './resolve-source.ts';
 import { resolveUpstreams } from './resolve-upstreams.ts';
 import type { GatewayEntry, ModelEntry } from './schema.ts';
 
@@ -124,31 +123,4 @@ function tellExperiments(entry: ModelEntry, path: ConfigPath, context: ResolveCo
 function resolveCommand(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelConfig['command'] {
   const { command } = entry.gateway;
   return command === undefined ? undefined : executable(command, context.directoryOf([...path, 'gateway', 'command']), context.homeDir);
-}
-
-function resolveSource(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelConfig['source'] {
-  const { model_id: id, model_source: source } = entry.model_loading_config;
-  const here = [...path, 'model_loading_config', 'model_source'];
-  if (source === undefined) return { kind: 'reference', value: id };
-  if (typeof source !== 'string' || /^[a-z][a-z0-9+.-]*:\/\//i.test(source)) {
-    const what = typeof source === 'string' ? JSON.stringify(source) : 'a mapping (bucket_uri)';
-    context.problem(
-      here,
-      `${what} is not supported in this version; expected a local path (download the model first), or a name the engine resolves itself`,
-    );
-    return { kind: 'reference', value: id };
-  }
-  const directory = context.directoryOf(here);
-  const local = localPath(source, directory, context.homeDir);
-  if (local !== undefined) {
-    if (!context.exists(local)) context.problem(here, `there is no file or directory ${JSON.stringify(local)}`);
-    return { kind: 'path', value: local };
-  }
-  if (context.exists(resolve(directory, source))) {
-    context.warning(
-      here,
-      `taken as a name that the engine resolves itself; for the local file of that name write ${JSON.stringify(`./${source}`)}`,
-    );
-  }
-  return { kind: 'reference', value: source };
 }

@@ -54,13 +54,19 @@ const modelTimeoutsSchema = mapping({
   drain_s: seconds(0).optional(),
 });
 
+const modelSource = 'a local path, a name the engine resolves itself, a URL (s3, gs, hf, https), or a mapping with bucket_uri';
+const noExtraFiles = 'files beside the model are not fetched; put them below bucket_uri';
+
 const modelLoadingSchema = mapping(
   {
     model_id: textLike(/^(?=.{1,256}$)\S(?:[^\p{Cc}]*\S)?$/u, 'a name of 1 to 256 characters, with no blank at either end'),
     model_source: z
-      .union([text('a local path, or a name the engine resolves itself'), dictionary(z.unknown())], {
-        error: 'expected a local path, or a name the engine resolves itself',
-      })
+      .union(
+        [text(modelSource), mapping({ bucket_uri: text('s3://bucket/prefix or gs://bucket/prefix'), extra_files: refused(noExtraFiles) })],
+        {
+          error: `expected ${modelSource}`,
+        },
+      )
       .optional(),
     tokenizer_source: text('a local path, or a name the engine resolves itself').optional(),
   },
@@ -258,6 +264,10 @@ export const gatewaySchema = mapping({
   keys: list(keySchema, 'a list of at least one key').optional(),
   workers: whole(1, 128).optional(),
   state_dir: text('the path of a directory').optional(),
+  cache: mapping({
+    dir: text('the path of a directory').optional(),
+    max_bytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  }).prefault({}),
   limits: mapping({
     max_body_bytes: whole(1024, 1024 ** 3).default(10 * 1024 * 1024),
     max_media_body_bytes: whole(1024, 1024 ** 3).default(100 * 1024 * 1024),

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, statSync, unlinkSync, utimesSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync, utimesSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
@@ -9,6 +9,8 @@ import type { Entry } from './entry.ts';
 import { tryLock, waitForLock } from './file-lock.ts';
 import type { FileLock } from './file-lock.ts';
 import type { RemoteObject } from './source.ts';
+
+const folderNames = ['models', 'partial', 'trash', 'locks', 'leases'] as const;
 
 /** A finished model in the cache. */
 export interface Cached {
@@ -47,6 +49,7 @@ export function revisionOf(objects: readonly RemoteObject[]): string {
 }
 
 function folders(dir: string): string[] {
+  if (!existsSync(dir)) return [];
   return readdirSync(dir, { withFileTypes: true })
     .filter((each) => each.isDirectory())
     .map(({ name }) => name);
@@ -60,10 +63,16 @@ export class ModelCache {
   readonly root: string;
   readonly #clock: Clock;
 
-  /** @throws what the file system says. */
+  /** @param root absolute; it is made once something is brought. */
   constructor(root: string, clock: Clock) {
-    for (const name of ['models', 'partial', 'trash', 'locks', 'leases']) {
-      const dir = join(root, name);
+    this.root = root;
+    this.#clock = clock;
+  }
+
+  /** @throws ArtifactError `unsafe`; what the file system says. */
+  #open(): void {
+    for (const name of folderNames) {
+      const dir = join(this.root, name);
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       if (lstatSync(dir).isSymbolicLink())
         throw new ArtifactError(
@@ -71,8 +80,6 @@ export class ModelCache {
           `${dir} is a symlink, which the gateway did not make. Take it away, or set gateway.cache.dir to where it leads.`,
         );
     }
-    this.root = realpathSync(root);
-    this.#clock = clock;
   }
 
   partialDir(id: string): string {
@@ -81,6 +88,7 @@ export class ModelCache {
 
   /** The right to make the entry `id`; waits for another gateway that makes it now. */
   async claim(id: string, signal: AbortSignal, waits: () => void): Promise<FileLock> {
+    this.#open();
     return await waitForLock(join(this.root, 'locks', `${id.replace('/', '-')}.lock`), this.#clock, signal, waits);
   }
 
@@ -96,7 +104,7 @@ export class ModelCache {
   }
 
   unfinished(): readonly Unfinished[] {
-    return readdirSync(join(this.root, 'partial')).map((id) => ({ id, dir: join(this.root, 'partial', id) }));
+    return folders(join(this.root, 'partial')).map((id) => ({ id, dir: join(this.root, 'partial', id) }));
   }
 
   /** The entry of `reference` that was used last. */
@@ -202,6 +210,7 @@ export class ModelCache {
 
   /** One process at a time takes leases, or takes entries away. */
   async #alone<T>(signal: AbortSignal, act: () => T): Promise<T> {
+    this.#open();
     const lock = await waitForLock(join(this.root, 'cache.lock'), this.#clock, signal);
     try {
       return act();

@@ -20,8 +20,8 @@ export function tryLock(file: string): FileLock | undefined {
   if (!existsSync(file)) writeFileSync(file, '', { flag: 'a', mode: 0o600 });
   const lock = new DatabaseSync(file, { timeout: 0 });
   try {
-    // Never ended, and nothing is ever written: the file stays empty.
-    lock.exec('BEGIN EXCLUSIVE');
+    // Never ended, and nothing is ever written: the file stays empty, and needs no journal beside it.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (thrown) {
     lock.close();
     if ((thrown as { errcode?: unknown }).errcode === busy) return undefined;

@@ -123,12 +123,21 @@ function whileAbsent(
     case 'leave':
     case 'stop':
       return stay({ kind: 'stopped' });
+    case 'gone':
+      // What it needs before it can start was not to be had.
+      if (state.kind !== 'pending' || event.failure === undefined) return stay(state);
+      return ended(
+        event.failure,
+        event.jitter,
+        { record: recordStart(state.record, now, limits.restart), readyForMs: undefined },
+        now,
+        limits,
+      );
     case 'ready':
     case 'mismatch':
     case 'serving':
     case 'condemned':
     case 'exited':
-    case 'gone':
     case 'drained':
     case 'take-back':
       return stay(state);

@@ -9,6 +9,7 @@ import type { GpuWait } from './gpus/ledger.ts';
 import { untilReady } from './probe.ts';
 import type { HttpGet } from './probe.ts';
 import type { ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
+import type { ModelLease } from '../models/store.ts';
 import { transition } from './replica-state.ts';
 import type { Effect, Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import type { RestartLimits } from './restart.ts';
@@ -28,6 +29,8 @@ import { readCapabilities } from './running-capabilities.ts';
 import { readRelease } from './running-version.ts';
 import type { ReplicaFact } from './table.ts';
 import { watchReplica } from './watch.ts';
+import { weightsFailure, withFiles } from './weights.ts';
+import type { Weights, WeightsWait } from './weights.ts';
 
 export interface ReplicaDeps {
   readonly clock: Clock;
@@ -39,6 +42,8 @@ export interface ReplicaDeps {
   readonly random: () => number;
   readonly restart: RestartLimits;
   readonly history: StartHistory;
+  /** Without one, no model's files can be brought here. */
+  readonly weights?: Weights | undefined;
   /** Waits for the GPUs of its next run; `waits` is told why it must, each time that changes. */
   gpus(waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant>;
   /** Waits for the right to start a process. */
@@ -70,6 +75,7 @@ export class Replica {
   #probeFlaps = 0;
   #former: FormerRun | undefined;
   #wait: GpuWait | undefined;
+  #weightsWait: WeightsWait | undefined;
   #handling = false;
 
   /**
@@ -192,13 +198,49 @@ export class Replica {
     });
   }
 
+  /** The model's files first: whoever waits for them for an hour must not hold GPUs, nor the turn of others. */
   async #awaitTurn(signal: AbortSignal): Promise<void> {
+    let weights: ModelLease | undefined;
+    try {
+      weights = await this.#fetchWeights(signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      this.send({ kind: 'gone', failure: this.#withoutSecrets(weightsFailure(thrown)), jitter: this.#deps.random() });
+      return;
+    }
+    try {
+      await this.#takeTurn(weights, signal);
+    } catch (thrown) {
+      weights?.release();
+      throw thrown;
+    }
+  }
+
+  async #fetchWeights(signal: AbortSignal): Promise<ModelLease | undefined> {
+    const { model } = this.#plan;
+    if (model.source.kind !== 'remote' || this.#plan.upstream !== undefined) return undefined;
+    const { weights } = this.#deps;
+    if (weights === undefined) throw new Error(`${model.source.value}: nothing here can bring a model`);
+    if (this.#former !== undefined) return await weights.held(model, signal);
+    const tell = (wait: WeightsWait | undefined): void => {
+      this.#weightsWait = wait;
+      this.#deps.changed();
+    };
+    try {
+      return await weights.fetch(model, tell, signal);
+    } finally {
+      tell(undefined);
+    }
+  }
+
+  async #takeTurn(weights: ModelLease | undefined, signal: AbortSignal): Promise<void> {
     const gpus = await this.#deps.gpus((wait) => this.#waitFor(wait), signal);
     const turn = await this.#deps.turn(signal).catch((thrown: unknown) => {
       gpus.release();
       throw thrown;
     });
     if (signal.aborted) {
+      weights?.release();
       gpus.release();
       turn.started();
       this.#deps.retire(turn);
@@ -206,7 +248,7 @@ export class Replica {
     }
     const log = new RunLog(this.#plan.engine, this.#deps.clock);
     const id = this.#former?.id ?? runId(this.#name, this.#deps.random());
-    this.#run = newRun({ id, turn, gpus, log });
+    this.#run = newRun({ id, turn, gpus, log, weights });
     this.#own(this.#watchGpus(this.#run));
     this.send({ kind: 'granted' });
   }
@@ -235,7 +277,13 @@ export class Replica {
   async #begin(run: Run, signal: AbortSignal): Promise<ReplicaHandle> {
     const former = this.#former;
     this.#former = undefined;
-    const spec: ReplicaSpec = { ...this.#plan, id: run.id, index: this.index, gpus: run.gpus };
+    const spec: ReplicaSpec = {
+      ...this.#plan,
+      model: withFiles(this.#plan.model, run.weights),
+      id: run.id,
+      index: this.index,
+      gpus: run.gpus,
+    };
     const handle = await beginRun(this.#deps.provider, spec, former, (line) => this.#read(run, line), signal);
     if (handle.adoptedAgeMs !== undefined)
       this.#deps.log.info({ replica: this.#name, run: run.id, pid: handle.pid }, 'adopted the engine of a former gateway');
@@ -358,6 +406,7 @@ export class Replica {
     this.#run = undefined;
     run.turn.started();
     run.gpus.release();
+    run.weights?.release();
     this.#deps.retire(run.turn);
   }
 
@@ -388,7 +437,9 @@ export class Replica {
       view: this.#run === undefined ? undefined : viewOf(this.#run, this.#plan, this.index),
       lastFailure: this.#lastFailure,
       capabilities: this.#run?.capabilities,
-      waitsFor: this.#wait?.reason,
+      waitsFor: this.#weightsWait?.phase ?? this.#wait?.reason,
+      fetching: this.#weightsWait !== undefined,
+      waitMs: this.#weightsWait?.etaMs,
       startMs: this.#startMs(),
     };
   }

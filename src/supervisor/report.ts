@@ -15,6 +15,8 @@ export interface ReplicaReport {
   /** The same over restarts; unique among the replicas of its model that there are at a time. */
   readonly index: number;
   readonly state: ReplicaState['kind'];
+  /** It is pending, and its model's files are brought here. */
+  readonly fetching: boolean;
   /** What a user reads: while it starts, what the engine says it does. */
   readonly phase: string;
   /** Milliseconds until it is expected to be ready, by what its last start took; undefined where nobody knows. */
@@ -67,6 +69,7 @@ export function reportOf(
     id: run?.id ?? lastRun?.id,
     index,
     state: state.kind,
+    fetching: state.kind === 'pending' && fact.fetching === true,
     phase: phaseOf(fact),
     etaMs: etaOf(fact, now),
     since,

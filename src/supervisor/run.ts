@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ReplicaView } from '../core/table.ts';
+import type { ModelLease } from '../models/store.ts';
 import type { Evidence } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
@@ -23,6 +24,8 @@ export interface Run {
   readonly turn: Turn;
   readonly gpus: GpuGrant;
   readonly log: RunLog;
+  /** The model's files, where they were brought here. */
+  readonly weights: ModelLease | undefined;
   /** Settles when the launch has; never rejects. */
   launched: Promise<void>;
   handle: ReplicaHandle | undefined;
@@ -47,7 +50,7 @@ export interface PastRun {
 const adoptedWaitMs = 10_000;
 
 /** A run that may begin. */
-export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log'>): Run {
+export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log' | 'weights'>): Run {
   return {
     ...held,
     launched: Promise.resolve(),

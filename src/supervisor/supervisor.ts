@@ -42,6 +42,7 @@ import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
 import { TablePublisher } from './table-publisher.ts';
 import { modelStatus, wakes } from './table.ts';
+import type { Weights } from './weights.ts';
 import type { ModelFact } from './table.ts';
 
 export interface SupervisorDeps {
@@ -64,6 +65,8 @@ export interface SupervisorDeps {
   readonly restart?: RestartLimits;
   /** What starts took; without one, only its own are known. */
   readonly history?: StartHistory;
+  /** Without one, no model's files can be brought here. */
+  readonly weights?: Weights;
   /** Its own, and closed by `stop()`; without one there are no GPUs. */
   readonly gpus?: GpuLedger;
 }
@@ -393,6 +396,7 @@ export class Supervisor {
         board: this.#deps.board,
         log: this.#deps.log,
         random: this.#deps.random,
+        weights: this.#deps.weights,
         history: this.#history,
         restart: plan.upstream === undefined ? restart : { ...restart, ...externalRestart },
         gpus: async (waits, signal) => {

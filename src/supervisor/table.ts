@@ -17,6 +17,10 @@ export interface ReplicaFact {
   readonly capabilities?: Capabilities | undefined;
   /** What a pending one waits for, besides its turn. */
   readonly waitsFor?: string | undefined;
+  /** That is the model's files. */
+  readonly fetching?: boolean;
+  /** Milliseconds until that is there; undefined where nobody knows. */
+  readonly waitMs?: number | undefined;
   /** Milliseconds its start still takes, or its next one will take as a whole; undefined where nobody knows. */
   readonly startMs?: number | undefined;
 }
@@ -55,11 +59,15 @@ export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>)
 }
 
 /** Milliseconds until it is expected to be ready; undefined where nobody knows, and where it is ready or on its way out. */
-export function etaOf({ state, startMs, waitsFor }: Pick<ReplicaFact, 'state' | 'startMs' | 'waitsFor'>, now: number): number | undefined {
+export function etaOf(
+  { state, startMs, waitsFor, waitMs }: Pick<ReplicaFact, 'state' | 'startMs' | 'waitsFor' | 'waitMs'>,
+  now: number,
+): number | undefined {
   switch (state.kind) {
     case 'starting':
       return startMs;
     case 'pending':
+      if (waitMs !== undefined) return waitMs + (startMs ?? 0);
       // When others will give a GPU back cannot be told.
       return waitsFor === undefined ? startMs : undefined;
     case 'stopping':

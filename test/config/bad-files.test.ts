@@ -135,14 +135,15 @@ const models: Case[] = [
     'llm_configs:\n  - model_loading_config: {model_id: m, model_source: ~/m.gguf}\n    llm_engine: fake\n',
     ['2:55 llm_configs[0].model_loading_config.model_source', '"/home/someone/m.gguf"'],
   ),
-  whole('a bucket', 'llm_configs:\n  - model_loading_config: {model_id: m, model_source: s3://b/m}\n    llm_engine: fake\n', [
-    '2:55 llm_configs[0].model_loading_config.model_source',
-    '"s3://b/m" is not supported in this version',
-  ]),
+  whole(
+    'a bucket with a secret in it',
+    'llm_configs:\n  - model_loading_config: {model_id: m, model_source: "s3://key:secret@bucket/m"}\n    llm_engine: fake\n',
+    ['2:55 llm_configs[0].model_loading_config.model_source', '"s3://…@bucket/m": credentials do not belong in a source'],
+  ),
   whole(
     'a bucket as a mapping',
-    'llm_configs:\n  - model_loading_config:\n      model_id: m\n      model_source: {bucket_uri: gs://b/m}\n    llm_engine: fake\n',
-    ['4:21 llm_configs[0].model_loading_config.model_source', 'a mapping (bucket_uri) is not supported in this version'],
+    'llm_configs:\n  - model_loading_config:\n      model_id: m\n      model_source: {bucket_uri: gs://bucket/../m}\n    llm_engine: fake\n',
+    ['4:34 llm_configs[0].model_loading_config.model_source.bucket_uri', 'the prefix "../m" has "." or ".." in it'],
   ),
   whole('a file that is not there', `${oneModel}  - other.yaml\n`, ['4:5 llm_configs[1]', 'there is no such file']),
 ];

@@ -29,6 +29,7 @@ const planned: Readonly<Record<string, readonly RegExp[]>> = {
   'ray-serve.yaml': [/--served-model-name=qwen2\.5-7b$/, /--served-model-name=qwen2\.5-0\.5b$/],
   'routing.yaml': [/--served-model-name=chat$/, /--served-model-name=long-prompts$/],
   'scale-to-zero.yaml': [/--served-model-name=fake --ready-after-s=2 --max-num-seqs=4/],
+  's3-model.yaml': [/^vllm serve <model> .*--max-model-len 8192/],
   'sglang.yaml': [/^sglang serve --model-path Qwen\/Qwen2\.5-7B-Instruct .*--context-length 8192/],
   'structured-output.yaml': [/^vllm serve .*--structured-outputs-config \{"backend":"xgrammar"\}/],
   'vision.yaml': [/^llama-server -hf ggml-org\/SmolVLM-500M-Instruct-GGUF .*-np 2 .*--ctx-size 8192/],

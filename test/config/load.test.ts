@@ -36,6 +36,7 @@ describe('a config', () => {
       admin: { host: '127.0.0.1', port: 9464, sha256: undefined, allowedHosts: [] },
       workers: 2,
       stateDir: '/home/someone/.local/state/roundhouse',
+      cache: { dir: '/home/someone/.local/state/roundhouse/models', maxBytes: undefined },
       gpus: undefined,
       acceleratorMatch: 'warn',
       enginePorts: { first: 20_000, count: 2000 },

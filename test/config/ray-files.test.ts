@@ -17,6 +17,7 @@ const first = (name: string): Config['models'][number] => load(name).config.mode
 const commands: Readonly<Record<string, RegExp>> = {
   'autoscaling.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'autoscaling-policy.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
+  'bucket.yaml': /^serve <model> /,
   'bundle-per-worker.yaml': /--tensor-parallel-size 4/,
   'cpu.yaml': /^(?!.*log-stats).*--enforce-eager/,
   'cross-node-parallelism.yaml': /--tensor-parallel-size 2 --pipeline-parallel-size 2/,
@@ -39,6 +40,7 @@ const commands: Readonly<Record<string, RegExp>> = {
   'prefix-aware-routing.yaml': /^serve /,
   'quick-start.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'sglang.yaml': /--model-path unsloth\/Llama-3\.1-8B-Instruct .*--tp-size 1/,
+  'streamed-weights.yaml': /^serve gs:\/\/my-bucket\/m .*--load-format runai_streamer/,
   'structured-output.yaml': /--structured-outputs-config \{"backend":"xgrammar"\}/,
   'token-in-options.yaml': /^(?!.*YOUR-TOKEN)(?!.*hf-token)serve .*--max-model-len 8192/,
   'tools-and-reasoning.yaml': /--enable-auto-tool-choice --tool-call-parser qwen3_coder --reasoning-parser qwen3/,
@@ -54,10 +56,8 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ['data-parallel.yaml', /set data_parallel_size in engine_kwargs, or num_replicas/],
   ['own-code.yaml', /Python code of your own is not run/],
   ['callback.yaml', /code of your own is not run/],
-  ['streamed-weights.yaml', /"gs:\/\/my-bucket\/m" is not supported in this version/],
   ['tpu.yaml', /TPUs are not supported/],
   ['npu.yaml', /NPUs are not supported/],
-  ['bucket.yaml', /\(bucket_uri\) is not supported in this version/],
 ];
 
 describe('a YAML file as Ray documents it', () => {

@@ -44,7 +44,9 @@ test('a gateway that would start the same config differently has another fingerp
   const vllm = model({ engine: 'vllm' });
   const now = plugin('vllm');
   const before = fingerprint(vllm, now);
-  const line = now.configure({}).command({ model: vllm.source, servedName: 'demo', ...placeholders, stopGraceS: 15 });
+  const line = now
+    .configure({})
+    .command({ model: { kind: 'reference', value: vllm.source.value }, servedName: 'demo', ...placeholders, stopGraceS: 15 });
   assert.notEqual(fingerprint(vllm, changed(now, { command: () => ({ ...line, args: [...line.args, '--new-flag'] }) })), before);
   assert.notEqual(fingerprint(vllm, changed(now, { command: () => ({ ...line, env: { ...line.env, NEW: '1' } }) })), before);
   assert.notEqual(fingerprint(vllm, changed(now, { executable: 'vllm-server' })), before);

@@ -60,6 +60,8 @@ type EventName = keyof typeof events;
 const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
   pending: {
     granted: 'starting until 61000: launch, tick-at 61000',
+    'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
     drain: 'stopped',
     leave: 'stopped',
     stop: 'stopped',

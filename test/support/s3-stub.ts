@@ -148,6 +148,7 @@ export class S3Stub implements AsyncDisposable {
     const whole = from === undefined;
     response.writeHead(whole ? 200 : 206, {
       etag: this.#etag(object),
+      'accept-ranges': 'bytes',
       'content-length': end - start,
       ...(whole ? {} : { 'content-range': `bytes ${start}-${end - 1}/${body.length}` }),
       ...object.headers,

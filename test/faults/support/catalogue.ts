@@ -1,3 +1,5 @@
+import { modelFiles } from './model-rows.ts';
+
 /** One thing that breaks, or that somebody does, and what must be seen then. */
 export interface Fault {
   readonly happens: string;
@@ -360,6 +362,7 @@ export type RowNumber =
   | keyof typeof routing
   | keyof typeof streams
   | keyof typeof secrets
+  | keyof typeof modelFiles
   | keyof typeof host;
 
 export interface Section {
@@ -377,6 +380,7 @@ export const sections: readonly Section[] = [
   section('Routing and waiting', routing),
   section('Streams and HTTP between client, gateway and engine', streams),
   section('Secrets', secrets),
+  section('Models that are brought from a store', modelFiles),
   section('Host, config, observability', host),
 ];
 
