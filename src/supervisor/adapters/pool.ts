@@ -178,7 +178,10 @@ export class AdapterPool {
   }
 
   #forget(run: string): void {
-    this.#members.get(run)?.close();
+    const member = this.#members.get(run);
+    // What it was asked for last counts for what its successor gets first.
+    member?.sample(this.#heat);
+    member?.close();
     this.#members.delete(run);
     this.#admitted.delete(run);
   }

@@ -8,8 +8,6 @@ export interface Fault {
   readonly untested?: string;
 }
 
-const adapters = 'adapters are not loaded while engines run yet';
-
 const engineProcesses = {
   1: {
     happens: 'kill -9 of an engine while it streams',
@@ -204,10 +202,10 @@ const routing = {
     happens: 'one session makes most of the load',
     holds: 'it spills to other replicas at 1.25 × the mean load',
   },
-  57: { happens: 'an adapter cannot be loaded on one replica', holds: 'another one is tried', untested: adapters },
-  58: { happens: 'an engine restarts without its adapters', holds: 'they are loaded before a request needs them', untested: adapters },
-  59: { happens: 'more adapters are asked for than a replica has room for', holds: 'none in use is unloaded', untested: adapters },
-  60: { happens: '100 requests need an adapter at once', holds: 'it is loaded once', untested: adapters },
+  57: { happens: 'an adapter cannot be loaded on one replica', holds: 'another one is tried' },
+  58: { happens: 'an engine restarts without its adapters', holds: 'they are loaded before a request needs them' },
+  59: { happens: 'more adapters are asked for than a replica has room for', holds: 'none in use is unloaded' },
+  60: { happens: '100 requests need an adapter at once', holds: 'it is loaded once' },
   61: {
     happens: '300 requests end in every way there is: answered, refused, broken, left, unknown',
     holds: 'nothing is in flight or waiting afterwards, and each was counted once',
