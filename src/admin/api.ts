@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import type { Access } from '../core/access.ts';
 import type { ScaleReport } from '../autoscale/scaler.ts';
+import type { ReplicaId } from '../core/ids.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import type { ModelReport } from '../supervisor/report.ts';
+import type { EngineAddress } from '../supervisor/run.ts';
 import type { ConfigChange } from './changes.ts';
 
 /** What `GET /api/status` says. */
@@ -105,6 +107,8 @@ export interface Control {
   access(): Access;
   /** A text of an engine's log, as it may be shown. */
   redact(text: string): string;
+  /** How an engine is asked; undefined once its run is over. */
+  engine(id: ReplicaId): EngineAddress | undefined;
   /** Changes nothing. @param config absolute paths of other files than the gateway's own */
   plan(config: readonly string[] | undefined): Promise<PlanReply>;
   reload(): Promise<ChangeReply>;

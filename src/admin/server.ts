@@ -8,6 +8,7 @@ import { cannotListen, errorTable, GatewayError, messageOf } from '../core/error
 import { AdminKey } from './admin-key.ts';
 import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
 import { metricsPage } from './control-metrics.ts';
+import { addEnginePass } from './engine-pass.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
 import { socketPath } from './socket-path.ts';
@@ -104,6 +105,7 @@ export function buildAdmin(
     if ('now' in how) return control.stop({ kind: 'now' });
     return control.stop({ kind: 'drain', drainMs: how.drain_s === undefined ? undefined : how.drain_s * 1000 });
   });
+  addEnginePass(app, control);
   // Engines print prompts at some log levels: only for the owner.
   if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));
   return app;

@@ -19,8 +19,10 @@ import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { SourceTree } from '../config/source-tree.ts';
 import type { Access } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { ReplicaId } from '../core/ids.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { ScaleReport, Scaler } from '../autoscale/scaler.ts';
+import type { EngineAddress } from '../supervisor/run.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { Checked } from './option-check.ts';
 
@@ -64,6 +66,10 @@ export class RunningControl implements Control {
 
   access(): Access {
     return this.#config.settings.access;
+  }
+
+  engine(id: ReplicaId): EngineAddress | undefined {
+    return this.#deps.supervisor().engine(id);
   }
 
   redact(text: string): string {

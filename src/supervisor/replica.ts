@@ -2,6 +2,7 @@ import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import type { ReplicaId } from '../core/ids.ts';
 import { explain } from './failure.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
@@ -24,7 +25,7 @@ import { replicaName, runId } from './replica-id.ts';
 import { reportOf } from './report.ts';
 import type { ReplicaReport } from './report.ts';
 import { adoptedPatienceMs, beginRun, evidenceOf, newRun, pastRun, viewOf } from './run.ts';
-import type { FormerRun, PastRun, Run } from './run.ts';
+import type { EngineAddress, FormerRun, PastRun, Run } from './run.ts';
 import { readCapabilities } from './running-capabilities.ts';
 import { readRelease } from './running-version.ts';
 import type { ReplicaFact } from './table.ts';
@@ -399,6 +400,12 @@ export class Replica {
   secrets(): readonly string[] {
     const keys = [this.#run?.handle?.apiKey, this.#lastRun?.apiKey].filter((key): key is string => key !== undefined && key !== '');
     return [...secretsOf(this.#plan.model.env), ...keys];
+  }
+
+  /** How its present engine is asked; undefined while it has none, or for a run that is over. */
+  address(id: ReplicaId): EngineAddress | undefined {
+    const run = this.#run;
+    return run?.id === id ? run.handle : undefined;
   }
 
   #over(run: Run): void {

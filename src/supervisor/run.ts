@@ -95,6 +95,9 @@ export function adoptedPatienceMs({ adoptedAgeMs }: ReplicaHandle, startupTimeou
   return adoptedAgeMs === undefined ? undefined : Math.max(adoptedWaitMs, startupTimeoutMs - adoptedAgeMs);
 }
 
+/** How an engine is asked, whatever its state. */
+export type EngineAddress = Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'ca'>;
+
 /** Where workers reach it; undefined while it has no process. */
 export function viewOf({ id, turn, handle }: Run, { model, engine }: ReplicaPlan, index: number): ReplicaView | undefined {
   if (handle === undefined) return undefined;

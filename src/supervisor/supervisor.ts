@@ -2,7 +2,7 @@ import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { AdapterName, ModelName } from '../core/ids.ts';
+import type { AdapterName, ModelName, ReplicaId } from '../core/ids.ts';
 import type { AdapterDemand } from '../core/messages.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { Config } from '../config/config.ts';
@@ -36,7 +36,7 @@ import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { RestartLimits } from './restart.ts';
-import type { FormerRun } from './run.ts';
+import type { EngineAddress, FormerRun } from './run.ts';
 import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
@@ -254,6 +254,11 @@ export class Supervisor {
   /** The GPUs of this machine, once a replica has asked for one. */
   gpus(): readonly GpuReport[] {
     return this.#gpus.status();
+  }
+
+  /** How an engine is asked past routing, for who looks into it; undefined for a run that is over. */
+  engine(id: ReplicaId): EngineAddress | undefined {
+    return this.#replicas.all().flatMap((replica) => replica.address(id) ?? [])[0];
   }
 
   /** Takes out of a text that an engine wrote what must not be shown: the secrets of all models, and whatever looks like one. */
