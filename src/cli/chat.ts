@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import type { StatusReply } from '../admin/api.ts';
 import { GatewayError } from '../core/errors.ts';
 import { adminVerb, askAdmin, stateDirOf, type Where } from './admin-client.ts';
-import { askModel, chatUrl } from './chat/ask-model.ts';
+import { askModel, type ChatTarget, chatUrl } from './chat/ask-model.ts';
 import { begin, say } from './chat/conversation.ts';
 import { talk } from './chat/talk.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
+import { readKeyFile } from './key-file.ts';
 import { coloured } from './output.ts';
 import { printable } from './printable.ts';
 import type { Run } from './verb.ts';
@@ -14,6 +15,7 @@ import type { Run } from './verb.ts';
 interface ChatOptions extends Where {
   readonly system?: string;
   readonly message?: string;
+  readonly apiKeyFile?: string;
 }
 
 const help = `  gateway chat my-model -m 'Why is the sky blue?'
@@ -31,6 +33,7 @@ export function addChat(program: Command, run: Run): void {
     .argument('<model>', 'its id, or an alias')
     .option('-s, --system <text>', 'what the model is told first')
     .option('-m, --message <text>', 'ask this, print the answer and end')
+    .option('--api-key-file <file>', 'a file with a key of the API, where it asks for one')
     .addHelpText('after', help)
     .action((model: string, options: ChatOptions) => run(() => chat(model, options)));
 }
@@ -45,19 +48,24 @@ async function chat(model: string, options: ChatOptions): Promise<ExitCode> {
     );
   if (message?.trim() === '') throw new GatewayError('usage_invalid', 'the message is empty; expected some text in --message or on stdin.');
   const url = chatUrl(await askAdmin<StatusReply>(await stateDirOf(options), { method: 'GET', path: '/api/status' }), model);
-  if (message !== undefined) return answerOnce(url, model, message, options);
-  await talk({ url, model, system: options.system, quiet: options.quiet === true, color: coloured(stdout, process.env) }, stdin, stdout);
+  const apiKey = readKeyFile(options.apiKeyFile);
+  if (message !== undefined) return answerOnce({ url, apiKey }, model, message, options);
+  await talk(
+    { url, apiKey, model, system: options.system, quiet: options.quiet === true, color: coloured(stdout, process.env) },
+    stdin,
+    stdout,
+  );
   return exitCode.ok;
 }
 
 /** Prints one answer as it comes; with `--json` when it is whole. */
-async function answerOnce(url: string, model: string, message: string, { system, json, quiet }: ChatOptions): Promise<ExitCode> {
+async function answerOnce(target: ChatTarget, model: string, message: string, { system, json, quiet }: ChatOptions): Promise<ExitCode> {
   const { stdout, stderr } = process;
   const closed = new AbortController();
   // Who reads has gone, as `head` does: no more of the answer is wanted.
   stdout.once('error', () => closed.abort());
   const streams = json !== true && quiet !== true;
-  const answer = await askModel(url, { model, messages: say(begin(system), message) }, closed.signal, (piece) => {
+  const answer = await askModel(target, { model, messages: say(begin(system), message) }, closed.signal, (piece) => {
     if (streams && piece.kind === 'text') stdout.write(printable(piece.text));
   });
   if (json === true)

@@ -1,15 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { StatusReply } from '../admin/api.ts';
 import { Api } from '../conformance/api.ts';
 import { passed, runScenarios, type ScenarioResult, scenarios } from '../conformance/run.ts';
 import type { Scenario } from '../conformance/scenario.ts';
 import { systemClock } from '../core/clock.ts';
-import { GatewayError, messageOf } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import { requestsOf } from '../supervisor/report.ts';
 import { adminVerb, askAdmin, stateDirOf, type Where } from './admin-client.ts';
 import { conformanceLine } from './conformance-table.ts';
 import { exitCode } from './exit-code.ts';
+import { readKeyFile } from './key-file.ts';
 import { print, type Run } from './verb.ts';
 
 interface ConformanceOptions extends Where {
@@ -107,12 +107,7 @@ async function statusOf(stateDir: string, url: string | undefined): Promise<Stat
   }
 }
 
-/** @throws GatewayError `usage_invalid` */
 function keyOf({ apiKeyFile }: ConformanceOptions): { readonly apiKey?: string } {
-  if (apiKeyFile === undefined) return {};
-  try {
-    return { apiKey: readFileSync(apiKeyFile, 'utf8').trim() };
-  } catch (error) {
-    throw new GatewayError('usage_invalid', `--api-key-file ${apiKeyFile} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
+  const apiKey = readKeyFile(apiKeyFile);
+  return apiKey === undefined ? {} : { apiKey };
 }

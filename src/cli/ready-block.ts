@@ -25,14 +25,15 @@ function modelLine({ name, engine, replicas, status, desired }: ModelReport): st
   return `  ${name}   ${count} on ${engine}${status.phase === 'ready' ? '' : ` (${status.phase})`}`;
 }
 
-function curl(url: string, model: string): string {
+function curl(url: string, model: string, asksForKey: boolean): string {
   // Greedy, so that even the quickstart's tiny model answers sensibly.
   const body = JSON.stringify({
     model,
     temperature: 0,
     messages: [{ role: 'user', content: 'What is the capital of France? Answer in one sentence.' }],
   });
-  return `  curl ${url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '${quoted(body)}'`;
+  const key = asksForKey ? ` -H 'Authorization: Bearer KEY'` : '';
+  return `  curl ${url}/v1/chat/completions -H 'Content-Type: application/json'${key} \\\n    -d '${quoted(body)}'`;
 }
 
 /** How clients reach a model: by what route prefix and name. */
@@ -42,11 +43,18 @@ function entryOf(apps: Config['apps'], model: string): { readonly prefix: string
 }
 
 /** What a person reads when the gateway serves: where, which models, and a line to paste. */
-export function readyBlock(addresses: Addresses, models: readonly ModelReport[], apps: Config['apps']): string {
+export function readyBlock(
+  addresses: Addresses,
+  models: readonly ModelReport[],
+  { apps, settings: { access } }: { readonly apps: Config['apps']; readonly settings: Pick<Config['settings'], 'access'> },
+): string {
   const first = models.find(({ status }) => status.phase === 'ready');
   const entry = first === undefined ? undefined : entryOf(apps, first.name);
   const head = first === undefined ? `No model serves yet. Listening at ${addresses.data}` : `Ready at ${addresses.data}`;
   const lines = ['', `${head}   (metrics: ${addresses.admin}/metrics)`, ...models.map(modelLine)];
-  if (entry !== undefined) lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data + entry.prefix, entry.name));
+  if (entry !== undefined) {
+    const asksForKey = access.keys.some(({ prefix }) => prefix === undefined || prefix === entry.prefix);
+    lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data + entry.prefix, entry.name, asksForKey));
+  }
   return [...lines, '', 'Ctrl-C stops it.', ''].join('\n');
 }

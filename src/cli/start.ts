@@ -206,7 +206,7 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
   announced.said = now;
   const [url, adminUrl] = [localUrl(config.listen.host, data.port), localUrl(config.admin.host, admin.port)];
   const served = models.map(({ name, replicas, desired }) => ({ name, ready: readyOf(replicas), desired }));
-  terminal.say({ kind: now, url, adminUrl, models: served }, readyBlock({ data: url, admin: adminUrl }, models, config.apps));
+  terminal.say({ kind: now, url, adminUrl, models: served }, readyBlock({ data: url, admin: adminUrl }, models, config));
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */

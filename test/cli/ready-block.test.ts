@@ -7,8 +7,11 @@ import type { ModelReport } from '../../src/supervisor/report.ts';
 const at = { data: 'http://127.0.0.1:8000', admin: 'http://127.0.0.1:9000' };
 const model = (name: string, phase: string): ModelReport =>
   ({ name, engine: 'fake', desired: 1, replicas: [], status: { phase } }) as never;
-const apps = (...entries: readonly [prefix: string, names: Readonly<Record<string, string>>][]): Config['apps'] =>
-  new Map(entries.map(([prefix, names]) => [prefix, new Map(Object.entries(names))])) as never;
+const apps = (...entries: readonly [prefix: string, names: Readonly<Record<string, string>>][]): Pick<Config, 'apps' | 'settings'> =>
+  ({
+    apps: new Map(entries.map(([prefix, names]) => [prefix, new Map(Object.entries(names))])),
+    settings: { access: { keys: [] } },
+  }) as never;
 
 /** URL and model of the line to paste. */
 const pasted = (block: string): readonly [string | undefined, string | undefined] => [
@@ -24,6 +27,15 @@ describe('the ready block', () => {
       `${at.data}/two/v1/chat/completions`,
       'bee',
     ]);
+  });
+
+  it('asks for a key where the model does', () => {
+    const open = apps(['', { a: 'a' }]);
+    const block = (prefix: string | undefined): string =>
+      readyBlock(at, [model('a', 'ready')], { ...open, settings: { access: { keys: [{ prefix }] } } } as never);
+    assert.match(block(undefined), /-H 'Authorization: Bearer KEY' \\\n/);
+    assert.match(block(''), /Authorization/);
+    assert.doesNotMatch(block('/other'), /Authorization/);
   });
 
   it('has none while no model serves', () => {

@@ -10,6 +10,12 @@ export interface Message {
   readonly content: string;
 }
 
+/** Where a model is asked, and by which key. */
+export interface ChatTarget {
+  readonly url: string;
+  readonly apiKey: string | undefined;
+}
+
 export interface Answer {
   readonly text: string;
   /** Why it ended; undefined: it was stopped. */
@@ -33,7 +39,7 @@ export function chatUrl({ dataHost, dataPort, apps }: Pick<StatusReply, 'dataHos
  * @throws GatewayError for an answer that fails, whenever it does.
  */
 export async function askModel(
-  url: string,
+  target: ChatTarget,
   body: { readonly model: string; readonly messages: readonly Message[] },
   signal: AbortSignal,
   show: (piece: Piece) => void,
@@ -41,7 +47,7 @@ export async function askModel(
   let text = '';
   let finish: string | undefined;
   try {
-    for await (const piece of pieces(url, body, signal)) {
+    for await (const piece of pieces(target, body, signal)) {
       if (piece.kind === 'done') return { text, finish: finish ?? 'stop' };
       if (piece.kind === 'text') text += piece.text;
       if (piece.kind === 'finished') finish = piece.reason;
@@ -55,11 +61,12 @@ export async function askModel(
   throw new GatewayError('upstream_failed', 'The reply ended before it was complete.');
 }
 
-async function* pieces(url: string, body: object, signal: AbortSignal): AsyncGenerator<Piece> {
+async function* pieces({ url, apiKey }: ChatTarget, body: object, signal: AbortSignal): AsyncGenerator<Piece> {
+  const key = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   const { request } = await import('undici');
   const reply = await request(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...key },
     body: JSON.stringify({ ...body, stream: true }),
     signal,
     // A model may take minutes to load; the gateway's own limits hold.

@@ -1,12 +1,11 @@
 import { GatewayError } from '../../core/errors.ts';
 import { printable } from '../printable.ts';
-import { type Answer, askModel } from './ask-model.ts';
+import { type ChatTarget, type Answer, askModel } from './ask-model.ts';
 import { begin, type Conversation, hear, readTyped, say } from './conversation.ts';
 import type { Piece } from './pieces.ts';
 import { readTypedText } from './prompt.ts';
 
-export interface TalkSettings {
-  readonly url: string;
+export interface TalkSettings extends ChatTarget {
   readonly model: string;
   readonly system: string | undefined;
   /** Without the line that says how to leave. */
@@ -45,7 +44,7 @@ export async function talk(settings: TalkSettings, input: NodeJS.ReadStream, out
 
 /** One turn. While it lasts the terminal is as a shell has it, so that Ctrl-C is a signal. */
 async function answer(
-  { url, model }: TalkSettings,
+  { url, apiKey, model }: TalkSettings,
   asked: Conversation,
   output: NodeJS.WriteStream,
   dim: (text: string) => string,
@@ -55,7 +54,7 @@ async function answer(
   process.on('SIGINT', onInterrupt);
   const shown: Shown = { last: 'nothing' };
   try {
-    const heard = await askModel(url, { model, messages: asked }, stop.signal, (piece) => show(piece, shown, output, dim));
+    const heard = await askModel({ url, apiKey }, { model, messages: asked }, stop.signal, (piece) => show(piece, shown, output, dim));
     output.write(ending(heard, dim));
     return hear(asked, heard);
   } catch (error) {
