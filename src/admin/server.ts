@@ -67,12 +67,7 @@ export function buildAdmin(
   app.setNotFoundHandler((request, reply) =>
     sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),
   );
-  const key = new AdminKey(sha256, () => control.access());
-  if (origin === 'tcp')
-    app.addHook('onRequest', async (request) => {
-      guard(request, allowedHosts);
-      key.check(request.headers);
-    });
+  if (origin === 'tcp') guardAll(app, new AdminKey(sha256, () => control.access()), allowedHosts);
   const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
@@ -109,6 +104,14 @@ export function buildAdmin(
   // Engines print prompts at some log levels: only for the owner.
   if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));
   return app;
+}
+
+/** Has every request looked at before anything else of it is. */
+function guardAll(app: FastifyInstance, key: AdminKey, allowedHosts: readonly string[]): void {
+  app.addHook('onRequest', async (request) => {
+    guard(request, allowedHosts);
+    key.check(request.headers);
+  });
 }
 
 /** @throws GatewayError `admin_refused` */

@@ -51,6 +51,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
         maxMediaBodyBytes: limits.max_media_body_bytes,
         requestTimeoutMs: milliseconds(limits.request_timeout_s),
         maxConnections: limits.max_connections,
+        failedAuthPerMinute: limits.failed_auth_per_minute,
       },
       client: {
         heartbeatMs: milliseconds(gateway.timeouts.heartbeat_s),

@@ -273,6 +273,7 @@ export const gatewaySchema = mapping({
     max_media_body_bytes: whole(1024, 1024 ** 3).default(100 * 1024 * 1024),
     request_timeout_s: seconds(0.001).default(60),
     max_connections: whole(1, 1_000_000).default(defaultMaxConnections),
+    failed_auth_per_minute: whole(1, 100_000).optional(),
   }).prefault({}),
   timeouts: mapping({
     queue_s: seconds(0).default(60),

@@ -12,6 +12,8 @@ export interface GatewaySettings {
     /** Time a client may take to send its request completely. */
     readonly requestTimeoutMs: number;
     readonly maxConnections: number;
+    /** Wrong keys an address may try; undefined: any number. */
+    readonly failedAuthPerMinute: number | undefined;
   };
   readonly client: {
     /** Silence towards the client of a stream after which it gets a comment. */

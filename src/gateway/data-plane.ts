@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { extname } from 'node:path';
@@ -11,6 +12,7 @@ import { RateBoard } from '../core/rate-board.ts';
 import type { AdapterDemand, GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
+import { guessMemory } from './auth/guesses.ts';
 import { Seats } from './auth/seats.ts';
 import type { WorkerStart } from './worker.ts';
 
@@ -65,6 +67,7 @@ export class DataPlane {
   #access: Access;
   readonly #rates: RateBoard;
   readonly #seating: Seats;
+  readonly #guesses = guessMemory(randomUUID());
   #port = 0;
   #draining = false;
   #lastScrape = 0;
@@ -169,6 +172,7 @@ export class DataPlane {
       slots: board.slots,
       board: board.buffer,
       rates: this.#rates.buffer,
+      guesses: this.#guesses,
       host,
       port: this.#port,
       reusePort: workers > 1,

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { Gate } from './auth/gate.ts';
+import type { Guesses } from './auth/guesses.ts';
 import type { Limiter } from './auth/limiter.ts';
 import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
@@ -19,6 +20,8 @@ export interface ServerDeps extends ExchangeDeps {
   /** Who may use the API now. */
   gate(): Gate;
   readonly limiter: Limiter;
+  /** Undefined: nobody counts wrong keys. */
+  readonly guesses: Guesses | undefined;
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
 }
@@ -171,7 +174,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     sendError(deps, reply, ours);
   });
-  askForKey(app, () => deps.gate());
+  askForKey(app, () => deps.gate(), deps.guesses);
   app.setNotFoundHandler(handleNotFound(deps));
   onClientError(deps, app);
   onExpectContinue(app, limits);

@@ -10,6 +10,7 @@ import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
 import { engines as builtIn } from '../plugins/registry.ts';
 import { Gate } from './auth/gate.ts';
+import { type GuessMemory, Guesses } from './auth/guesses.ts';
 import { Limiter } from './auth/limiter.ts';
 import type { Exchange } from './exchange.ts';
 import { LoadTotals } from './load-totals.ts';
@@ -29,6 +30,7 @@ export interface WorkerStart {
   readonly board: SharedArrayBuffer;
   /** The rate board's. */
   readonly rates: SharedArrayBuffer;
+  readonly guesses: GuessMemory;
   readonly host: string;
   readonly port: number;
   /** False where the system cannot share a port between sockets; then there is one worker. */
@@ -65,6 +67,7 @@ const log = pino(
   { level: start.log.level, base: { worker: start.index } },
   openLogDestination(start.log.file ?? 2, () => metrics.logLineDropped()),
 );
+const { failedAuthPerMinute } = start.settings.limits;
 const wallClock = (): number => Date.now();
 let gate = new Gate(start.settings.access, wallClock);
 let table: RoutingTable = emptyTable;
@@ -90,6 +93,7 @@ const app = buildServer({
   totals: new LoadTotals(board),
   settings: start.settings,
   gate: () => gate,
+  guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
   limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
   log,
   draining: () => draining,

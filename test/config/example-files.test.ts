@@ -24,6 +24,7 @@ const planned: Readonly<Record<string, readonly RegExp[]>> = {
   'autoscaling.yaml': [/--served-model-name=fake .*--max-num-seqs=4/],
   'embeddings.yaml': [/^llama-server -hf nomic-ai\/nomic-embed-text-v1\.5-GGUF:Q4_K_M .*--embeddings --pooling mean/],
   'fake.yaml': [/engine\.ts .*--served-model-name=fake --prefill-s=0\.2 --tokens-per-s=20/],
+  'keys.yaml': [/--served-model-name=fake$/, /--served-model-name=fake-large$/],
   'lora.yaml': [/^vllm serve Qwen\/Qwen2\.5-0\.5B-Instruct .*--enable-lora --max-loras 4 --max-lora-rank 32/],
   'on-demand.yaml': [/--served-model-name=chat$/, /--served-model-name=code$/, /--served-model-name=translate$/],
   'ray-serve.yaml': [/--served-model-name=qwen2\.5-7b$/, /--served-model-name=qwen2\.5-0\.5b$/],

@@ -100,7 +100,7 @@ describe('keys', () => {
       keys(`{name: a, key: ${good}, expires: 2027-01-01}`),
       ['6 gateway.keys[0].expires: expected a time such as 2027-01-31T00:00:00Z, got "2027-01-01"'],
     ],
-    ['an empty list', `${oneModel}gateway: {keys: []}\n`, ['4 gateway.keys: expected a list of at least one key, got a list']],
+    ['an empty list', `${oneModel}gateway: {keys: []}\n`, ['4 gateway.keys: expected a list of at least one key, got an empty list']],
   ];
   for (const [name, text, problems] of wrong) {
     it(`with ${name} are refused, without showing a key`, () => {

@@ -42,7 +42,13 @@ describe('a config', () => {
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
       settings: {
-        limits: { maxBodyBytes: 10_485_760, requestTimeoutMs: 60_000, maxMediaBodyBytes: 104_857_600, maxConnections: 4096 },
+        limits: {
+          maxBodyBytes: 10_485_760,
+          requestTimeoutMs: 60_000,
+          maxMediaBodyBytes: 104_857_600,
+          maxConnections: 4096,
+          failedAuthPerMinute: undefined,
+        },
         client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
         debugHeaders: false,
         access: { keys: [] },
@@ -114,9 +120,10 @@ gateway:
     assert.equal(config.stateDir, join(folder, 'state'));
     assert.deepEqual(config.settings.limits, {
       maxBodyBytes: 2048,
-      requestTimeoutMs: 500,
       maxMediaBodyBytes: 104_857_600,
+      requestTimeoutMs: 500,
       maxConnections: 10,
+      failedAuthPerMinute: undefined,
     });
     assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000 });
     assert.equal(config.drainTimeoutMs, 5000);

@@ -51,7 +51,13 @@ describe('several config files', () => {
       ],
     );
     assert.deepEqual([config.logLevel, config.workers, config.stateDir], ['debug', 3, join(folder, 'sub/state')]);
-    assert.deepEqual(config.settings.limits, { maxBodyBytes: 2048, requestTimeoutMs: 60_000, maxConnections: 7 });
+    assert.deepEqual(config.settings.limits, {
+      maxBodyBytes: 2048,
+      maxMediaBodyBytes: 104_857_600,
+      requestTimeoutMs: 60_000,
+      maxConnections: 7,
+      failedAuthPerMinute: undefined,
+    });
     assert.deepEqual(
       config.files,
       ['a.yaml', 'sub/b.yaml', 'settings.yaml'].map((name) => join(folder, name)),

@@ -33,7 +33,13 @@ async function start(t: TestContext, workers: number, port = 0) {
     log,
     workerLog: { level: 'silent', file: undefined },
     settings: {
-      limits: { maxMediaBodyBytes: 1024 * 1024, maxBodyBytes: 1024, requestTimeoutMs: 1000, maxConnections: 100 },
+      limits: {
+        maxMediaBodyBytes: 1024 * 1024,
+        maxBodyBytes: 1024,
+        requestTimeoutMs: 1000,
+        maxConnections: 100,
+        failedAuthPerMinute: undefined,
+      },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
       debugHeaders: false,
       access: openToAll,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { type Access, type AccessKey, keyDigest, type KeyLimits, noLimits } from '../../src/core/access.ts';
 import { RateBoard } from '../../src/core/rate-board.ts';
-import { durationOf } from '../../src/gateway/auth/limiter.ts';
+import { durationOf } from '../../src/gateway/auth/duration.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import { TokenMeter } from '../../src/gateway/auth/token-meter.ts';
 import { chat, dataPlane, event, type DataPlaneUnderTest, eventually, scriptedEngine } from '../support/data-plane.ts';

@@ -10,6 +10,7 @@ import { RateBoard } from '../../src/core/rate-board.ts';
 import { adapterName, modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
 import { Gate } from '../../src/gateway/auth/gate.ts';
+import { guessMemory, Guesses } from '../../src/gateway/auth/guesses.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
@@ -136,6 +137,7 @@ export async function dataPlane(
     nanoseconds?: () => bigint;
     /** What the engines ask for. */
     engineKey?: string;
+    failedAuthPerMinute?: number;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -150,6 +152,7 @@ export async function dataPlane(
   let turn = 0;
   let draining = false;
   const wallClock = options.wallClock ?? ((): number => Date.now());
+  const perMinute = options.failedAuthPerMinute;
   const rates = RateBoard.create(1, options.nanoseconds);
   const seats = new Seats(rates);
   const gateOf = (access: Access): Gate => new Gate(seats.assign(access), wallClock);
@@ -212,6 +215,7 @@ export async function dataPlane(
         maxMediaBodyBytes: 4 * 1024 * 1024,
         requestTimeoutMs: 60_000,
         maxConnections: 10_000,
+        failedAuthPerMinute: perMinute,
       },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
@@ -219,6 +223,7 @@ export async function dataPlane(
     },
     gate: () => gate,
     limiter: new Limiter(rates, 0),
+    guesses: perMinute === undefined ? undefined : new Guesses(guessMemory('salt'), perMinute, options.nanoseconds),
     log: pino({ level: 'silent' }),
     draining: () => draining,
   });

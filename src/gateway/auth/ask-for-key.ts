@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { AccessKey } from '../../core/access.ts';
 import { prefixOf } from '../route-prefix.ts';
 import type { Gate } from './gate.ts';
+import type { Guesses } from './guesses.ts';
 
 interface AdmittedMessage extends IncomingMessage {
   accessKey?: AccessKey;
@@ -13,17 +14,23 @@ const openRoutes: ReadonlySet<string | undefined> = new Set(['/health', '/ready'
 
 /**
  * Has every route of `app` ask for a key before it reads the body, but those of `openRoutes`, those that are not there (404), and
- * CORS preflights, which browsers send without one.
+ * CORS preflights, which browsers send without one. `guesses` holds back addresses that have tried too many.
  */
-export function askForKey(app: FastifyInstance, gate: () => Gate): void {
+export function askForKey(app: FastifyInstance, gate: () => Gate, guesses: Guesses | undefined): void {
   app.addHook('onRequest', (request, _reply, done) => {
-    const { raw, method, is404, headers, routeOptions } = request;
+    const { raw, method, is404, headers, routeOptions, socket } = request;
     if (is404 || method === 'OPTIONS' || openRoutes.has(routeOptions.url)) {
       done();
       return;
     }
-    const key = gate().admit(headers, prefixOf(raw));
-    if (key !== undefined) (raw as AdmittedMessage).accessKey = key;
+    guesses?.check(socket.remoteAddress);
+    try {
+      const key = gate().admit(headers, prefixOf(raw));
+      if (key !== undefined) (raw as AdmittedMessage).accessKey = key;
+    } catch (error) {
+      guesses?.failed(socket.remoteAddress);
+      throw error;
+    }
     done();
   });
 }

@@ -1,6 +1,8 @@
 import type { AccessKey } from '../../core/access.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { Rate, RateBoard, RateKind } from '../../core/rate-board.ts';
+import type { RateBoard, RateKind } from '../../core/rate-board.ts';
+import type { Rate } from '../../core/token-buckets.ts';
+import { durationOf } from './duration.ts';
 import { Grant } from './grant.ts';
 
 /** A prompt's tokens are estimated by its bytes: no tokenizer is as cheap, and the engine's own count replaces it in the end. */
@@ -75,11 +77,4 @@ function rateHeaders(rates: Rates): string[] {
     `x-ratelimit-reset-${kind}`,
     durationOf(resetMs),
   ]);
-}
-
-/** As OpenAI writes it: `12ms`, `1.5s`, `1m0s`. */
-export function durationOf(ms: number): string {
-  if (ms < 1000) return `${ms}ms`;
-  const seconds = Math.round(ms / 100) / 10;
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s`;
 }

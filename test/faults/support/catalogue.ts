@@ -305,6 +305,34 @@ const streams = {
 } as const satisfies Record<number, Fault>;
 
 const secrets = {
+  115: {
+    happens: 'no key, a wrong one, one that is almost right, a malformed header, Basic',
+    holds:
+      '401 `invalid_api_key` with `WWW-Authenticate: Bearer`, and one and the same answer to all; `x-api-key` opens as a bearer token does',
+  },
+  116: {
+    happens: 'somebody measures how long wrong keys take',
+    holds: 'as long whatever they are, and however many keys there are',
+    untested: 'it needs a measured run: `npm run bench -- keys`, see `docs/benchmarks.md`',
+  },
+  117: {
+    happens: 'a key in header and URL, a token in an engine’s environment and log; everything is then asked for, at log level trace',
+    holds:
+      'no answer, log, status, plan, metrics page, output of a command or file of the state directory but an engine’s own log shows one',
+  },
+  118: { happens: 'the routes of the admin listener on the port of users', holds: '404, with and without a key' },
+  119: {
+    happens: 'a user’s key on the admin listener; one for others to reach, without a key',
+    holds: '403; it does not start, and the place in the config is named',
+  },
+  120: {
+    happens: 'another user of the machine asks an engine directly',
+    holds: 'it wants the random key of its replica, and listens on loopback alone',
+  },
+  121: {
+    happens: 'the gateway’s environment holds keys of clouds and of its own',
+    holds: 'none is in an engine’s environment or command line; the engine’s own key is in its environment only',
+  },
   122: {
     happens: 'an engine prints a token, an `Authorization` header and a presigned URL into its log, and then dies',
     holds: 'log stream, status, terminal, the gateway’s own log and the 503 of who waits show `[redacted]`',
@@ -312,6 +340,45 @@ const secrets = {
   123: {
     happens: 'other users of the machine look at the state directory, made new or left open by somebody',
     holds: 'it and all below it are its owner’s alone; one that was open is closed with a warning',
+  },
+  124: {
+    happens: 'one address tries key after key (`failed_auth_per_minute`)',
+    holds: '429 with `Retry-After` before its key is looked at, over all workers; no memory grows',
+  },
+  125: {
+    happens: 'a web page, a form, or a name that was rebound to this machine asks the admin listener',
+    holds: '403 for reading and for changing; an address, `localhost` and names in `allowed_hosts` are answered',
+  },
+  126: { happens: 'a script in a model’s name or a log line', holds: 'it is shown as text', untested: 'there is no page in this version' },
+  127: {
+    happens: 'an https upstream shows a certificate that nobody vouches for',
+    holds: 'it is not used',
+    untested: 'tested without the command, in `test/supervisor/static-upstreams.test.ts`',
+  },
+  128: {
+    happens: 'options of an engine hold `; rm -rf`, `$(…)`, line breaks',
+    holds: 'they are arguments, never a line for a shell; names that are no option names are refused',
+    untested: 'tested without processes, in `test/plugins` and `test/config/bad-files.test.ts`',
+  },
+  129: {
+    happens: 'a config of many megabytes, with aliases that multiply, keys that stand twice, tags',
+    holds: 'each is refused with its line and column',
+    untested: 'tested without processes, in `test/config/bad-files.test.ts`',
+  },
+  130: {
+    happens: 'an environment variable holds YAML',
+    holds: 'it is filled in as text, and never read again',
+    untested: 'tested without processes, in `test/config/load.test.ts`',
+  },
+  131: {
+    happens: 'a config names code of its own',
+    holds: 'it is not run; only modules that `gateway.plugins` lists are',
+    untested: 'tested without processes, in `test/config/bad-files.test.ts`',
+  },
+  132: {
+    happens: 'a package runs code when it is installed',
+    holds: 'installs run no scripts, and versions are exact',
+    untested: 'it is a rule of the repository, not of the program',
   },
 } as const satisfies Record<number, Fault>;
 
