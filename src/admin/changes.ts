@@ -54,6 +54,7 @@ function gatewayFacts(config: Config): Facts {
     'gateway.admin': config.admin,
     'gateway.workers': config.workers,
     'gateway.state_dir': config.stateDir,
+    'gateway.cache': config.cache,
     'gateway.plugins': config.plugins,
     'gateway.engine_ports': config.enginePorts,
     'gateway.log.level': config.logLevel,
