@@ -1,5 +1,6 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { droppedLinesMetric } from '../core/log-destination.ts';
+import { adapterRegistry } from './adapter-metrics.ts';
 import type { ScaleReport } from '../autoscale/scaler.ts';
 import type { ReloadReport } from './api.ts';
 import type { ModelReport } from '../supervisor/report.ts';
@@ -112,6 +113,7 @@ export async function metricsPage(snapshots: readonly unknown[], facts: ControlF
   const pages = await Promise.all([
     threads.metrics(),
     controlRegistry(facts.models).metrics(),
+    adapterRegistry(facts.models).metrics(),
     reloadRegistry(facts.reloads).metrics(),
     scalingRegistry(facts.scaling).metrics(),
   ]);

@@ -53,6 +53,10 @@ row(57, async ({ t, start }) => {
   assert.equal(refused.status, 400);
   assert.equal(refused.code, 'adapter_invalid');
   assert.match(refused.message, /LoRA rank 64/u, "the engine's own words");
+  const page = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  assert.match(page, /^roundhouse_adapters_loaded\{model="m",replica="1"\} 6$/mu);
+  assert.match(page, /^roundhouse_adapter_loads_total\{model="m",result="ok"\} 6$/mu);
+  assert.match(page, /^roundhouse_adapter_loads_total\{model="m",result="failed"\} [1-9]\d*$/mu);
 });
 
 row(58, async ({ t, start }) => {
