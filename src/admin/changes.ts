@@ -39,6 +39,7 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.timeouts.startup_s': model.startupTimeoutMs,
     'gateway.unchecked_kwargs': model.uncheckedOptions,
     'gateway.timeouts.hang_s': model.hangTimeoutMs,
+    lora_config: model.adapters,
     accelerator_type: model.acceleratorType,
   };
 }
