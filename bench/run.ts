@@ -4,6 +4,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { keysReport } from './keys/report.ts';
 import { GeneratorClient } from './load/generator-client.ts';
+import { enginesReport } from './engines/report.ts';
 import { routingReport } from './routing/report.ts';
 import { parseOptions, usage, type GroupName, type Options } from './options.ts';
 import { busiestThread } from './profile.ts';
@@ -22,7 +23,7 @@ const say = (line: string): void => {
 };
 
 /** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set(['routing', 'supervisor', 'keys']);
+const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys']);
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -81,6 +82,7 @@ async function withSystems(
 
 async function measureAll(options: Options, dir: string, signal: AbortSignal): Promise<void> {
   if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
+  if (options.groups.has('engines')) for (const line of [...enginesReport(), '']) say(line);
   if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
   const run: Run = { options, dir, signal, results: new Map() };
