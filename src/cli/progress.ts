@@ -84,7 +84,7 @@ export function readyOf(replicas: readonly Pick<ReplicaReport, 'state'>[]): numb
   return replicas.filter(({ state }) => state === 'ready').length;
 }
 
-/** True when at least one model serves. */
+/** True when at least one model answers requests: it serves, or one wakes it. */
 export function serving(models: readonly ModelReport[]): boolean {
-  return models.some(({ replicas }) => readyOf(replicas) > 0);
+  return models.some(({ replicas, status }) => readyOf(replicas) > 0 || status.asleep === true);
 }

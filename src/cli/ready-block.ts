@@ -22,7 +22,7 @@ const quoted = (json: string): string => json.replaceAll("'", String.raw`'\''`);
 function modelLine({ name, engine, replicas, status, desired }: ModelReport): string {
   const ready = readyOf(replicas);
   const count = ready === desired ? plural(ready, 'replica') : `${ready} of ${plural(desired, 'replica')}`;
-  return `  ${name}   ${count} on ${engine}${status.phase === 'ready' ? '' : ` (${status.phase})`}`;
+  return `  ${name}   ${count} on ${engine}${status.phase === 'ready' ? '' : ` (${status.asleep === true ? 'asleep: a request wakes it' : status.phase})`}`;
 }
 
 function curl(url: string, model: string, asksForKey: boolean): string {
@@ -48,7 +48,7 @@ export function readyBlock(
   models: readonly ModelReport[],
   { apps, settings: { access } }: { readonly apps: Config['apps']; readonly settings: Pick<Config['settings'], 'access'> },
 ): string {
-  const first = models.find(({ status }) => status.phase === 'ready');
+  const first = models.find(({ status }) => status.phase === 'ready') ?? models.find(({ status }) => status.asleep === true);
   const entry = first === undefined ? undefined : entryOf(apps, first.name);
   const head = first === undefined ? `No model serves yet. Listening at ${addresses.data}` : `Ready at ${addresses.data}`;
   const lines = ['', `${head}   (metrics: ${addresses.admin}/metrics)`, ...models.map(modelLine)];

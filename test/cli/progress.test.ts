@@ -12,7 +12,8 @@ const replica = (index: number, state: string, phase: string, lastError?: string
     lastError: lastError === undefined ? undefined : { message: lastError },
     logFile: '/logs/m.log',
   }) as never;
-const model = (...replicas: ReplicaReport[]): ModelReport => ({ name: 'm', desired: Math.max(1, replicas.length), replicas }) as never;
+const model = (...replicas: ReplicaReport[]): ModelReport =>
+  ({ name: 'm', desired: Math.max(1, replicas.length), replicas, status: { phase: 'starting' } }) as never;
 
 /** The text of all news. */
 const toldOf = (models: readonly ModelReport[], phases: boolean): readonly string[] =>

@@ -38,6 +38,14 @@ describe('the ready block', () => {
     assert.doesNotMatch(block('/other'), /Authorization/);
   });
 
+  it('has one for a model that is asleep, where none serves: its request wakes it', () => {
+    const asleep: ModelReport = { ...model('z', 'asleep'), desired: 0, status: { phase: 'asleep', asleep: true } };
+    const block = readyBlock(at, [model('a', 'failed'), asleep], apps(['', { a: 'a', z: 'z' }]));
+    assert.match(block, /^\nReady at http:\/\/127\.0\.0\.1:8000 [^]*\n {2}z {3}0 replicas on fake \(asleep: a request wakes it\)\n/);
+    assert.equal(pasted(block)[1], 'z');
+    assert.equal(pasted(readyBlock(at, [asleep, model('b', 'ready')], apps(['', { b: 'b', z: 'z' }])))[1], 'b');
+  });
+
   it('has none while no model serves', () => {
     const block = readyBlock(at, [model('a', 'failed')], apps(['', { a: 'a' }]));
     assert.match(block, /^\nNo model serves yet\. Listening at http:\/\/127\.0\.0\.1:8000 /);
