@@ -65,11 +65,14 @@ export function blocks({ why, rule, lacksGpus }: Pick<ScaleReport, 'why' | 'rule
   return found;
 }
 
+/** What the decision was made by: where nothing serves, what is there now. */
+const loadOf = ({ running, ongoing, ongoingNow }: Why['input']): number => (running === 0 ? ongoingNow : ongoing);
+
 function recordText(record: HistoryRecord): string {
   const from = record.kind === 'decision' ? record.state.target : record.from;
   const reason = record.kind === 'decision' ? record.reason : record.because;
   const change = from === record.replicas ? `${from}` : `${from} → ${record.replicas}`;
-  const load = record.kind === 'decision' ? `, ${requests(record.input.ongoing)}, ${record.input.running} serve` : '';
+  const load = record.kind === 'decision' ? `, ${requests(loadOf(record.input))}, ${record.input.running} serve` : '';
   return `${new Date(record.at).toISOString().slice(11, 19)}  ${change}  ${reason}${load}`;
 }
 
