@@ -69,7 +69,7 @@ type Replayed = { readonly model: string; readonly decisions: number; readonly d
 
 export function replayText(models: readonly Replayed[]): string {
   const lines = models.flatMap(({ model, decisions, differences }) => [
-    `${model}: ${decisions} recorded decisions, ${differences.length === 0 ? 'all the same now' : `${differences.length} come out differently`}`,
+    `${model}: ${decisions} recorded ${decisions === 1 ? 'decision' : 'decisions'}, ${differences.length === 0 ? 'all the same now' : `${differences.length} come out differently`}`,
     ...differences.map(
       ({ record, now }) =>
         `  ${new Date(record.at).toISOString()}: was ${record.replicas} (${record.reason}), is ${now.replicas} (${now.reason})`,

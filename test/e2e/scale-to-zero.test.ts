@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fakeModel, runGateway, startGateway } from '../support/gateway-process.ts';
+import { until } from '../support/until.ts';
+
+const onDemand = fakeModel('m', {}, {}, { idle: { stop_s: 600 } });
+const patienceMs = 20_000;
+const ask = { model: 'm', messages: [{ role: 'user', content: 'hi' }], max_tokens: 1 };
+
+test('a model that sleeps is ready, woken by its first request, explained, and as awake after a restart of the gateway', async (t) => {
+  const gateway = await startGateway(t, [onDemand]);
+  const ready = async (): Promise<number> => (await fetch(`${gateway.url}/ready`)).status;
+  await until('it is known to sleep', async () => (await gateway.status())[0]?.status.phase === 'asleep', patienceMs);
+  await until('/ready lets requests come', async () => (await ready()) === 200, patienceMs);
+  assert.deepEqual(await gateway.engines(), []);
+
+  const replies = await Promise.all(Array.from({ length: 5 }, () => gateway.post(ask)));
+  assert.deepEqual(
+    replies.map(({ status }) => status),
+    [200, 200, 200, 200, 200],
+  );
+  assert.equal((await gateway.engines()).length, 1, 'one start for all who waited');
+
+  const why = await runGateway(['status', 'm', '--why', '--state-dir', gateway.stateDir]);
+  assert.equal(why.code, 0, why.stderr);
+  assert.match(why.stdout, /^m: 1 of 1 wanted replica serves\n/);
+  assert.match(why.stdout, /0 → 1 {2}cold-start/);
+  const unknown = await runGateway(['status', 'nope', '--why', '--state-dir', gateway.stateDir]);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /"nope".*Models that are scaled: m\./);
+  assert.match(await gateway.metrics(), /^roundhouse_autoscale_decisions_total\{model="m",reason="cold-start"\} 1$/m);
+
+  gateway.signal('SIGTERM');
+  await gateway.exited;
+  const next = await startGateway(t, [onDemand], { stateDir: gateway.stateDir });
+  assert.equal((await next.status())[0]?.replicas[0]?.state, 'ready', 'it goes on with the number of the last run');
+});
