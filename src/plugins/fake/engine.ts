@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { Adapters } from './engine/adapters.ts';
 import { daemonise, forkWorkers } from './engine/children.ts';
+import { Crew } from './engine/crew.ts';
 import { Faults } from './engine/faults.ts';
 import { readFlags } from './engine/flags.ts';
 import type { EngineFlags } from './engine/flags.ts';
@@ -41,7 +42,7 @@ function boot({ settings, servedName }: EngineFlags): void {
   say(`loading model '${servedName}'`);
 }
 
-function createState(flags: EngineFlags, ending: AbortController): EngineState {
+function createState(flags: EngineFlags, ending: AbortController): { readonly state: EngineState; readonly crew: Crew } {
   const crash = (): never => process.exit(faults.settings.exit_code);
   const faults = new Faults(flags.settings, crash);
   const workers = forkWorkers(flags.settings.fork);
@@ -52,7 +53,7 @@ function createState(flags: EngineFlags, ending: AbortController): EngineState {
       faults.hang();
     });
   }
-  return {
+  const state = {
     servedName: flags.servedName,
     apiKey: process.env['FAKE_API_KEY'] || undefined,
     faults,
@@ -68,8 +69,9 @@ function createState(flags: EngineFlags, ending: AbortController): EngineState {
     ending: ending.signal,
     crash,
     onIdle: () => undefined,
-    endWorkers: () => workers.forEach((worker) => worker.kill('SIGKILL')),
+    endWorkers: () => workers.forEach((worker) => void worker.kill('SIGKILL')),
   };
+  return { state, crew: new Crew(workers, faults) };
 }
 
 async function main(): Promise<void> {
@@ -79,8 +81,8 @@ async function main(): Promise<void> {
   const { settings } = flags;
   boot(flags);
   const ending = new AbortController();
-  const state = createState(flags, ending);
-  countSteps(state);
+  const { state, crew } = createState(flags, ending);
+  countSteps(state, crew);
   if (settings.log_flood_mb_s > 0) startFlood(settings.log_flood_mb_s, (bytes) => process.stdout.write(bytes));
   if (settings.exit_at !== 'never') globalThis.setTimeout(state.crash, Number(settings.exit_at) * 1000);
   const server = createEngineServer(state, (error) => say(`error: defect: ${error instanceof Error ? error.stack : String(error)}`));

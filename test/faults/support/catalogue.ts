@@ -30,7 +30,7 @@ const engineProcesses = {
     holds: 'after `hang_s` (a minute unless set) its streams end with an error event; it is killed and replaced',
   },
   6: {
-    happens: 'the core of an engine freezes, and its health probe says 200',
+    happens: 'SIGSTOP of a worker of an engine, whose front goes on and says 200 to the health probe',
     holds: 'the same: no byte comes and its own counters stand still, and the status says so',
   },
   7: {

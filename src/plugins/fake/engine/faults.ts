@@ -12,6 +12,7 @@ export type Fate =
 export class Faults {
   #settings: Settings;
   readonly #gate = new Gate();
+  readonly #workers = new Gate();
   readonly #exit: () => void;
   #drops = 0;
   #refusals: readonly number[] = [];
@@ -31,7 +32,7 @@ export class Faults {
   }
 
   get hung(): boolean {
-    return this.#gate.closed;
+    return this.#gate.closed || this.#workers.closed;
   }
 
   /** Changes some settings; the countdowns among them begin anew, all others go on. */
@@ -54,9 +55,16 @@ export class Faults {
     this.#gate.close();
   }
 
+  /** Stops every reply while a worker does not take part in its step, and goes on when it does. */
+  stall(stalled: boolean): void {
+    if (stalled) this.#workers.close();
+    else this.#workers.open();
+  }
+
   /** Waits while the engine hangs. @throws `signal.reason` */
   async pass(signal: AbortSignal): Promise<void> {
     await this.#gate.pass(signal);
+    await this.#workers.pass(signal);
   }
 
   requestArrived(): Fate {
