@@ -62,6 +62,7 @@ function gatewayFacts(config: Config): Facts {
     'gateway.limits': config.settings.limits,
     'gateway.debug_headers': config.settings.debugHeaders,
     'gateway.timeouts (heartbeat_s, write_stall_s)': config.settings.client,
+    'gateway.timeouts.pre_stop_s': config.preStopMs,
     'gateway.timeouts.drain_s': config.drainTimeoutMs,
   };
 }

@@ -205,7 +205,7 @@ export interface Closing {
 }
 
 /**
- * Takes nothing new, lets requests end (at most `drainMs`; undefined: the config's `drainTimeoutMs`), then stops the engines and the admin listener.
+ * Says for `config.preStopMs` that it is not ready, then takes nothing new, lets requests end (at most `drainMs`; undefined: the config's `drainTimeoutMs`), then stops the engines and the admin listener.
  * `hurry` aborted: at once. Resolves once nothing is left running.
  */
 export async function closePlanes(
@@ -217,6 +217,7 @@ export async function closePlanes(
   const onHurry = (): void => hurried.resolve();
   hurry.addEventListener('abort', onHurry, { once: true });
   try {
+    if (!hurry.aborted && config.preStopMs > 0) await preStop(data, config.preStopMs, hurried.promise);
     if (!hurry.aborted) await Promise.race([data.drain(drainMs), hurried.promise]);
     if (hurry.aborted) await data.terminate();
     scaler.stop();
@@ -226,6 +227,15 @@ export async function closePlanes(
   } finally {
     hurry.removeEventListener('abort', onHurry);
   }
+}
+
+/** Lets balancers find out that no more should be sent. */
+async function preStop(data: DataPlane, ms: number, hurried: Promise<void>): Promise<void> {
+  data.announceEnd();
+  const over = Promise.withResolvers<void>();
+  const cancel = systemClock.after(ms, over.resolve);
+  await Promise.race([over.promise, hurried]);
+  cancel();
 }
 
 /** What a start does with its planes. Where it fails, they are closed at once, and it throws the same: nothing listens on or lives on. */

@@ -217,7 +217,7 @@ async function shutDown(
   hurry: AbortSignal,
   keepEngines: boolean,
 ): Promise<ExitCode> {
-  const { supervisor } = planes;
+  const { supervisor, config } = planes;
   const report = (): void => {
     const count = requestsOf(supervisor.status());
     if (count > 0)
@@ -226,7 +226,8 @@ async function shutDown(
         `Waiting for ${count} request${count === 1 ? '' : 's'} to end (at most ${drainMs / 1000} s; ${signal === 'SIGINT' ? 'Ctrl-C' : signal} again stops now).`,
       );
   };
-  terminal.say({ kind: 'stopping', signal }, `${signal}: stopping.`);
+  const preStop = config.preStopMs > 0 ? ` Requests are still taken for ${config.preStopMs / 1000} s (gateway.timeouts.pre_stop_s).` : '';
+  terminal.say({ kind: 'stopping', signal }, `${signal}: stopping.${preStop}`);
   report();
   const reporter = setInterval(report, drainReportMs);
   try {

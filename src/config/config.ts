@@ -132,6 +132,8 @@ export interface Config {
   readonly enginePorts: { readonly first: number; readonly count: number };
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly settings: GatewaySettings;
+  /** How long requests are still taken when the gateway stops, with its readiness off. */
+  readonly preStopMs: number;
   /** Longest wait for in-flight requests when the gateway stops. */
   readonly drainTimeoutMs: number;
   /** Engine name → executable and leading arguments, where the config gives them. */

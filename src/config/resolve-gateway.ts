@@ -21,6 +21,7 @@ type GatewayConfig = Pick<
   | 'enginePorts'
   | 'logLevel'
   | 'settings'
+  | 'preStopMs'
   | 'drainTimeoutMs'
   | 'engineCommands'
   | 'plugins'
@@ -60,6 +61,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
       debugHeaders: gateway.debug_headers,
       access,
     },
+    preStopMs: milliseconds(gateway.timeouts.pre_stop_s),
     drainTimeoutMs: milliseconds(gateway.timeouts.drain_s),
     engineCommands: resolveCommands(gateway.engines, context),
     plugins: resolvePlugins(gateway.plugins, context),

@@ -281,6 +281,7 @@ export const gatewaySchema = mapping({
     idle_s: seconds(0.001).default(60),
     startup_s: seconds(0.001).default(1200),
     hang_s: seconds(1).default(60),
+    pre_stop_s: seconds(0).default(0),
     drain_s: seconds(0).default(30),
     // Shorter than the patience of clients and proxies. Looked at once a second.
     heartbeat_s: seconds(1).default(10),

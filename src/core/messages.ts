@@ -47,6 +47,8 @@ export type ToWorker =
     }
   /** Asks for a `metrics` answer with the same id. */
   | { readonly kind: 'scrape'; readonly id: number }
+  /** The end is near: no longer ready, so that balancers look elsewhere, and still taking what comes. */
+  | { readonly kind: 'announce-end' }
   | { readonly kind: 'drain'; readonly graceMs: number };
 
 export type ToControl =

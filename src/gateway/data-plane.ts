@@ -69,6 +69,7 @@ export class DataPlane {
   readonly #seating: Seats;
   readonly #guesses = guessMemory(randomUUID());
   #port = 0;
+  #ending = false;
   #draining = false;
   #lastScrape = 0;
 
@@ -146,6 +147,12 @@ export class DataPlane {
     this.#broadcast({ kind: 'refuse', model, adapter, code, message });
   }
 
+  /** Turns readiness off; requests are taken as before. */
+  announceEnd(): void {
+    this.#ending = true;
+    this.#broadcast({ kind: 'announce-end' });
+  }
+
   /** Stops accepting, lets requests end within `graceMs`, ends the rest with an error. Resolves when all workers are done. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
@@ -218,6 +225,7 @@ export class DataPlane {
       this.#watch(seat);
       // They may have changed while it was started.
       thread.postMessage({ kind: 'access', access: this.#access } satisfies ToWorker);
+      if (this.#ending) thread.postMessage({ kind: 'announce-end' } satisfies ToWorker);
       if (this.#draining) await thread.terminate();
       else if (this.#table !== undefined) thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);
     } catch (error) {

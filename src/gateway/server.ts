@@ -22,6 +22,8 @@ export interface ServerDeps extends ExchangeDeps {
   readonly limiter: Limiter;
   /** Undefined: nobody counts wrong keys. */
   readonly guesses: Guesses | undefined;
+  /** True from the moment the gateway is not ready any more because it will stop; it may still take requests. */
+  ending(): boolean;
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
 }
@@ -90,8 +92,9 @@ function handleReady(deps: ServerDeps) {
     }));
     // A model that sleeps is woken by a request: kept away from all of them it would sleep for ever.
     const able = [...deps.table().models.values()].some(({ status, replicas }) => replicas.length > 0 || status.asleep === true);
-    const ready = !deps.draining() && able;
-    reply.status(ready ? 200 : 503).send({ status: deps.draining() ? 'draining' : ready ? 'ready' : 'starting', models });
+    const ending = deps.ending() || deps.draining();
+    const ready = !ending && able;
+    reply.status(ready ? 200 : 503).send({ status: ending ? 'draining' : ready ? 'ready' : 'starting', models });
   };
 }
 

@@ -72,6 +72,7 @@ const wallClock = (): number => Date.now();
 let gate = new Gate(start.settings.access, wallClock);
 let table: RoutingTable = emptyTable;
 let tableSince = clock.now();
+let ending = false;
 let draining = false;
 let sequence = 0;
 
@@ -96,6 +97,7 @@ const app = buildServer({
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
   limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
   log,
+  ending: () => ending,
   draining: () => draining,
 });
 
@@ -139,6 +141,9 @@ function receive(message: ToWorker): void {
       return;
     case 'scrape':
       void metrics.snapshot().then((snapshot) => send({ kind: 'metrics', id: message.id, metrics: snapshot }));
+      return;
+    case 'announce-end':
+      ending = true;
       return;
     case 'drain':
       drain(message.graceMs).catch((error: unknown) =>

@@ -106,7 +106,7 @@ gateway:
   workers: 3
   state_dir: state
   limits: {max_body_bytes: 2048, request_timeout_s: 0.5, max_connections: 10}
-  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, heartbeat_s: 6, write_stall_s: 7}
+  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, pre_stop_s: 8, heartbeat_s: 6, write_stall_s: 7}
   engines: {Fake: {command: [./bin/fake, -x]}}
   engine_ports: {first: 30000, count: 10}
   log: {level: debug}
@@ -126,6 +126,7 @@ gateway:
       failedAuthPerMinute: undefined,
     });
     assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000 });
+    assert.equal(config.preStopMs, 8000);
     assert.equal(config.drainTimeoutMs, 5000);
     assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));
     assert.deepEqual(config.enginePorts, { first: 30_000, count: 10 });

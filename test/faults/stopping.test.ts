@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
@@ -38,6 +39,15 @@ row(35, async ({ start }) => {
   assert.equal((await gateway.engines()).length, 1, 'engines stop last');
   for (const stream of streams) assert.match(await stream.rest(), /data: \[DONE\]\n\n$/u);
   assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+
+  const announcing = await start([model('m')], { more: { timeouts: { pre_stop_s: 3600 } } });
+  const ready = async (): Promise<number> => (await fetch(`${announcing.url}/ready`)).status;
+  assert.equal(await ready(), 200);
+  announcing.signal('SIGTERM');
+  await announcing.printed(/SIGTERM: stopping\. Requests are still taken for 3600 s/u);
+  await until('not ready', async () => (await ready()) === 503, patienceMs);
+  assert.equal((await announcing.ask('m')).status, 200, 'requests are taken until then');
+  await endedBySignals(announcing);
 });
 
 async function refuses(url: string): Promise<boolean> {
@@ -49,6 +59,16 @@ async function refuses(url: string): Promise<boolean> {
   );
   socket.destroy();
   return refused;
+}
+
+/** A second signal within a quarter of a second counts as the first one's echo. */
+async function endedBySignals(gateway: GatewayProcess): Promise<void> {
+  const again = setInterval(() => gateway.signal('SIGTERM'), 300);
+  try {
+    assert.deepEqual(await gateway.exited, { code: 143, signal: null });
+  } finally {
+    clearInterval(again);
+  }
 }
 
 row(36, async ({ start }) => {

@@ -225,6 +225,7 @@ export async function dataPlane(
     limiter: new Limiter(rates, 0),
     guesses: perMinute === undefined ? undefined : new Guesses(guessMemory('salt'), perMinute, options.nanoseconds),
     log: pino({ level: 'silent' }),
+    ending: () => false,
     draining: () => draining,
   });
   await app.listen({ host: '127.0.0.1', port: 0 });

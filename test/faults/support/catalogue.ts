@@ -124,7 +124,7 @@ const engineProcesses = {
   34: { happens: 'kill -9 of the gateway leaves its lock file', holds: 'the lock went with the process: the next one starts' },
   35: {
     happens: 'SIGTERM while 20 streams run',
-    holds: 'nothing new is taken, the streams end by themselves, engines stop last, exit 0',
+    holds: 'readiness is off at once, nothing new is taken (after `pre_stop_s`), the streams end by themselves, engines stop last, exit 0',
   },
   36: { happens: 'the drain limit passes', holds: 'streams end with a `shutting_down` event, exit 0' },
   37: { happens: 'a second SIGTERM or SIGINT', holds: 'all is killed at once, exit 143 or 130' },
