@@ -43,7 +43,10 @@ export interface Health {
   readonly quietMs: number;
   readonly stuckMs: number;
   readonly last: Pick<Sight, 'at' | 'inFlight' | 'progress'> | undefined;
+  /** The engine's own count when it was last read, perhaps long ago. */
   readonly done: number | undefined;
+  /** It was read at the last look. */
+  readonly fresh: boolean;
 }
 
 export type Verdict =
@@ -58,6 +61,7 @@ export const newHealth: Health = {
   stuckMs: 0,
   last: undefined,
   done: undefined,
+  fresh: false,
 };
 
 /** What a look proves about an engine that has requests and sends nothing. */
@@ -72,8 +76,8 @@ function moved(before: Health, { progress, work }: Sight): boolean {
 }
 
 /** The count of probes; one that was missed while the engine moved says only that it is busy. */
-function countProbe(before: Health, { probe }: Sight, alive: boolean, limits: HealthLimits): Pick<Health, 'misses' | 'oks' | 'serving'> {
-  const misses = probe === 'ok' || alive ? 0 : before.misses + 1;
+function countProbe(before: Health, { probe }: Sight, excused: boolean, limits: HealthLimits): Pick<Health, 'misses' | 'oks' | 'serving'> {
+  const misses = probe === 'ok' || excused ? 0 : before.misses + 1;
   const oks = probe === 'ok' ? before.oks + 1 : 0;
   return { misses, oks, serving: before.serving ? misses < limits.missesAllowed : oks >= limits.oksNeeded };
 }
@@ -85,18 +89,21 @@ function countProbe(before: Health, { probe }: Sight, alive: boolean, limits: He
 export function judge(before: Health, sight: Sight, limits: HealthLimits): { readonly health: Health; readonly verdict: Verdict } {
   const { at, inFlight, progress, work, probe } = sight;
   const done = work.kind === 'read' ? work.done : before.done;
+  const fresh = work.kind === 'read' && work.done !== undefined;
   const last = { at, inFlight, progress };
   const { serving } = before;
   if (before.last !== undefined && at - before.last.at > limits.lateMs)
-    return { health: { ...newHealth, serving, last, done }, verdict: { kind: serving ? 'serve' : 'withhold', recovered: false } };
+    return { health: { ...newHealth, serving, last, done, fresh }, verdict: { kind: serving ? 'serve' : 'withhold', recovered: false } };
   const alive = moved(before, sight);
-  const probes = countProbe(before, sight, alive, limits);
+  // That it moved since an old reading does not say that it did after the last look.
+  const excused = alive && (before.fresh || before.last?.progress !== progress);
+  const probes = countProbe(before, sight, excused, limits);
   const proof = proofOf(before, sight, limits);
   const gapMs = before.last !== undefined && before.last.inFlight > 0 && inFlight > 0 ? at - before.last.at : 0;
   // What was proved stays so while nothing is asked of it: clients that give up must not save an engine that hangs.
   const stuckMs = alive ? 0 : before.stuckMs + (proof === undefined ? 0 : gapMs);
   const quietMs = alive || inFlight === 0 ? 0 : before.quietMs + gapMs;
-  const health: Health = { ...probes, stuckMs, quietMs, last, done };
+  const health: Health = { ...probes, stuckMs, quietMs, last, done, fresh };
   if (proof !== undefined && stuckMs >= limits.hungAfterMs && gapMs > 0)
     return { health, verdict: { kind: 'hung', inFlight, forMs: stuckMs, proof } };
   if (quietMs >= limits.quietAfterMs) return { health, verdict: { kind: 'hung', inFlight, forMs: quietMs, proof: 'patience' } };

@@ -45,6 +45,13 @@ test('a long prefill whose counters move is never killed, nor withheld, however 
   assert.equal(health.misses, 0);
 });
 
+test('that its counters moved since an old reading excuses no missed probe: they may have stopped long ago', () => {
+  const rested: readonly Step[] = [{ probe: 'no', work: read(5) }, ...times(2, () => ({ probe: 'ok', work: { kind: 'not-asked' } }))];
+  const refused = times(3, (): Step => ({ probe: 'no', work: read(900) }));
+  assert.equal(last([...rested, ...refused.slice(0, 2)])?.kind, 'serve', 'killed too early');
+  assert.deepEqual(last([...rested, ...refused]), { kind: 'unresponsive' });
+});
+
 test('an engine that sends bytes is alive, whatever else it fails to answer', () => {
   const { verdicts } = watch(times(200, (at) => ({ inFlight: 1, progress: at, probe: 'no', work: unread })));
   assert.deepEqual([...new Set(verdicts.map(({ kind }) => kind))], ['serve']);
