@@ -1,4 +1,5 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { type Lag, lagMetric } from '../core/event-loop-lag.ts';
 import { droppedLinesMetric } from '../core/log-destination.ts';
 import { adapterRegistry } from './adapter-metrics.ts';
 import type { ScaleReport } from '../autoscale/scaler.ts';
@@ -12,6 +13,7 @@ export interface ControlFacts {
   readonly reloads: ReloadReport;
   readonly logLinesDropped: number;
   readonly scaling: readonly ScaleReport[];
+  readonly lag: Lag;
 }
 
 /** What the control plane knows of models and replicas, as Prometheus series; made anew at each scrape. */
@@ -101,15 +103,17 @@ function reloadRegistry({ lastSuccessful, lastSuccessAtS }: ReloadReport): Regis
 }
 
 /** What this thread counts as every worker does. */
-async function threadSnapshot(logLinesDropped: number): Promise<unknown> {
+async function threadSnapshot({ logLinesDropped, lag }: Pick<ControlFacts, 'logLinesDropped' | 'lag'>): Promise<unknown> {
   const registry = new Registry();
   new Counter({ ...droppedLinesMetric, registers: [registry] }).inc(logLinesDropped);
+  const lags = new Gauge({ ...lagMetric, registers: [registry] });
+  for (const [quantile, seconds] of Object.entries(lag)) lags.set({ plane: 'control', quantile }, seconds);
   return await registry.getMetricsAsJSON();
 }
 
 /** The whole page: what the workers counted, added up, and what the control plane sees. `snapshots`: prom-client's JSON of each worker. */
 export async function metricsPage(snapshots: readonly unknown[], facts: ControlFacts): Promise<string> {
-  const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(facts.logLinesDropped)] as object[]);
+  const threads = AggregatorRegistry.aggregate([...snapshots, await threadSnapshot(facts)] as object[]);
   const pages = await Promise.all([
     threads.metrics(),
     controlRegistry(facts.models).metrics(),

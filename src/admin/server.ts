@@ -7,7 +7,6 @@ import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { AdminKey } from './admin-key.ts';
 import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
-import { metricsPage } from './control-metrics.ts';
 import { addEnginePass } from './engine-pass.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
@@ -22,10 +21,8 @@ export interface AdminDeps {
   readonly allowedHosts: readonly string[];
   /** Where the owner's socket is made. */
   readonly stateDir: string;
-  /** prom-client's JSON of each worker. */
-  scrape(): Promise<readonly unknown[]>;
-  /** Lines of this thread's log that could not be written so far. */
-  logLinesDropped(): number;
+  /** The page of metrics, as Prometheus reads it. */
+  metrics(): Promise<string>;
   readonly control: Control;
 }
 
@@ -56,27 +53,23 @@ function sendError(error: unknown, reply: FastifyReply): FastifyReply {
 
 /** Scrapers ask every few seconds at most: fastify's own figure, 72 s, would let a crowd of them hold descriptors that requests need. */
 const keepAliveMs = 5_000;
+/** Nor may one that has stopped reading. The owner follows logs over the socket, in which nothing may happen for long. */
+const silenceMs = { tcp: 60_000, socket: 0 } as const;
 
 /** The admin plane's HTTP server; never on the data port. Over TCP it changes nothing for pages in a browser, and reads no files. */
 export function buildAdmin(
-  { scrape, logLinesDropped, control, sha256, allowedHosts }: Omit<AdminDeps, 'host' | 'port' | 'stateDir'>,
+  { metrics, control, sha256, allowedHosts }: Omit<AdminDeps, 'host' | 'port' | 'stateDir'>,
   origin: Origin,
 ): FastifyInstance {
-  const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs });
+  const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs, connectionTimeout: silenceMs[origin] });
   app.setErrorHandler((error, _request, reply) => sendError(error, reply));
   app.setNotFoundHandler((request, reply) =>
     sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),
   );
   if (origin === 'tcp') guardAll(app, new AdminKey(sha256, () => control.access()), allowedHosts);
-  const models = (): StatusReply['models'] => control.status().models;
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
-    return metricsPage(await scrape(), {
-      models: models(),
-      reloads: control.reloads(),
-      logLinesDropped: logLinesDropped(),
-      scaling: control.autoscale(),
-    });
+    return metrics();
   });
   app.get('/api/status', async () => control.status());
   app.get('/api/plan', async ({ query }) => {

@@ -1,9 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Control, StopHow } from '../admin/api.ts';
+import { metricsPage } from '../admin/control-metrics.ts';
 import { startAdmin } from '../admin/server.ts';
+import { sharedPage } from '../admin/shared-page.ts';
 import { Scaler } from '../autoscale/scaler.ts';
 import { RunningControl } from './control.ts';
+import { watchStalls } from './stall-watch.ts';
 import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
 import { targetsIn } from './replica-targets.ts';
 import type { Config } from '../config/config.ts';
@@ -11,6 +14,7 @@ import { type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { EventLoopLag } from '../core/event-loop-lag.ts';
 import { canSharePort, DataPlane } from '../gateway/data-plane.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { GpuLedger } from '../supervisor/gpus/ledger.ts';
@@ -185,9 +189,9 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     current.scaler = scaler;
     const closing = new AbortController();
     const control = controlOf(config, { data, supervisor, scaler, closing }, deps);
-    const scrape = (): Promise<readonly unknown[]> => data.scrape();
-    const logLinesDropped = (): number => deps.logLinesDropped();
-    const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, scrape, logLinesDropped, control });
+    const metrics = metricsOf(data, supervisor, control, deps);
+    const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, metrics, control });
+    watchStalls(systemClock, log, closing.signal);
     const scaled = { ...config, models: scaler.adjusted(config.models) };
     return { config: scaled, log, board, data, admin, supervisor, scaler, provider, control, closing };
   } catch (error) {
@@ -195,6 +199,20 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     await data.terminate();
     throw error;
   }
+}
+
+/** Makes the page of metrics, for all that ask at a time. */
+function metricsOf(data: DataPlane, supervisor: Supervisor, control: RunningControl, deps: PlanesDeps): () => Promise<string> {
+  const lag = new EventLoopLag(systemClock);
+  const make = async (): Promise<string> =>
+    metricsPage(await data.scrape(), {
+      models: supervisor.status(),
+      reloads: control.reloads(),
+      logLinesDropped: deps.logLinesDropped(),
+      scaling: control.autoscale(),
+      lag: lag.read(),
+    });
+  return sharedPage(make, systemClock);
 }
 
 export interface Closing {

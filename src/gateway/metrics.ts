@@ -1,6 +1,7 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelName } from '../core/ids.ts';
+import { lagMetric, type Lag } from '../core/event-loop-lag.ts';
 import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { Operation } from '../core/request.ts';
 
@@ -66,6 +67,13 @@ export class GatewayMetrics {
   });
 
   readonly #droppedLines = new Counter({ ...droppedLinesMetric, registers: [this.#registry] });
+
+  readonly #lag = new Gauge({ ...lagMetric, registers: [this.#registry] });
+
+  /** How late this worker is. */
+  late(lag: Lag): void {
+    for (const [quantile, seconds] of Object.entries(lag)) this.#lag.set({ plane: 'data', quantile }, seconds);
+  }
 
   /** A line of this worker's log could not be written. */
   logLineDropped(): void {

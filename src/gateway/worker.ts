@@ -3,6 +3,7 @@ import pino from 'pino';
 import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { EventLoopLag } from '../core/event-loop-lag.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { RateBoard } from '../core/rate-board.ts';
@@ -55,6 +56,7 @@ const clock = systemClock;
 const room = new WaitingRoom(clock, (model, adapter, waiting) => send({ kind: 'adapter-demand', model, adapter, waiting }));
 const upstreams = new Upstreams();
 const metrics = new GatewayMetrics();
+const lag = new EventLoopLag(clock);
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
 const engines = await withEngines(builtIn, start.plugins).catch((error: unknown) => {
@@ -140,6 +142,7 @@ function receive(message: ToWorker): void {
       room.refuse(message.model, message.adapter, new GatewayError(message.code, message.message, { param: 'model' }));
       return;
     case 'scrape':
+      metrics.late(lag.read());
       void metrics.snapshot().then((snapshot) => send({ kind: 'metrics', id: message.id, metrics: snapshot }));
       return;
     case 'announce-end':

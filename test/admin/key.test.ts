@@ -16,7 +16,7 @@ const users: Access = {
 async function listener(t: TestContext, sha256: string | undefined, access: () => Access = () => users) {
   const stops: string[] = [];
   const control = { access, status: () => ({ models: [] }), stop: () => ({ pid: stops.push('stop') }) } as unknown as Control;
-  const deps = { scrape: () => Promise.resolve([]), logLinesDropped: () => 0, control, sha256, allowedHosts: ['metrics.internal'] };
+  const deps = { metrics: () => Promise.resolve(''), control, sha256, allowedHosts: ['metrics.internal'] };
   const app = buildAdmin(deps, 'tcp');
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => app.close());

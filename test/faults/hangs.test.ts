@@ -123,5 +123,8 @@ row(42, async ({ start }) => {
   await gateway.printed(/awake/u);
   assert.equal((await slow).status, 200);
   assert.equal(await gateway.pidOf('m'), pid);
+  const stoodStill = /^roundhouse_event_loop_lag_seconds\{(?=[^}]*plane="control")(?=[^}]*quantile="1")[^}]*\} ([\d.]+)$/mu;
+  assert.ok(Number(stoodStill.exec(await gateway.metrics())?.[1]) >= 3.5, 'the metrics show it');
+  await until('the log tells', () => Promise.resolve(/the control plane stood still for \d/u.test(gateway.log())), patienceMs);
   await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
 });

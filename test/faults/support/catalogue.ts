@@ -140,7 +140,7 @@ const engineProcesses = {
   },
   42: {
     happens: 'the gateway’s control plane is blocked for longer than proves a hang',
-    holds: 'requests are served meanwhile, and no engine is ended for it afterwards',
+    holds: 'requests are served meanwhile, no engine is ended for it afterwards, and metrics and log show it',
   },
 } as const satisfies Record<number, Fault>;
 
