@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { startFake } from '../support/fake-engine.ts';
 import { tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
+import { assertFlat, probed } from './support/memory.ts';
 import { sumOf } from './support/oracles.ts';
 import type { RemoteEngine } from './support/remote-engine.ts';
 import { model, patienceMs, row, type Victim } from './support/row.ts';
@@ -55,14 +56,15 @@ async function assertCounted(gateway: Victim, left: number): Promise<void> {
 }
 
 row(67, async ({ t, start }) => {
-  const gateway = await start([model('m', endless)]);
+  const gateway = await start([model('m', endless)], probed);
   const engine = await gateway.engine('m');
-  await assertFelt(t, 'in the middle of a stream', engine, async () => {
+  const enter = async (): Promise<() => void> => {
     const stream = await gateway.stream('m');
     await stream.until(/(data: \{"id"[^\n]*\n\n){3}/u);
     return () => stream.leave();
-  });
-  await assertCounted(gateway, times);
+  };
+  await assertFlat(t, gateway, () => assertFelt(t, 'in the middle of a stream', engine, enter));
+  await assertCounted(gateway, 2 * times);
 });
 
 row(68, async ({ t, start }) => {

@@ -40,6 +40,8 @@ row(17, async ({ t, start }) => {
     assert.ok(environment.includes(`CUDA_VISIBLE_DEVICES=${given}`), `inherited ${inherited}: ${environment.join(' ')}`);
     assert.ok(environment.includes('CUDA_DEVICE_ORDER=PCI_BUS_ID'));
   }
+  const masked = { ...onGpus('m', 1), runtime_env: { env_vars: { CUDA_VISIBLE_DEVICES: '0' } } };
+  await assert.rejects(start([masked], { env: smi.env }), /ended with \d+ [\s\S]*config\.yaml:1:\d+[^\n]*CUDA_VISIBLE_DEVICES/u);
 });
 
 row(18, async ({ t, start, excuse }) => {

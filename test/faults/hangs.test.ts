@@ -125,6 +125,6 @@ row(42, async ({ start }) => {
   assert.equal(await gateway.pidOf('m'), pid);
   const stoodStill = /^roundhouse_event_loop_lag_seconds\{(?=[^}]*plane="control")(?=[^}]*quantile="1")[^}]*\} ([\d.]+)$/mu;
   assert.ok(Number(stoodStill.exec(await gateway.metrics())?.[1]) >= 3.5, 'the metrics show it');
-  await until('the log tells', () => Promise.resolve(/the control plane stood still for \d/u.test(gateway.log())), patienceMs);
+  await gateway.logged(/the control plane stood still for \d/u);
   await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
 });

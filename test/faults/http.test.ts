@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { randomFrom } from '../../src/plugins/fake/engine/random.ts';
+import { assertFlat, probed } from './support/memory.ts';
 import { residentKb, sumOf } from './support/oracles.ts';
 import { model, row, type Victim } from './support/row.ts';
 
@@ -110,21 +111,23 @@ row(85, async ({ start }) => {
 });
 
 row(86, async ({ t, start }) => {
-  const gateway = await start([model('m', { tokens: 20_000, text: 'x'.repeat(10_000) })]);
-  const before = await residentKb(gateway.pid);
-  let highest = before;
-  let bytes = 0;
-  gateway.sentByHand(1);
-  const response = await gateway.post({ model: 'm', messages: [{ role: 'user', content: 'one' }] });
-  assert.equal(response.status, 200);
-  assert.ok(response.body !== null);
-  for await (const piece of response.body) {
-    if (bytes >> 24 !== (bytes + piece.length) >> 24) highest = Math.max(highest, await residentKb(gateway.pid));
-    bytes += piece.length;
-  }
-  assert.ok(bytes > 200_000_000, `${bytes} bytes`);
-  t.diagnostic(`${bytes} bytes; the gateway grew by ${highest - before} kB`);
-  assert.ok(highest - before < 100_000, `the gateway grew by ${highest - before} kB: it did not hold the reply`);
+  const gateway = await start([model('m', { tokens: 20_000, text: 'x'.repeat(10_000) })], probed);
+  await assertFlat(t, gateway, async () => {
+    const before = await residentKb(gateway.pid);
+    let highest = before;
+    let bytes = 0;
+    gateway.sentByHand(1);
+    const response = await gateway.post({ model: 'm', messages: [{ role: 'user', content: 'one' }] });
+    assert.equal(response.status, 200);
+    assert.ok(response.body !== null);
+    for await (const piece of response.body) {
+      if (bytes >> 24 !== (bytes + piece.length) >> 24) highest = Math.max(highest, await residentKb(gateway.pid));
+      bytes += piece.length;
+    }
+    assert.ok(bytes > 200_000_000, `${bytes} bytes`);
+    t.diagnostic(`${bytes} bytes; the gateway grew by ${highest - before} kB`);
+    assert.ok(highest - before < 100_000, `the gateway grew by ${highest - before} kB: it did not hold the reply`);
+  });
 });
 
 row(87, async ({ t, start }) => {

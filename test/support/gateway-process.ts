@@ -24,6 +24,8 @@ export interface GatewayProcess {
   writeConfig(models: readonly object[], more?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Resolves when stdout matches. */
   printed(pattern: RegExp): Promise<void>;
+  /** Resolves when stderr matches. */
+  logged(pattern: RegExp): Promise<void>;
   signal(name: NodeJS.Signals): void;
   /** Resolves with what it ended with. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -170,6 +172,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     errors += chunk;
+    for (const listener of listeners) listener();
   });
   const exited = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
   t.after(async () => {
@@ -178,16 +181,17 @@ export async function startGateway(t: TestContext, models: readonly object[], op
     for (const engine of await enginesOf(stateDir)) killIfThere(engine);
     await removeDir(dir);
   });
-  const printed = (pattern: RegExp): Promise<void> => {
+  const appears = (all: () => string, pattern: RegExp): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = (): void => {
-      if (pattern.test(output)) resolve();
+      if (pattern.test(all())) resolve();
     };
     listeners.add(look);
     look();
     void exited.then(({ code }) => reject(new Error(`the gateway ended with ${code} before it printed ${pattern}:\n${output}\n${errors}`)));
     return promise.finally(() => listeners.delete(look));
   };
+  const printed = (pattern: RegExp): Promise<void> => appears(() => output, pattern);
   await printed(options.until ?? /Ready at/);
   const url = /(?:Ready|Listening) at (\S+)/.exec(output)?.[1] ?? '';
   const adminUrl = /\(metrics: (\S+)\/metrics\)/.exec(output)?.[1] ?? '';
@@ -201,6 +205,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
     log: () => errors,
     writeConfig,
     printed,
+    logged: (pattern) => appears(() => errors, pattern),
     signal: (name) => void child.kill(name),
     exited,
     post: (body, signal) =>

@@ -70,7 +70,7 @@ const engineProcesses = {
   },
   17: {
     happens: 'the gateway inherits `CUDA_VISIBLE_DEVICES` as index, UUID or MIG instance',
-    holds: 'engines get one of those, in PCI bus order',
+    holds: 'engines get one of those, in PCI bus order; a mask in a model’s own environment is refused with its place',
   },
   18: {
     happens: 'the driver loses a GPU while an engine runs on it',

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import type { TestContext } from 'node:test';
+import type { GatewayProcess } from '../../support/gateway-process.ts';
+
+/** For `start()`: makes `memoryOf` work. */
+export const probed = { nodeArgs: ['--expose-gc', '--import', fileURLToPath(new URL('./memory-probe.ts', import.meta.url))] } as const;
+
+/** What a gateway holds after its garbage was collected. */
+export interface Memory {
+  /** By all its threads, on their heaps and outside for their objects. */
+  readonly keptBytes: number;
+  readonly residentKb: number;
+}
+
+/** Collects the garbage of a gateway that was started `probed`. */
+export async function memoryOf({ signal, log, logged }: Pick<GatewayProcess, 'signal' | 'log' | 'logged'>): Promise<Memory> {
+  const round = log().split('{"memory":').length;
+  signal('SIGUSR2');
+  await logged(new RegExp(`^\\{"memory":\\{"round":${round},.*\\}\\}$`, 'mu'));
+  const line = new RegExp(`^\\{"memory":(\\{"round":${round},.*\\})\\}$`, 'mu').exec(log());
+  return JSON.parse(line?.[1] ?? '') as Memory;
+}
+
+/**
+ * Oracle (d): what a fault leaves behind. `fault` is brought about once, so that code is compiled and pools are filled, and then again: after
+ * it the gateway has to be within a tenth of what it was. Only for rows in which much is held for a while; elsewhere it would tell nothing.
+ */
+export async function assertFlat(
+  t: TestContext,
+  gateway: Pick<GatewayProcess, 'signal' | 'log' | 'logged'>,
+  fault: () => Promise<void>,
+): Promise<void> {
+  await fault();
+  const before = await memoryOf(gateway);
+  await fault();
+  const after = await memoryOf(gateway);
+  t.diagnostic(`kept ${before.keptBytes} then ${after.keptBytes} bytes, resident ${before.residentKb} then ${after.residentKb} kB`);
+  assert.ok(after.residentKb <= 1.1 * before.residentKb, `${after.residentKb} kB are resident; before it were ${before.residentKb}`);
+  assert.ok(after.keptBytes <= 1.1 * before.keptBytes, `${after.keptBytes} bytes are kept; before it were ${before.keptBytes}`);
+}
