@@ -53,6 +53,7 @@ describe('a config', () => {
         debugHeaders: false,
         access: { keys: [] },
       },
+      preStopMs: 0,
       drainTimeoutMs: 30_000,
       engineCommands: new Map(),
       plugins: [],
