@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runGateway, tempDir } from '../support/gateway-process.ts';
+import { killIfThere, runGateway, tempDir } from '../support/gateway-process.ts';
+import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
-import { model, row } from './support/row.ts';
+import { memoryCgroup, needsMemoryLimits } from './support/memory-cgroup.ts';
+import { model, patienceMs, row } from './support/row.ts';
 import type { Scene, Victim } from './support/row.ts';
 import { strangerProcess } from '../support/processes.ts';
 
@@ -55,6 +57,23 @@ row(31, async (scene) => {
   assert.ok(isAlive(stranger));
   assert.notEqual(await next.pidOf('m'), stranger);
 });
+
+row(
+  32,
+  async ({ t, start }) => {
+    const group = await memoryCgroup(4_000_000_000);
+    const gateway = await start([model('m', { fork: 1, daemonise: true })], { prefix: group.prefix });
+    t.after(() => group.remove());
+    const family = await gateway.engines();
+    assert.equal(family.length, 3, 'the row needs a worker and a daemon');
+    await kill(gateway);
+    assert.ok(family.every(isAlive), 'the row needs engines that outlive the gateway');
+    for (const pid of await group.members()) killIfThere(pid);
+    await until('the group is empty', async () => (await group.members()).length === 0, patienceMs);
+    assert.deepEqual(family.filter(isAlive), []);
+  },
+  { skip: needsMemoryLimits },
+);
 
 row(33, async ({ start }) => {
   const gateway = await start([model('m')]);

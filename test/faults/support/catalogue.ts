@@ -116,9 +116,8 @@ const engineProcesses = {
   },
   31: { happens: 'kill -9 of the gateway, and its engine’s pid is somebody else’s by now', holds: 'the stranger is not touched' },
   32: {
-    happens: 'the gateway is a systemd unit, and is killed',
-    holds: '`KillMode=control-group` leaves nothing',
-    untested: 'systemd does not run where the tests do',
+    happens: 'kill -9 of the gateway, and then of all that is in its control group, as systemd does (`KillMode=control-group`)',
+    holds: 'every process of its engines is in that group, daemons included: nothing is left',
   },
   33: { happens: 'a second gateway on one state directory', holds: 'it exits with 3 and names the first one’s pid, which serves on' },
   34: { happens: 'kill -9 of the gateway leaves its lock file', holds: 'the lock went with the process: the next one starts' },

@@ -16,6 +16,8 @@ export const needsMemoryLimits: string | false = needsRoot || (root === undefine
 export interface MemoryCgroup {
   /** For `GatewayOptions`: the gateway, and what it starts, begin in the group. */
   readonly prefix: readonly string[];
+  /** Process ids of all that is in it. */
+  members(): Promise<readonly number[]>;
   /** Once no process is left in it. */
   remove(): Promise<void>;
 }
@@ -27,5 +29,9 @@ export async function memoryCgroup(bytes: number): Promise<MemoryCgroup> {
   if (root.limit === 'memory.max' && !(await readFile(root.mark, 'utf8')).includes('memory')) await writeFile(root.mark, '+memory');
   await mkdir(dir);
   await writeFile(`${dir}/${root.limit}`, String(bytes));
-  return { prefix: ['sh', '-c', `echo $$ > ${dir}/cgroup.procs && exec "$@"`, 'sh'], remove: () => rmdir(dir) };
+  return {
+    prefix: ['sh', '-c', `echo $$ > ${dir}/cgroup.procs && exec "$@"`, 'sh'],
+    members: async () => (await readFile(`${dir}/cgroup.procs`, 'utf8')).split('\n').filter(Boolean).map(Number),
+    remove: () => rmdir(dir),
+  };
 }
