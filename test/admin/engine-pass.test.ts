@@ -33,7 +33,7 @@ async function before(t: TestContext, answer: (request: IncomingMessage, respons
     engine: (id: string) => (id === 'm-0-x' || id === 'one-0-x' ? { upstream, apiKey: engineKey } : undefined),
     redact: redactor([engineKey]),
   } as unknown as Control;
-  const deps = { scrape: () => Promise.resolve([]), logLinesDropped: () => 0, control, sha256: undefined, allowedHosts: [] };
+  const deps = { metrics: () => Promise.resolve(''), control, sha256: undefined, allowedHosts: [] };
   const app = buildAdmin(deps, 'tcp');
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => app.close());

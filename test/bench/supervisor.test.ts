@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { planCost } from '../../bench/supervisor/plan-cost.ts';
+import { processCost } from '../../bench/supervisor/processes.ts';
 import { restCost } from '../../bench/supervisor/rest-cost.ts';
 
 test('planning is measured on a plan that really plans and places', () => {
@@ -21,3 +22,11 @@ test(
     assert.ok(share >= 0 && Number.isFinite(share), `${share}`);
   },
 );
+
+test('the end of an engine is measured on engines that really run and die', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-bench-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const { restShare, exitMs, bareExitMs } = await processCost({ replicas: 2, kills: 1, restMs: 10 }, dir, AbortSignal.timeout(60_000));
+  assert.ok(restShare >= 0 && Number.isFinite(restShare), `${restShare}`);
+  for (const { median, longest } of [exitMs, bareExitMs]) assert.ok(median > 0 && longest >= median, `${median}, ${longest}`);
+});
