@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { configText, fakeModel, type GatewayProcess, startGateway, tempDir } from '../support/gateway-process.ts';
+import { until } from '../support/until.ts';
 import { atTerminal, skipTerminal } from '../support/terminal.ts';
 
 const main = join(import.meta.dirname, '../../src/main.ts');
@@ -27,14 +28,15 @@ test('without a terminal SIGHUP reads the config again; one that is not valid ch
   await writeFile(gateway.configFile, 'llm_configs: nope\n');
   gateway.signal('SIGHUP');
   await gateway.printed(/The config was not accepted; what runs goes on as it was\.\n[^\n]*config\.yaml:1:\d+: /u);
-  assert.equal(await series(gateway, successful), 0);
+  // One page is shown to all who ask within a second.
+  await until('the metrics tell', async () => (await series(gateway, successful)) === 0);
   assert.equal(await series(gateway, successAt), startedAt);
   assert.equal(await pidOf(), pid);
 
   await gateway.writeConfig([fakeModel('kept'), fakeModel('fresh')]);
   gateway.signal('SIGHUP');
   await gateway.printed(/The config was read again\.\n[\s\S]*fresh: ready/u);
-  assert.equal(await series(gateway, successful), 1);
+  await until('the metrics tell', async () => (await series(gateway, successful)) === 1);
   assert.ok((await series(gateway, successAt)) >= startedAt);
   assert.equal(await pidOf(), pid);
 });

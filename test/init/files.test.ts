@@ -67,8 +67,8 @@ const table: readonly { readonly name: string; readonly flags: Flags; readonly g
     },
     {
       name: 'vLLM with adapters and a token',
-      flags: { engine: 'vllm', model: 'org/model', gpus: 1, gpuType: 'L4', loraPath: '/adapters', maxLoras: 3, hfToken: true },
-      has: [/enable_lora: true\n {2}max_loras: 3\n/, /dynamic_lora_loading_path: \/adapters\n/, /HF_TOKEN: "\$\{HF_TOKEN:\?/],
+      flags: { engine: 'vllm', model: 'org/model', gpus: 1, gpuType: 'L4', loraPath: tmpdir(), maxLoras: 3, hfToken: true },
+      has: [/enable_lora: true\n {2}max_loras: 3\n/, new RegExp(`dynamic_lora_loading_path: ${tmpdir()}\n`), /HF_TOKEN: "\$\{HF_TOKEN:\?/],
     },
     {
       name: 'SGLang',
