@@ -35,7 +35,8 @@ async function former(t: TestContext, models: readonly ModelConfig[], how: NodeJ
   t.after(async () => {
     gateway.kill('SIGKILL');
     for (const id of ids) for (const pid of await marked(id)) killIfThere(pid);
-    await rm(stateDir, { recursive: true, force: true });
+    // The supervisor that took them over is stopped by a later hook, and may still write there that its engines have ended.
+    await rm(stateDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   });
   const [printed] = (await once(gateway.stdout, 'data')) as [Buffer];
   gateway.kill(how);
