@@ -6,7 +6,8 @@ import { freePort, Launched, untilAnswering } from '../systems/process.ts';
 import type { Counters } from './judge.ts';
 import { type Kill, models } from './schedule.ts';
 
-const entry = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** The command's program. */
+export const entry = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** A variable in the environment of the run's engines, by which they are told from all others. */
 const marker = 'ROUNDHOUSE_SOAK_RUN';
@@ -21,6 +22,15 @@ interface StatusReport {
   readonly models: readonly { readonly name: string; readonly replicas: readonly ReplicaReport[] }[];
 }
 
+/** `gateway:` of a config: two workers, and only what is wrong in the log. */
+export const gatewaySection = (listen: number, admin: number, stateDir: string): object => ({
+  listen: { host: '127.0.0.1', port: listen },
+  admin: { host: '127.0.0.1', port: admin },
+  workers: 2,
+  state_dir: stateDir,
+  log: { level: 'error' },
+});
+
 function config(listen: number, admin: number, stateDir: string): string {
   return JSON.stringify({
     llm_configs: models.map(({ id, replicas, resumes, tokensPerS, maxTokens }) => ({
@@ -31,13 +41,7 @@ function config(listen: number, admin: number, stateDir: string): string {
       runtime_env: { env_vars: { [marker]: stateDir } },
       gateway: { resume_streams: resumes },
     })),
-    gateway: {
-      listen: { host: '127.0.0.1', port: listen },
-      admin: { host: '127.0.0.1', port: admin },
-      workers: 2,
-      state_dir: stateDir,
-      log: { level: 'error' },
-    },
+    gateway: gatewaySection(listen, admin, stateDir),
   });
 }
 

@@ -1,16 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { randomFrom } from '../../src/plugins/fake/engine/random.ts';
 import { freePort, Launched, untilAnswering } from '../systems/process.ts';
 import { carryOut, type Outcome } from './client.ts';
-import { series } from './gateway.ts';
+import { entry, gatewaySection, series } from './gateway.ts';
 import type { Finding } from './judge.ts';
 import type { SoakReport } from './soak.ts';
-
-const entry = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface KeepAliveOptions {
   readonly seed: number;
@@ -31,13 +28,7 @@ function config(listen: number, admin: number, stateDir: string): string {
   const kwargs = { keep_alive_ms: keepAliveMs, no_keep_alive_hint: true, max_num_seqs: wave };
   return JSON.stringify({
     llm_configs: [{ model_loading_config: { model_id: 'm' }, llm_engine: 'fake', engine_kwargs: kwargs }],
-    gateway: {
-      listen: { host: '127.0.0.1', port: listen },
-      admin: { host: '127.0.0.1', port: admin },
-      workers: 2,
-      state_dir: stateDir,
-      log: { level: 'error' },
-    },
+    gateway: gatewaySection(listen, admin, stateDir),
   });
 }
 

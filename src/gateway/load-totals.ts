@@ -4,6 +4,13 @@ import type { ReplicaView } from '../core/table.ts';
 /** Replicas whose cells are read anew for one pick, on average: with more of them a sum is used for several picks. */
 const readsPerPick = 16;
 
+/** Requests in flight on all of them. */
+export function sumOfLoads(board: LoadBoard, replicas: readonly ReplicaView[]): number {
+  let total = 0;
+  for (const { slot } of replicas) total += board.read(slot);
+  return total;
+}
+
 /** One worker's sums of the requests in flight on all replicas of a model. */
 export class LoadTotals {
   readonly #board: LoadBoard;
@@ -20,8 +27,7 @@ export class LoadTotals {
       known.uses -= 1;
       return known.total;
     }
-    let total = 0;
-    for (const { slot } of replicas) total += this.#board.read(slot);
+    const total = sumOfLoads(this.#board, replicas);
     this.#sums.set(replicas, { total, uses: Math.floor((replicas.length - 1) / readsPerPick) });
     return total;
   }

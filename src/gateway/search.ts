@@ -4,7 +4,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { ModelName, ReplicaId, Slot } from '../core/ids.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ReplicaView, RoutingTable } from '../core/table.ts';
-import type { LoadTotals } from './load-totals.ts';
+import { type LoadTotals, sumOfLoads } from './load-totals.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Receipt } from './receipt.ts';
 import { cannotStart, etaLeft, queueFull, removedWhileWaiting, waitedTooLong } from './refusals.ts';
@@ -251,9 +251,4 @@ export class Search implements Waiter {
       next();
     });
   }
-}
-
-/** Of the few replicas that have an adapter; no list of the table stands for them. */
-function sumOfLoads(board: LoadBoard, replicas: readonly ReplicaView[]): number {
-  return replicas.reduce((sum, { slot }) => sum + board.read(slot), 0);
 }

@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import { tryLock } from '../models/file-lock.ts';
+import type { FileLock } from '../models/file-lock.ts';
 import { identify, lives } from './providers/process-identity.ts';
 import { replaceFile } from './replace-file.ts';
 
@@ -14,8 +15,6 @@ export interface Claim {
 
 const lockName = 'owner.lock';
 const ownerName = 'owner.json';
-/** SQLITE_BUSY: somebody else holds the lock. */
-const busy = 5;
 
 const owner = z.object({ pid: z.int(), startTime: z.int().optional(), bootId: z.string().optional() });
 
@@ -81,32 +80,27 @@ export function closeToOthers(dir: string): string | undefined {
 
 /**
  * Makes this process the only owner of a state directory, which is created (0700) where it is not there. The lock is the kernel's, on a
- * file in the directory, and ends with the process however that ends: it can be neither stale nor raced for, and holds across
- * containers that share the directory. Node offers no flock; SQLite, which is part of it, takes such a lock (fcntl) on any system.
+ * file in the directory (`tryLock`), and ends with the process however that ends: it can be neither stale nor raced for, and holds across
+ * containers that share the directory.
  * @throws GatewayError `already_running`, naming the owner's pid; `state_unusable`.
  */
 export function claimStateDir(dir: string): Claim {
-  let lock: DatabaseSync;
+  const lock = locked(dir);
+  if (lock === undefined) throw alreadyRunning(dir);
+  try {
+    replaceFile(join(dir, ownerName), JSON.stringify({ pid: process.pid, ...identify(process.pid) }));
+  } catch (thrown) {
+    lock.release();
+    throw unusable(dir, thrown);
+  }
+  return { dir, release: () => lock.release() };
+}
+
+function locked(dir: string): FileLock | undefined {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const file = join(dir, lockName);
-    // SQLite would make it readable by all. Opened only where it is not there: to close it again would drop a lock of this very process.
-    if (!existsSync(file)) writeFileSync(file, '', { flag: 'a', mode: 0o600 });
-    lock = new DatabaseSync(file, { timeout: 0 });
+    return tryLock(join(dir, lockName));
   } catch (thrown) {
     throw unusable(dir, thrown);
   }
-  try {
-    // Never ended, and nothing is ever written: the file stays empty.
-    lock.exec('BEGIN EXCLUSIVE');
-    const file = join(dir, ownerName);
-    replaceFile(file, JSON.stringify({ pid: process.pid, ...identify(process.pid) }));
-  } catch (thrown) {
-    lock.close();
-    throw (thrown as { errcode?: unknown }).errcode === busy ? alreadyRunning(dir) : unusable(dir, thrown);
-  }
-  const release = (): void => {
-    if (lock.isOpen) lock.close();
-  };
-  return { dir, release };
 }

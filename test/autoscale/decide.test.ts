@@ -3,20 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, decisionPeriodMs, initialState, underRule, type ScaleInput, type ScaleState } from '../../src/autoscale/decide.ts';
 import type { Autoscaling } from '../../src/config/config.ts';
+import { scalingRule } from '../support/scaling-rule.ts';
 
-const rule: Autoscaling = {
-  min: 0,
-  max: 4,
-  initial: 0,
-  target: { ongoing: 2, source: 'config' },
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  upscaleDelayMs: 1000,
-  downscaleDelayMs: 2000,
-  toZero: { kind: 'idle', ms: 5000 },
-  lookBackMs: 30_000,
-  aggregation: 'mean',
-};
+const rule = scalingRule({ lookBackMs: 30_000 });
 const quiet: ScaleInput = { ongoing: 0, ongoingNow: 0, running: 0, idleMs: 0, lacksGpus: false };
 const busy = (ongoing: number, running: number): ScaleInput => ({ ongoing, ongoingNow: ongoing, running, idleMs: 0, lacksGpus: false });
 

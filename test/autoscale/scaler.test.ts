@@ -8,20 +8,9 @@ import { modelName } from '../../src/core/ids.ts';
 import type { ModelLoad } from '../../src/core/model-load.ts';
 import { model } from '../supervisor/support/model.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { scalingRule } from '../support/scaling-rule.ts';
 
-const rule: Autoscaling = {
-  min: 0,
-  max: 4,
-  initial: 0,
-  target: { ongoing: 2, source: 'config' },
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  upscaleDelayMs: 1000,
-  downscaleDelayMs: 2000,
-  toZero: { kind: 'idle', ms: 5000 },
-  lookBackMs: 1000,
-  aggregation: 'mean',
-};
+const rule = scalingRule({ lookBackMs: 1000 });
 const named = (name: string, more: Partial<Autoscaling> = {}): ModelConfig => ({ ...model({ name }), autoscaling: { ...rule, ...more } });
 
 /** A supervisor that is only what it was told, with replicas that are ready at once. */

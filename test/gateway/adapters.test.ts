@@ -3,9 +3,10 @@ import { describe, test } from 'node:test';
 import { GatewayError } from '../../src/core/errors.ts';
 import { adapterName, modelName, slot } from '../../src/core/ids.ts';
 import { emptyTable } from '../../src/core/table.ts';
-import type { ModelEntry, RoutingTable } from '../../src/core/table.ts';
+import type { RoutingTable } from '../../src/core/table.ts';
 import { resolveModel } from '../../src/gateway/openai/model-name.ts';
 import { chat, dataPlane, eventually, model, scriptedEngine } from '../support/data-plane.ts';
+import { modelEntry } from '../support/model-entry.ts';
 
 const echo = (t: Parameters<typeof scriptedEngine>[0], name: string): ReturnType<typeof scriptedEngine> =>
   scriptedEngine(t, (_request, response) => {
@@ -13,26 +14,11 @@ const echo = (t: Parameters<typeof scriptedEngine>[0], name: string): ReturnType
     response.end(JSON.stringify({ from: name }));
   });
 
-function entry(lora: boolean): ModelEntry {
-  return {
-    engine: 'fake',
-    waiting: slot(0),
-    created: 0,
-    status: { phase: 'ready' },
-    limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
-    routing: { kind: 'least-in-flight' },
-    unsupportedParams: 'warn',
-    resumeStreams: false,
-    lora,
-    replicas: [],
-  };
-}
-
 describe('a name of a model with an adapter', () => {
   const names = ['plain', 'org/m', 'org/m:v2', 'alias'];
   const table: RoutingTable = {
     ...emptyTable,
-    models: new Map(names.map((name) => [modelName(name), entry(name !== 'plain')])),
+    models: new Map(names.map((name) => [modelName(name), modelEntry({ lora: name !== 'plain' })])),
     apps: new Map([['', new Map(names.map((name) => [name, modelName(name === 'alias' ? 'org/m' : name)]))]]),
   };
   const cases: readonly [string, object][] = [

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import { emptyTable, type ReplicaView, type RoutingTable } from '../../src/core/table.ts';
 import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
+import { modelEntry } from '../support/model-entry.ts';
 
 const view = (id: string): ReplicaView => ({
   id: replicaId(id),
@@ -14,22 +15,7 @@ const view = (id: string): ReplicaView => ({
 });
 const table = (...ids: readonly string[]): RoutingTable => ({
   ...emptyTable,
-  models: new Map([
-    [
-      modelName('m'),
-      {
-        engine: 'fake',
-        waiting: slot(0),
-        created: 0,
-        status: { phase: 'ready' },
-        limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
-        routing: { kind: 'least-in-flight' },
-        unsupportedParams: 'warn',
-        resumeStreams: false,
-        replicas: ids.map(view),
-      },
-    ],
-  ]),
+  models: new Map([[modelName('m'), modelEntry({ replicas: ids.map(view) })]]),
 });
 
 describe('replica memory', () => {

@@ -45,9 +45,14 @@ function byChoice(adapter: AdapterName, holders: readonly Holder[]): readonly Ho
   return [...preferred.filter(cool), ...preferred.filter((holder) => !cool(holder))];
 }
 
+/** Whether an adapter is loaded, or about to be. */
+export function stays(residence: { readonly state: string } | undefined): boolean {
+  return residence?.state === 'loading' || residence?.state === 'loaded';
+}
+
 /** Replicas that have an adapter, or are about to. */
 export function copiesOf(adapter: AdapterName, holders: readonly Holder[]): number {
-  return holders.filter((holder) => ['loading', 'loaded'].includes(holder.adapters.get(adapter)?.state ?? '')).length;
+  return holders.filter((holder) => stays(holder.adapters.get(adapter))).length;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { LoadedAdapter } from '../../core/table.ts';
 import { planCopies } from './copies.ts';
 import type { CopyPlan } from './copies.ts';
 import { Heat } from './heat.ts';
-import { placeAdapter, prefers } from './placement.ts';
+import { placeAdapter, prefers, stays } from './placement.ts';
 import { Refused } from './refused.ts';
 import { ReplicaAdapters } from './replica-adapters.ts';
 import type { AdapterReplica, ReplicaAdaptersDeps } from './replica-adapters.ts';
@@ -248,7 +248,7 @@ export class AdapterPool {
   /** Whether requests for an adapter have, or will soon have, a replica to go to. */
   #isComing(adapter: AdapterName): boolean {
     const members = [...this.#members.values()];
-    const having = members.filter(({ residents }) => ['loading', 'loaded'].includes(residents.of(adapter)?.state ?? ''));
+    const having = members.filter(({ residents }) => stays(residents.of(adapter)));
     const here = having.some((member) => member.residents.of(adapter)?.state === 'loading' || member.hasRoom);
     // Where all are busy another copy would only take the place of what is used.
     return here || (having.length > 0 && !members.some((member) => member.hasRoom));
@@ -304,7 +304,7 @@ export class AdapterPool {
   #renew(adapter: AdapterName, files: FetchedAdapter): boolean {
     const having = [...this.#members.values()].flatMap((member) => {
       const present = member.residents.of(adapter);
-      return present === undefined || !['loading', 'loaded'].includes(present.state) ? [] : [{ member, present }];
+      return present === undefined || !stays(present) ? [] : [{ member, present }];
     });
     for (const { member, present } of having) {
       if (present.files.handle === files.handle || present.state !== 'loaded') continue;
