@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { markerName } from './environment.ts';
 
 /** How the processes of a replica are told from all others. */
@@ -69,8 +70,39 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/** Processes that are looked at together: each look holds a descriptor, of which there may be few (`ulimit -n`) where processes are many. */
+const together = 8;
+const retryMs = 20;
+
+/** Asks until a descriptor is free for it: what could not be looked at must not pass for gone. */
+async function withDescriptor<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
+      await sleep(retryMs);
+    }
+  }
+}
+
+/** Empty where the process has ended, or may not be looked into. */
 async function text(file: string): Promise<string> {
-  return await readFile(file, 'latin1').catch(() => '');
+  return await withDescriptor(() => readFile(file, 'latin1')).catch(() => '');
+}
+
+/** Names in `/proc` that are pids, but for our own; undefined where there is no /proc. */
+async function otherPids(): Promise<readonly string[] | undefined> {
+  const names = await withDescriptor(() => readdir('/proc')).catch(() => undefined);
+  return names?.filter(isPid);
+}
+
+async function ofEach<T>(pids: readonly string[], look: (pid: string) => Promise<readonly T[]>): Promise<T[]> {
+  const found: T[] = [];
+  for (let first = 0; first < pids.length; first += together)
+    found.push(...(await Promise.all(pids.slice(first, first + together).map(look))).flat());
+  return found;
 }
 
 /**
@@ -78,30 +110,24 @@ async function text(file: string): Promise<string> {
  * Where there is no /proc (macOS) only the group can be seen, as its leader's pid.
  */
 export async function livingMembers(family: Family): Promise<number[]> {
-  const names = await readdir('/proc').catch(() => undefined);
-  if (names === undefined) return family.pgid !== undefined && signalGroup(family.pgid, 0) ? [family.pgid] : [];
-  const found = await Promise.all(
-    names.filter(isPid).map(async (name) => {
-      const stat = await text(`/proc/${name}/stat`);
-      const environ = readStat(stat)?.pgid === family.pgid ? '' : await text(`/proc/${name}/environ`);
-      return belongs(family, stat, () => environ) ? [Number(name)] : [];
-    }),
-  );
-  return found.flat();
+  const pids = await otherPids();
+  if (pids === undefined) return family.pgid !== undefined && signalGroup(family.pgid, 0) ? [family.pgid] : [];
+  return await ofEach(pids, async (pid) => {
+    const stat = await text(`/proc/${pid}/stat`);
+    const environ = readStat(stat)?.pgid === family.pgid ? '' : await text(`/proc/${pid}/environ`);
+    return belongs(family, stat, () => environ) ? [Number(pid)] : [];
+  });
 }
 
 /** Living processes that carry any replica's marker, by its value. Empty where there is no /proc. */
 export async function markedProcesses(): Promise<ReadonlyMap<string, readonly { readonly pid: number; readonly pgid: number }[]>> {
-  const names = await readdir('/proc').catch(() => []);
-  const found = await Promise.all(
-    names.filter(isPid).map(async (name) => {
-      const replica = markerOf(await text(`/proc/${name}/environ`));
-      if (replica === undefined) return [];
-      const stat = readStat(await text(`/proc/${name}/stat`));
-      return stat === undefined || stat.zombie ? [] : [{ replica, pid: Number(name), pgid: stat.pgid }];
-    }),
-  );
-  return Map.groupBy(found.flat(), ({ replica }) => replica);
+  const found = await ofEach((await otherPids()) ?? [], async (pid) => {
+    const replica = markerOf(await text(`/proc/${pid}/environ`));
+    if (replica === undefined) return [];
+    const stat = readStat(await text(`/proc/${pid}/stat`));
+    return stat === undefined || stat.zombie ? [] : [{ replica, pid: Number(pid), pgid: stat.pgid }];
+  });
+  return Map.groupBy(found, ({ replica }) => replica);
 }
 
 function textNow(file: string): string {
