@@ -1,7 +1,19 @@
 import { parseArgs } from 'node:util';
 import { systemNames, type SystemName } from './systems/system.ts';
 
-export const groupNames = ['memory', '1k', '32k', 'stream', 'latency', 'many', 'routing', 'engines', 'supervisor', 'keys'] as const;
+export const groupNames = [
+  'memory',
+  '1k',
+  '32k',
+  'stream',
+  'latency',
+  'many',
+  'routing',
+  'engines',
+  'supervisor',
+  'keys',
+  'config',
+] as const;
 export type GroupName = (typeof groupNames)[number];
 
 export interface Options {

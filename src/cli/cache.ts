@@ -1,5 +1,4 @@
 import { Argument, type Command } from 'commander';
-import { cacheHere, openStore } from '../app/model-store.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Cached, ModelCache } from '../models/cache.ts';
 import { bytesText } from '../models/progress.ts';
@@ -107,6 +106,8 @@ export function addCache(program: Command, run: Run): void {
   withOutput(command).action((action: 'ls' | 'rm' | 'verify', names: readonly string[], { config: files, ...output }: CacheOptions) =>
     run(() =>
       interruptible(async (signal) => {
+        // Only here: what fetches models takes longer to load than most other verbs take.
+        const { cacheHere, openStore } = await import('../app/model-store.ts');
         const { cache } = openStore(files === undefined ? cacheHere(process.env) : (await loadConfigHere(files)).config);
         switch (action) {
           case 'ls':

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { StatusReply } from '../admin/api.ts';
-import { Api } from '../conformance/api.ts';
 import { passed, runScenarios, type ScenarioResult, scenarios } from '../conformance/run.ts';
 import type { Scenario } from '../conformance/scenario.ts';
 import { systemClock } from '../core/clock.ts';
@@ -71,6 +70,8 @@ async function conform(options: ConformanceOptions): Promise<boolean> {
   const stateDir = await stateDirOf(options);
   const status = await statusOf(stateDir, options.url);
   const url = (options.url ?? `http://127.0.0.1:${status?.dataPort ?? 0}`).replace(/\/+$/, '');
+  // Only here: the HTTP client behind it takes longer to load than most other verbs take.
+  const { Api } = await import('../conformance/api.ts');
   const api = new Api({ url, timeoutMs: options.timeout * 1000, ...keyOf(options) });
   const inFlight = async (): Promise<number> =>
     requestsOf((await askAdmin<StatusReply>(stateDir, { method: 'GET', path: '/api/status' })).models);

@@ -68,7 +68,7 @@ async function init(options: InitOptions): Promise<ExitCode> {
   if (asks && !(stdin.isTTY && stdout.isTTY)) {
     throw new GatewayError('usage_invalid', 'init asks questions and this is not a terminal; expected --yes, with the answers as options.');
   }
-  const ask = asks ? askAtTerminal(stdin, stdout) : takeSuggestions;
+  const ask = asks ? await askAtTerminal(stdin, stdout) : takeSuggestions;
   try {
     const machine = await lookAround(engines, env, machineGpus(env));
     const answers = await interview(options, machine, ask, { directory: process.cwd(), exists: existsSync });

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { cacheHere, openStore } from '../app/model-store.ts';
 import type { Config, ModelConfig } from '../config/config.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isUrl, parseReference } from '../models/reference.ts';
@@ -58,6 +57,8 @@ async function pull(what: string, { config: files, trustRemoteCode = false, ...o
   const config = files === undefined ? undefined : (await loadConfigHere(files)).config;
   const wish = wishOf(what, config, trustRemoteCode);
   const progress = new PullProgress(process.stderr, output.quiet !== true && output.json !== true);
+  // Only here: it takes longer to load than most other verbs take.
+  const { cacheHere, openStore } = await import('../app/model-store.ts');
   const store = openStore(config ?? cacheHere(process.env));
   try {
     const lease = await store.fetch(wish.reference, {

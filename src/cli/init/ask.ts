@@ -1,5 +1,3 @@
-import { cancel, confirm, select, text } from '@clack/prompts';
-
 export interface Choice {
   readonly value: string;
   readonly label: string;
@@ -27,12 +25,18 @@ export const takeSuggestions: Ask = {
 };
 
 /** Asks at a terminal. */
-export function askAtTerminal(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Ask {
+export async function askAtTerminal(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<Ask> {
+  // Only here: no other verb asks.
+  const { cancel, confirm, select, text } = await import('@clack/prompts');
+  const leave = (): Cancelled => {
+    cancel('Cancelled; nothing was written.', { output });
+    return new Cancelled();
+  };
   return {
     async choice(message, choices, suggestion) {
       const options = choices.map(({ value, label, hint }) => ({ value, label, ...(hint !== undefined && { hint }) }));
       const answer = await select({ message, options, initialValue: suggestion, input, output });
-      if (typeof answer === 'symbol') throw leave(output);
+      if (typeof answer === 'symbol') throw leave();
       return answer;
     },
     async text(message, suggestion, problem) {
@@ -43,19 +47,13 @@ export function askAtTerminal(input: NodeJS.ReadStream, output: NodeJS.WriteStre
         input,
         output,
       });
-      if (typeof answer === 'symbol') throw leave(output);
+      if (typeof answer === 'symbol') throw leave();
       return answer;
     },
     async confirm(message, suggestion) {
       const answer = await confirm({ message, initialValue: suggestion, input, output });
-      if (typeof answer === 'symbol') throw leave(output);
+      if (typeof answer === 'symbol') throw leave();
       return answer;
     },
   };
-}
-
-/** Says that nothing came of it. */
-function leave(output: NodeJS.WriteStream): Cancelled {
-  cancel('Cancelled; nothing was written.', { output });
-  return new Cancelled();
 }
