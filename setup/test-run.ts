@@ -5,6 +5,7 @@ import { messageOf } from '../src/core/errors.ts';
 import { relay } from './child.mjs';
 import { interruptible } from './interrupt.mjs';
 import { ensureKit } from './kit/kit.ts';
+import { storesForTests } from './stores/stores.ts';
 
 /** A test that hangs must not hang CI; the slowest, on a real engine, take well under a minute. A file whose tests all ended but that still holds a handle is not caught. */
 const testLimitMs = 180_000;
@@ -19,7 +20,7 @@ interface Stage {
  * Format, lint, types, then the tests; stops at the first that fails. With arguments: only the test runner, with these (files, `--test-name-pattern=…`).
  *
  * @returns exit code
- * @throws GatewayError in CI, if there is no real engine to test with
+ * @throws GatewayError in CI, if there is no real engine to test with, or an object store could not be made ready
  */
 export async function runTests(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   process.chdir(root);
@@ -31,8 +32,11 @@ export async function runTests(root: string, args: readonly string[], env: NodeJ
       return code;
     }
   }
-  const engine = await interruptible((signal) => engineForTests(root, env, signal));
-  return await relay(process.execPath, testArguments(args, availableParallelism()), { env: { ...env, ...engine } });
+  const found = await interruptible(async (signal) => ({
+    ...(await engineForTests(root, env, signal)),
+    ...(await storesForTests(env, isCi(env), signal)),
+  }));
+  return await relay(process.execPath, testArguments(args, availableParallelism()), { env: { ...env, ...found } });
 }
 
 function checks(root: string): readonly Stage[] {

@@ -2,7 +2,7 @@ import { EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
-import { isLoopback } from './reference.ts';
+import { redirectTarget } from './redirect.ts';
 
 export interface HttpReply {
   /** The URL that answered, after redirects. */
@@ -23,18 +23,6 @@ export interface HttpAsk {
 const mostRedirects = 5;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** Where a redirect leads. @throws ArtifactError `unsafe` where following it would leave TLS, or reach into this machine. */
-function target(from: URL, location: string | undefined): URL {
-  const at = location === undefined || !URL.canParse(location, from.href) ? undefined : new URL(location, from);
-  if (at === undefined) throw new ArtifactError('unreadable', `${from.origin} answers with a redirect to nowhere.`);
-  const local = isLoopback(from.hostname);
-  if (at.protocol !== 'https:' && !(local && at.protocol === 'http:' && isLoopback(at.hostname)))
-    throw new ArtifactError('unsafe', `${from.origin} redirects to ${at.origin}, which is not https. It was not followed.`);
-  if (isLoopback(at.hostname) && !local)
-    throw new ArtifactError('unsafe', `${from.origin} redirects to this machine (${at.origin}). It was not followed.`);
-  return at;
-}
-
 /** HTTP as the stores speak it: one pool of connections, redirects followed by our rules. No timeout but that of the signal. */
 export class HttpClient {
   readonly #agent = new EnvHttpProxyAgent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 15_000 }, allowH2: false });
@@ -47,7 +35,7 @@ export class HttpClient {
       const reply = await this.#once({ ...ask, url, headers: { ...ask.headers, ...credentials } }, signal);
       if (!redirects.has(reply.status)) return reply;
       await reply.body.dump();
-      url = target(url, reply.header('location'));
+      url = redirectTarget(url, reply.header('location'));
     }
     throw new ArtifactError('unreadable', `${ask.url.origin} redirects more than ${mostRedirects} times.`);
   }

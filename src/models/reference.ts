@@ -1,3 +1,5 @@
+import { isThisMachine } from './this-machine.ts';
+
 interface BucketReference<Kind extends string> {
   readonly kind: Kind;
   readonly bucket: string;
@@ -86,16 +88,11 @@ function parseHub(rest: string): ParsedReference {
   return { kind: 'hf', repo: `${owner}/${repo}`, revision, file };
 }
 
-/** Hosts that only this machine answers for. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}
-
 function parseUrl(text: string): ParsedReference {
   if (!URL.canParse(text)) return bad('it is no URL');
   const url = new URL(text);
   if (url.username !== '' || url.password !== '') return bad('credentials do not belong in a source: it is shown in logs and in status');
-  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+  if (url.protocol === 'http:' && !isThisMachine(url.hostname))
     return bad('expected https://: over plain http anybody on the way could replace the model');
   if (url.pathname.endsWith('/')) return bad('expected the URL of one file; it ends with /');
   url.hash = '';

@@ -11,6 +11,9 @@ import type { ByteRange, RemoteObject, Source, SourceEnv } from '../source.ts';
 
 type Reference = RemoteReference & { readonly kind: 'gs' };
 
+/** The most that the store gives at once. */
+const pageObjects = 1000;
+
 const page = z.object({
   items: z
     .array(
@@ -95,6 +98,7 @@ export class GcsSource implements Source {
       const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o`);
       url.search = new URLSearchParams({
         prefix,
+        maxResults: String(pageObjects),
         fields: 'items(name,size,generation,md5Hash),nextPageToken',
         ...(token === undefined ? {} : { pageToken: token }),
       }).toString();
