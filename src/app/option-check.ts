@@ -99,7 +99,7 @@ function programsOf({ models, engineCommands }: Config, engines: ReadonlyMap<str
     const engine = engines.get(model.engine)?.configure(model.engineOptions, model.traits);
     if (engine?.help === undefined) continue;
     const command = executableOf(model, engine, engineCommands);
-    const request = { command, help: engine.help, env: model.env, install: engine.install };
+    const request = { command, help: engine.help, env: model.env, executable: engine.executable, install: engine.install };
     const key = JSON.stringify([model.engine, command, model.env]);
     const program = programs.get(key) ?? { request, engine, models: [] };
     programs.set(key, program);

@@ -41,8 +41,14 @@ const jsonObject: Scenario = {
   title: 'response_format json_object: the reply is a JSON object',
   required: false,
   async run(subject) {
-    const content = 'Describe a horse as a JSON object with the keys colour and legs.';
-    const more = { messages: [{ role: 'user', content }], response_format: { type: 'json_object' } };
+    const describe = (animal: string): string => `Describe a ${animal} as a JSON object with the keys colour and legs.`;
+    // Shown one, even a model of a hundred million parameters comes to an end.
+    const messages = [
+      { role: 'user', content: describe('duck') },
+      { role: 'assistant', content: '{"colour": "white", "legs": 2}' },
+      { role: 'user', content: describe('horse') },
+    ];
+    const more = { messages, response_format: { type: 'json_object' } };
     return await ask(subject, more, (text, ended) => {
       const value = parse(text);
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return works(short(text, 60));

@@ -2,20 +2,18 @@ import { messageOf } from '../core/errors.ts';
 import { executableIdentity } from './executable-identity.ts';
 import { HelpCache } from './help-cache.ts';
 import { engineEnvironment } from './providers/environment.ts';
-import { findExecutable } from './providers/executable.ts';
+import { findExecutable, searchPath, type Sought } from './providers/executable.ts';
 import { signalGroup } from './providers/processes.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Whose help is wanted. */
-export interface HelpRequest {
+export interface HelpRequest extends Sought {
   /** Executable and leading arguments. */
   readonly command: readonly [string, ...string[]];
   readonly help: { readonly args: readonly string[]; readonly timeoutMs: number };
   /** The model's environment. */
   readonly env: Environment;
-  /** What to tell a user who does not have the executable. */
-  readonly install: string;
 }
 
 export type HelpAnswer =
@@ -51,12 +49,13 @@ export class EngineHelp {
    * The help text; a kept one where it is no older than `maxAgeMs`. Never rejects but with the signal's reason, and leaves no process
    * behind, unless this program is killed: then the engine ends by itself once it has printed its help.
    */
-  async read({ command, help, env, install }: HelpRequest, signal: AbortSignal, maxAgeMs = keptForMs): Promise<HelpAnswer> {
+  async read(request: HelpRequest, signal: AbortSignal, maxAgeMs = keptForMs): Promise<HelpAnswer> {
+    const { command, help, env } = request;
     const chosen = Object.fromEntries(decisive.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
     const [name, ...leading] = command;
     let file: string;
     try {
-      file = await findExecutable(name, env['PATH'] ?? this.#deps.env['PATH'] ?? '', install);
+      file = await findExecutable(name, searchPath(env, this.#deps.env), request);
     } catch (error) {
       return { kind: 'unread', reason: messageOf(error) };
     }

@@ -15,8 +15,8 @@ export async function findExecutables(plans: readonly ReplicaPlan[], env: Enviro
   const looked = new Map<string, Promise<Executable>>();
   const look = ({ model, engine, command: [file] }: ReplicaPlan): Promise<Executable> => {
     const path = searchPath(model.env, env);
-    const key = `${file}\0${path}`;
-    const found = looked.get(key) ?? lookForExecutable(file, path, engine.install);
+    const key = `${engine.executable}\0${file}\0${path}`;
+    const found = looked.get(key) ?? lookForExecutable(file, path, engine);
     looked.set(key, found);
     return found;
   };

@@ -21,25 +21,44 @@ async function readReports(): Promise<readonly KeptReport[]> {
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
+/** A column of the table: an engine in one version, with its main run first and those in a setting of their own behind it. */
+function byEngine(reports: readonly KeptReport[]): readonly (readonly KeptReport[])[] {
+  const groups = Map.groupBy(reports, ({ engine, version }) => `${engine} ${version}`);
+  return [...groups.values()].map((runs) => runs.toSorted((a, b) => Number(a.setting !== undefined) - Number(b.setting !== undefined)));
+}
+
+const titleOf = ({ engine, version }: KeptReport): string => `${engine} ${version}`;
+const resultOf = (report: KeptReport, name: string): KeptReport['results'][number] | undefined =>
+  report.results.find((result) => result.name === name);
+
+function shownBy(runs: readonly KeptReport[], name: string): string {
+  const run =
+    runs.find((report) => resultOf(report, name)?.kind === 'works') ?? runs.find((report) => resultOf(report, name) !== undefined);
+  if (run === undefined) return 'not run';
+  const word = words[resultOf(run, name)?.kind ?? 'unshown'];
+  return run.setting === undefined ? word : `${word} ${run.setting}`;
+}
+
+function reasons(runs: readonly KeptReport[]): string {
+  const lines = runs.flatMap((run) =>
+    run.results
+      .filter(({ kind, name }) => kind !== 'works' && !shownBy(runs, name).startsWith(words.works))
+      .map(({ name, kind, detail }) => `- \`${name}\` ${words[kind]}: ${cell(detail).replaceAll(/([<>*_`])/g, '\\$1')}`),
+  );
+  const models = runs.map(({ model, setting }) => (setting === undefined ? model : `${setting}: ${model}`)).join('; ');
+  const title = runs.slice(0, 1).map(titleOf).join('');
+  return [`### ${title}`, '', `${models}.`, '', ...lines].join('\n');
+}
+
 function render(reports: readonly KeptReport[]): string {
-  const kinds = (name: string): string[] =>
-    reports.map(({ results }) => {
-      const result = results.find((candidate) => candidate.name === name);
-      return result === undefined ? 'not run' : words[result.kind];
-    });
+  const engines = byEngine(reports);
   const table = [
-    ['scenario', ...reports.map(({ engine, version }) => `${engine} ${version}`)],
-    ['---', ...reports.map(() => '---')],
-    ...scenarios.map(({ name, title }) => [`\`${name}\`: ${cell(title)}`, ...kinds(name)]),
+    ['scenario', ...engines.flatMap((runs) => runs.slice(0, 1).map(titleOf))],
+    ['---', ...engines.map(() => '---')],
+    ...scenarios.map(({ name, title }) => [`\`${name}\`: ${cell(title)}`, ...engines.map((runs) => shownBy(runs, name))]),
   ];
   const rows = table.map((cells) => `| ${cells.join(' | ')} |`);
-  const reasons = reports.map(({ engine, version, model, results }) => {
-    const lines = results
-      .filter(({ kind }) => kind !== 'works')
-      .map(({ name, kind, detail }) => `- \`${name}\` ${words[kind]}: ${cell(detail).replaceAll(/([<>*_`])/g, '\\$1')}`);
-    return [`### ${engine} ${version}, ${model}`, '', ...lines].join('\n');
-  });
-  return [begin, '', ...rows, '', ...reasons.flatMap((text) => [text, '']), end].join('\n');
+  return [begin, '', ...rows, '', ...engines.flatMap((runs) => [reasons(runs), '']), end].join('\n');
 }
 
 test('docs/engines.md has what the kept runs of `gateway conformance` showed (UPDATE_DOCS=1 rewrites it)', async () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ConformanceReport } from '../../src/cli/conformance.ts';
-import { keepReport } from '../support/conformance-report.ts';
+import { type KeptReport, keepReport } from '../support/conformance-report.ts';
 import { runGateway, startGateway } from '../support/gateway-process.ts';
 import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
 
@@ -21,6 +21,7 @@ const mustWork = [
   'logprobs',
   'json_schema',
   'json_schema-raw',
+  'json_object',
   'guided_choice',
   'tools',
   'errors',
@@ -36,26 +37,37 @@ describe('conformance of a real llama-server', { skip: skipReal }, () => {
     assert.equal(code, 0, stdout + stderr);
     const report = JSON.parse(stdout) as ConformanceReport;
     const { results } = report;
-    const printed = spawnSync(quickstart.engine, ['--version'], { encoding: 'utf8' });
-    const build = /(?:build |version: )(\d{3,})/.exec(printed.stderr + printed.stdout)?.[1] ?? assert.fail(printed.stderr);
     assert.equal(report.engine, 'llamacpp');
-    const about = { engine: 'llama-server', version: `b${build}`, model: 'SmolLM2-135M-Instruct Q4_1, CPU' };
-    await keepReport('llamacpp.json', about, report);
+    await keepReport('llamacpp.json', about('SmolLM2-135M-Instruct Q4_1, CPU'), report);
     const vision = results.find(({ name }) => name === 'vision');
     assert.equal(vision?.kind, 'unshown', vision?.detail);
   });
 
   test('with a projector it sees the colour of an image', async (t) => {
     const mmproj = fileURLToPath(new URL('../fixtures/models/mmproj-colour.gguf', import.meta.url));
-    const gateway = await startGateway(t, [realModel(1, { mmproj })], { more: realEngine });
-    const args = ['--state-dir', gateway.stateDir, '--model', 'smollm2-135m', '--only', 'vision', '--require', 'vision', '--json'];
-    const { code, stdout, stderr } = await runGateway(['conformance', ...args]);
-    assert.equal(code, 0, stdout + stderr);
-    const about = {
-      engine: 'llama-server',
-      version: 'with a projector',
-      model: 'SmolLM2-135M-Instruct Q4_1 and test/fixtures/models/mmproj-colour.gguf, CPU',
-    };
-    await keepReport('llamacpp-vision.json', about, JSON.parse(stdout) as ConformanceReport);
+    const report = await shown(t, 'vision', { mmproj });
+    const model = 'SmolLM2-135M-Instruct Q4_1 and test/fixtures/models/mmproj-colour.gguf, CPU';
+    await keepReport('llamacpp-vision.json', { ...about(model), setting: 'with a projector' }, report);
+  });
+
+  test('started for embeddings it gives a vector each, alike for alike texts', async (t) => {
+    const report = await shown(t, 'embeddings', { embeddings: true, pooling: 'mean' });
+    const setting = 'started with embeddings and pooling mean';
+    await keepReport('llamacpp-embeddings.json', { ...about('SmolLM2-135M-Instruct Q4_1, CPU'), setting }, report);
   });
 });
+
+/** One scenario on a replica of its own, which must be seen to work. */
+async function shown(t: TestContext, scenario: string, engineKwargs: object): Promise<ConformanceReport> {
+  const gateway = await startGateway(t, [realModel(1, engineKwargs)], { more: realEngine });
+  const args = ['--state-dir', gateway.stateDir, '--model', 'smollm2-135m', '--only', scenario, '--require', scenario, '--json'];
+  const { code, stdout, stderr } = await runGateway(['conformance', ...args]);
+  assert.equal(code, 0, stdout + stderr);
+  return JSON.parse(stdout) as ConformanceReport;
+}
+
+function about(model: string): Omit<KeptReport, 'results'> {
+  const printed = spawnSync(quickstart.engine, ['--version'], { encoding: 'utf8' });
+  const build = /(?:build |version: )(\d{3,})/.exec(printed.stderr + printed.stdout)?.[1] ?? assert.fail(printed.stderr);
+  return { engine: 'llama-server', version: `b${build}`, model };
+}

@@ -58,6 +58,7 @@ class Setup {
       command: [this.file] as const,
       help: { args: ['--help'], timeoutMs: 60_000 },
       env: {},
+      executable: 'engine',
       install: 'Install it.',
       ...more,
     };

@@ -11,6 +11,8 @@ export interface KeptReport {
   /** As people write it, with what it ran on. */
   readonly engine: string;
   readonly version: string;
+  /** What this run had and the engine's main one had not: `with a projector`. Its rows count where the main run had no occasion. */
+  readonly setting?: string;
   readonly model: string;
   readonly results: readonly Pick<ConformanceReport['results'][number], 'name' | 'title' | 'kind' | 'detail'>[];
 }

@@ -6,7 +6,7 @@ import type { Engine, EnginePlugin } from '../../plugins/engine-plugin.ts';
 import { executableOf } from '../../supervisor/command-line.ts';
 import { toolRunner } from '../../supervisor/gpus/tool.ts';
 import { engineEnvironment } from '../../supervisor/providers/environment.ts';
-import { findExecutable } from '../../supervisor/providers/executable.ts';
+import { activated, findExecutable } from '../../supervisor/providers/executable.ts';
 import type { EngineFact, EngineFinding } from './facts.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -68,7 +68,7 @@ async function look(engine: Engine, [executable, ...leading]: Command, env: Envi
   if (executable === process.execPath && leading.length === 0) return { kind: 'built-in' };
   let path: string;
   try {
-    path = await findExecutable(executable, env['PATH'] ?? '', engine.install);
+    path = await findExecutable(executable, env['PATH'] ?? '', engine);
   } catch (error) {
     return { kind: 'missing', message: messageOf(error) };
   }
@@ -99,7 +99,7 @@ async function run(
   env: Environment,
   signal: AbortSignal,
 ): Promise<{ readonly exitCode: number; readonly output: string }> {
-  const answer = await toolRunner(engineEnvironment(env, {}, {}, 'doctor'), timeoutMs)(file, args, signal);
+  const answer = await toolRunner(engineEnvironment(env, {}, activated(file, env['PATH'] ?? ''), 'doctor'), timeoutMs)(file, args, signal);
   return answer ?? { exitCode: 127, output: `${file}: no such file, or its interpreter is not there` };
 }
 

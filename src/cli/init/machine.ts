@@ -32,8 +32,8 @@ export async function lookAround(
   probe: GpuProbe,
 ): Promise<Machine> {
   const found = [...engines].map(async ([name, plugin]) => {
-    const { executable, install } = plugin.configure({});
-    const look = await lookForExecutable(executable, env['PATH'] ?? '', install);
+    const engine = plugin.configure({});
+    const look = await lookForExecutable(engine.executable, env['PATH'] ?? '', engine);
     return [name, look.kind === 'found' ? look.file : undefined] as const;
   });
   const executables = new Map(await Promise.all(found));

@@ -1,10 +1,15 @@
 import { constants } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { GatewayError, messageOf } from '../../core/errors.ts';
+import type { Engine } from '../../plugins/engine-plugin.ts';
 
 /** What a command leads to; `reason` says what was tried, and how to get it. */
 export type Executable = { readonly kind: 'found'; readonly file: string } | { readonly kind: 'missing'; readonly reason: string };
+
+/** What is looked for: the engine's own program, and what to tell a user who does not have it. */
+export type Sought = Pick<Engine, 'executable' | 'install'>;
 
 type Finding = 'executable' | 'missing' | 'directory' | 'not executable';
 
@@ -31,15 +36,20 @@ function abridged(path: string): string {
 }
 
 /**
- * The file that `command` means: itself if it has a slash, else the first of that name on `path`.
+ * The file that `command` means: itself if it has a slash, else the first of that name on `path`. A Python virtual environment (a directory
+ * with `pyvenv.cfg`) means the engine's own program in it.
  * @param path the value of PATH.
- * @param install what to tell a user who does not have it.
  * @throws GatewayError `engine_missing`, naming what was tried.
  */
-export async function findExecutable(command: string, path: string, install: string): Promise<string> {
+export async function findExecutable(command: string, path: string, { executable, install }: Sought): Promise<string> {
   if (command.includes('/')) {
     const finding = await look(command);
     if (finding === 'executable') return command;
+    if (finding === 'directory' && isVirtualEnv(command)) {
+      const file = join(command, 'bin', executable);
+      if ((await look(file)) === 'executable') return file;
+      throw new GatewayError('engine_missing', `${command}: a virtual environment without ${executable} (${file}). ${install}`);
+    }
     throw new GatewayError(
       'engine_missing',
       `${command}: ${finding === 'missing' ? 'no such file' : `is a file that cannot be run (${finding})`}. ${install}`,
@@ -55,10 +65,22 @@ export async function findExecutable(command: string, path: string, install: str
   throw new GatewayError('engine_missing', `${command}: not found on PATH (${abridged(path)})${unusable}. ${install}`);
 }
 
+const isVirtualEnv = (directory: string): boolean => existsSync(join(directory, 'pyvenv.cfg'));
+
+/**
+ * What its `activate` would set, for a program in a virtual environment: engines run tools by name that were installed beside them (ninja,
+ * for kernels that are compiled at the start). Nothing for any other program.
+ */
+export function activated(file: string, path: string): Readonly<Record<string, string>> {
+  const bin = dirname(file);
+  const environment = dirname(bin);
+  return isVirtualEnv(environment) ? { VIRTUAL_ENV: environment, PATH: path === '' ? bin : `${bin}${delimiter}${path}` } : {};
+}
+
 /** As `findExecutable`, for a plan: one that is not there is an answer. */
-export async function lookForExecutable(command: string, path: string, install: string): Promise<Executable> {
+export async function lookForExecutable(command: string, path: string, sought: Sought): Promise<Executable> {
   try {
-    return { kind: 'found', file: await findExecutable(command, path, install) };
+    return { kind: 'found', file: await findExecutable(command, path, sought) };
   } catch (thrown) {
     if (thrown instanceof GatewayError && thrown.code === 'engine_missing') return { kind: 'missing', reason: messageOf(thrown) };
     throw thrown;

@@ -17,7 +17,7 @@ import { Leases, newLease } from './lease.ts';
 import type { Lease } from './lease.ts';
 import { ageMs, identify, ProcessHold } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
-import { findExecutable, searchPath } from './executable.ts';
+import { activated, findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
 import { oomKills, preferAsVictim, withKiller } from './oom.ts';
 import { Ports } from './ports.ts';
@@ -66,7 +66,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 
   async launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
     const [command, ...leading] = spec.command;
-    const file = await findExecutable(command, searchPath(spec.model.env, this.#deps.env), spec.engine.install);
+    const path = searchPath(spec.model.env, this.#deps.env);
+    const file = await findExecutable(command, path, spec.engine);
     const logFile = await this.#logFile(spec.id);
     signal.throwIfAborted();
     const { innerPorts = 0 } = spec.engine;
@@ -75,7 +76,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       signal.throwIfAborted();
       const apiKey = randomBytes(32).toString('hex');
       const { args, env } = commandLineOf(spec.model, spec.engine, { port, innerPort: port + 1, apiKey });
-      const environment = engineEnvironment(this.#deps.env, spec.model.env, { ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) }, spec.id);
+      const own = { ...activated(file, path), ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) };
+      const environment = engineEnvironment(this.#deps.env, spec.model.env, own, spec.id);
       const prepared: Prepared = { file, args: [...leading, ...args], env: environment, port, innerPorts, apiKey, logFile };
       return await this.#spawn(spec, prepared, watch, signal);
     } catch (thrown) {

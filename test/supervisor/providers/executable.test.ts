@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { findExecutable } from '../../../src/supervisor/providers/executable.ts';
+import { after, before, describe, test } from 'node:test';
+import { activated, findExecutable } from '../../../src/supervisor/providers/executable.ts';
 
+const sought = { executable: 'engine', install: 'Install it so.' };
 let dir = '';
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'roundhouse-path-'));
@@ -19,12 +20,12 @@ after(() => rm(dir, { recursive: true, force: true }));
 const path = (): string => `${join(dir, 'a')}:${join(dir, 'b')}`;
 
 test('a bare name is the first executable of that name on PATH', async () => {
-  assert.equal(await findExecutable('engine', path(), ''), join(dir, 'b/engine'));
-  assert.equal(await findExecutable('plain', path(), ''), join(dir, 'b/plain'), 'a file that cannot be run is passed over');
+  assert.equal(await findExecutable('engine', path(), sought), join(dir, 'b/engine'));
+  assert.equal(await findExecutable('plain', path(), sought), join(dir, 'b/plain'), 'a file that cannot be run is passed over');
 });
 
 test('a name with a slash is that file, whatever PATH says', async () => {
-  assert.equal(await findExecutable(join(dir, 'b/engine'), '', ''), join(dir, 'b/engine'));
+  assert.equal(await findExecutable(join(dir, 'b/engine'), '', sought), join(dir, 'b/engine'));
 });
 
 const problems: readonly [what: string, command: string, message: RegExp][] = [
@@ -34,7 +35,7 @@ const problems: readonly [what: string, command: string, message: RegExp][] = [
 ];
 for (const [what, command, message] of problems) {
   test(`missing: ${what}`, async () => {
-    await assert.rejects(findExecutable(command, path(), 'Install it so.'), { code: 'engine_missing', message });
+    await assert.rejects(findExecutable(command, path(), sought), { code: 'engine_missing', message });
   });
 }
 
@@ -44,20 +45,42 @@ test('missing: a long PATH is shown by its first directories', async () => {
     ['/a:/b:/c:/d:/e', '(/a:/b:/c and 2 more)'],
     ['', '(empty)'],
   ] as const)
-    await assert.rejects(findExecutable('nowhere', long, 'Install it so.'), {
+    await assert.rejects(findExecutable('nowhere', long, sought), {
       message: `nowhere: not found on PATH ${shown}. Install it so.`,
     });
 });
 
 test('missing: a path that does not exist, is a directory, or cannot be run', async () => {
-  const install = 'Install it so.';
-  await assert.rejects(findExecutable('/no/such/engine', '', install), {
+  await assert.rejects(findExecutable('/no/such/engine', '', sought), {
     code: 'engine_missing',
     message: '/no/such/engine: no such file. Install it so.',
   });
-  await assert.rejects(findExecutable(dir, '', install), { code: 'engine_missing', message: /cannot be run \(directory\)/ });
-  await assert.rejects(findExecutable(join(dir, 'a/text'), '', install), {
+  await assert.rejects(findExecutable(dir, '', sought), { code: 'engine_missing', message: /cannot be run \(directory\)/ });
+  await assert.rejects(findExecutable(join(dir, 'a/text'), '', sought), {
     code: 'engine_missing',
     message: /cannot be run \(not executable\)/,
+  });
+});
+
+describe('a Python virtual environment', () => {
+  const venv = (): string => join(dir, 'venv');
+  before(async () => {
+    await mkdir(join(venv(), 'bin'), { recursive: true });
+    await writeFile(join(venv(), 'pyvenv.cfg'), 'home = /usr/bin\n');
+  });
+
+  test('means the engine’s program in it; one without says so', async () => {
+    await assert.rejects(findExecutable(venv(), '', sought), {
+      code: 'engine_missing',
+      message: `${venv()}: a virtual environment without engine (${venv()}/bin/engine). Install it so.`,
+    });
+    await writeFile(join(venv(), 'bin', 'engine'), '#!/bin/sh\n', { mode: 0o755 });
+    assert.equal(await findExecutable(venv(), '', sought), `${venv()}/bin/engine`);
+  });
+
+  test('is set for a program in it as its `activate` would, and for no other', () => {
+    assert.deepEqual(activated(`${venv()}/bin/engine`, '/bin'), { VIRTUAL_ENV: venv(), PATH: `${venv()}/bin:/bin` });
+    assert.deepEqual(activated(`${venv()}/bin/engine`, ''), { VIRTUAL_ENV: venv(), PATH: `${venv()}/bin` });
+    assert.deepEqual(activated(join(dir, 'b/engine'), '/bin'), {});
   });
 });
