@@ -36,12 +36,13 @@ const bySchema = (name: string, title: string, format: object): Scenario => ({
     ),
 });
 
+const describe = (animal: string): string => `Describe a ${animal} as a JSON object with the keys colour and legs.`;
+
 const jsonObject: Scenario = {
   name: 'json_object',
   title: 'response_format json_object: the reply is a JSON object',
   required: false,
   async run(subject) {
-    const describe = (animal: string): string => `Describe a ${animal} as a JSON object with the keys colour and legs.`;
     // Shown one, even a model of a hundred million parameters comes to an end.
     const messages = [
       { role: 'user', content: describe('duck') },

@@ -62,8 +62,9 @@ test('missing: a path that does not exist, is a directory, or cannot be run', as
   });
 });
 
+const venv = (): string => join(dir, 'venv');
+
 describe('a Python virtual environment', () => {
-  const venv = (): string => join(dir, 'venv');
   before(async () => {
     await mkdir(join(venv(), 'bin'), { recursive: true });
     await writeFile(join(venv(), 'pyvenv.cfg'), 'home = /usr/bin\n');
