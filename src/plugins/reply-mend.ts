@@ -89,7 +89,7 @@ function closingQuote(bytes: Buffer, from: number): number {
 export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Mapping[] | undefined): Buffer {
   let changed = false;
   const edited = splitEvents(bytes.toString('utf8')).map((text) => {
-    const event = /^data: ?(\{.*\})\s*$/u.exec(text)?.[1];
+    const event = /^data: ?(\{[^\r\n]*\})\s*$/u.exec(text)?.[1];
     const parsed = event === undefined ? undefined : parseObject(event);
     const instead = parsed === undefined ? undefined : edit(parsed);
     if (instead === undefined) return text;

@@ -1,9 +1,9 @@
 import type { NormalizedRequest } from '../../core/request.ts';
-import { splitEvents } from '../../core/server-sent-events.ts';
 import { editEvents, inOrder, nameAsAsked, parseObject, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
+import { placedEvents } from './responses.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
 export function mend(request: NormalizedRequest): ReplyMender {
@@ -17,7 +17,7 @@ export function mend(request: NormalizedRequest): ReplyMender {
     case 'detokenize':
       return inOrder([wholeObject(({ content, ...reply }) => ({ prompt: content, ...reply }))]);
     case 'responses':
-      return inOrder([...model, ...(request.stream ? [numbered()] : [])]);
+      return inOrder([...model, ...(request.stream ? [placedEvents(request)] : [])]);
     case 'messages':
     case 'count_tokens':
     case 'embeddings':
@@ -35,22 +35,6 @@ function wholeObject(change: (reply: Mapping) => Mapping): ReplyMender {
     whole: (bytes) => {
       const reply = parseObject(bytes.toString('utf8'));
       return reply === undefined ? bytes : Buffer.from(JSON.stringify(change(reply)));
-    },
-  };
-}
-
-/** The events of a Responses stream have no `sequence_number`. */
-function numbered(): ReplyMender {
-  let next = 0;
-  return {
-    whole: (bytes) => bytes,
-    events: (bytes) => {
-      if (bytes.includes('"sequence_number":')) return bytes;
-      const events = splitEvents(bytes.toString('utf8')).map((event) => {
-        const at = event.indexOf('data: {');
-        return at === -1 ? event : `${event.slice(0, at)}data: {"sequence_number":${next++},${event.slice(at + 'data: {'.length)}`;
-      });
-      return Buffer.from(events.join(''));
     },
   };
 }
