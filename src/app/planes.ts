@@ -11,7 +11,7 @@ import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patience
 import { targetsIn } from './replica-targets.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigProblem, formatProblem } from '../config/problems.ts';
-import { LoadBoard } from '../core/board.ts';
+import { boardSlots, LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { EventLoopLag } from '../core/event-loop-lag.ts';
@@ -24,9 +24,6 @@ import { StartHistory } from '../supervisor/start-history.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { storedWeights } from '../supervisor/weights.ts';
 import { openStore } from './model-store.ts';
-
-/** Columns of the load board: one for each model and each replica there can be at a time. */
-const boardSlots = 4096;
 
 /** Both planes of a running gateway, composed. */
 export interface Planes {

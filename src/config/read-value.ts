@@ -60,17 +60,17 @@ class ValueReader {
 
   #aliased(name: string, target: Node | undefined, path: ConfigPath): unknown {
     if (target !== undefined) return this.read(target, path);
-    this.#sink.problem(path, `the alias *${name} has no anchor &${name} before it`);
+    this.#sink.problem(path, `the alias *${name} has no anchor; expected &${name} before it`);
     return null;
   }
 
   #collection(node: Node, path: ConfigPath): unknown {
     if (this.#open.has(node)) {
-      this.#sink.problem(path, 'an alias to something that contains the alias itself');
+      this.#sink.problem(path, 'an alias to something that contains the alias itself; expected its values written out');
       return null;
     }
     if (this.#open.size >= maxDepth) {
-      this.#sink.problem(path, `nested more than ${maxDepth} deep`);
+      this.#sink.problem(path, `nested more deeply than any config is; expected at most ${maxDepth} levels`);
       return null;
     }
     this.#open.add(node);
@@ -91,7 +91,7 @@ class ValueReader {
       const key = keyText(pair);
       const first = seen.get(key);
       if (first !== undefined) this.#duplicate(key, first, pair, path);
-      else if (key === '__proto__') this.#sink.problem([...path, key], 'this name is not accepted as a key', 'key');
+      else if (key === '__proto__') this.#sink.problem([...path, key], 'this name is not accepted as a key; expected another', 'key');
       else value[key] = this.read(isNode(pair.value) ? pair.value : null, [...path, key]);
       seen.set(key, first ?? pair);
     }

@@ -1,7 +1,7 @@
 import { adapterName } from '../core/ids.ts';
 import type { Adapters } from './config.ts';
 import type { ResolveContext } from './context.ts';
-import { localPath } from './local-path.ts';
+import { existingPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
 import { milliseconds } from './resolve-gateway.ts';
 import type { ModelEntry } from './schema.ts';
@@ -28,7 +28,7 @@ type Listed = NonNullable<ModelEntry['lora_config']>['adapters'];
 function resolveListed(adapters: Listed, path: ConfigPath, context: ResolveContext): Adapters['listed'] {
   const seen = new Set<string>();
   return adapters.flatMap(({ name, source }, at) => {
-    if (seen.has(name)) context.problem([...path, at, 'name'], `the adapter ${JSON.stringify(name)} is listed twice`);
+    if (seen.has(name)) context.problem([...path, at, 'name'], `the adapter ${JSON.stringify(name)} is listed twice; expected each once`);
     seen.add(name);
     const place = placeOf(source, [...path, at, 'source'], context);
     return place === undefined ? [] : [{ name: adapterName(name), path: place }];
@@ -37,10 +37,10 @@ function resolveListed(adapters: Listed, path: ConfigPath, context: ResolveConte
 
 /** A path on this machine; undefined where it is elsewhere, which has been told. */
 function placeOf(text: string, path: ConfigPath, context: ResolveContext): string | undefined {
-  const local = localPath(text, context.directoryOf(path), context.homeDir);
+  const local = existingPath(text, path, context);
   if (local === undefined) {
     const message = `adapters that are not on this machine (./…, ~/… or /…) are not loaded in this version; got ${JSON.stringify(text)}`;
     context.warning(path, `accepted, no effect yet: ${message}`);
-  } else if (!context.exists(local)) context.problem(path, `there is no file or directory ${JSON.stringify(local)}`);
+  }
   return local;
 }

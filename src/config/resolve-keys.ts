@@ -68,7 +68,7 @@ function fileDigest(written: string, path: ConfigPath, context: ResolveContext):
   const file = localPath(written, directory, context.homeDir) ?? resolve(directory, written);
   const found = context.secretFile(file);
   if ('problem' in found) {
-    context.problem(path, `${JSON.stringify(file)} ${found.problem}`);
+    context.problem(path, `${JSON.stringify(file)} ${found.problem}; expected a file with the key`);
     return undefined;
   }
   if (found.openToOthers) context.warning(path, `every user of this machine can read ${JSON.stringify(file)}; expected mode 0600`);
@@ -124,7 +124,10 @@ function resolveModels(
   const known = [...new Set([...apps.values()].flatMap((app) => [...app.keys()]))];
   return names.flatMap((name, at) => {
     const models = [...apps.values()].flatMap((app) => app.get(name) ?? []);
-    if (models.length === 0) context.problem([...path, at], `there is no model ${JSON.stringify(name)}${didYouMean(name, known)}`);
+    if (models.length === 0) {
+      const meant = didYouMean(name, known) || '; expected the id or an alias of a model of this config';
+      context.problem([...path, at], `there is no model ${JSON.stringify(name)}${meant}`);
+    }
     return models;
   });
 }
@@ -132,7 +135,7 @@ function resolveModels(
 function resolveExpiry({ name, expires }: KeyEntry, path: ConfigPath, context: ResolveContext): number | undefined {
   if (expires === undefined) return undefined;
   const at = Date.parse(expires);
-  if (Number.isNaN(at)) context.problem(path, `there is no such time, got ${JSON.stringify(expires)}`);
+  if (Number.isNaN(at)) context.problem(path, `expected a date and time such as 2030-01-31T12:00:00Z, got ${JSON.stringify(expires)}`);
   else if (at <= context.wallClock()) context.warning(path, `the key ${JSON.stringify(name)} has expired (${expires}): it opens nothing`);
   return at;
 }

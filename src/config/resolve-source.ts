@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { isUrl, parseReference, referenceText } from '../models/reference.ts';
 import type { ModelSource } from './config.ts';
 import type { ResolveContext } from './context.ts';
-import { localPath } from './local-path.ts';
+import { existingPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
 import type { ModelEntry } from './schema.ts';
 
@@ -13,13 +13,9 @@ export function resolveSource(entry: ModelEntry, path: ConfigPath, context: Reso
   if (source === undefined) return { kind: 'reference', value: id };
   if (typeof source !== 'string') return resolveUrl(source.bucket_uri, entry, [...here, 'bucket_uri'], context);
   if (isUrl(source)) return resolveUrl(source, entry, here, context);
-  const directory = context.directoryOf(here);
-  const local = localPath(source, directory, context.homeDir);
-  if (local !== undefined) {
-    if (!context.exists(local)) context.problem(here, `there is no file or directory ${JSON.stringify(local)}`);
-    return { kind: 'path', value: local };
-  }
-  if (context.exists(resolve(directory, source))) {
+  const local = existingPath(source, here, context, 'a name that the engine resolves itself (owner/model)');
+  if (local !== undefined) return { kind: 'path', value: local };
+  if (context.exists(resolve(context.directoryOf(here), source))) {
     context.warning(
       here,
       `taken as a name that the engine resolves itself; for the local file of that name write ${JSON.stringify(`./${source}`)}`,

@@ -52,6 +52,6 @@ function existing(written: string | undefined, path: ConfigPath, context: Resolv
   if (written === undefined) return undefined;
   const directory = context.directoryOf(path);
   const file = localPath(written, directory, context.homeDir) ?? resolve(directory, written);
-  if (!context.exists(file)) context.problem(path, `there is no file ${JSON.stringify(file)}`);
+  if (!context.exists(file)) context.problem(path, `there is no file ${JSON.stringify(file)}; expected the path of one that is there`);
   return file;
 }

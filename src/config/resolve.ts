@@ -1,3 +1,4 @@
+import { boardSlots } from '../core/board.ts';
 import type { ModelName } from '../core/ids.ts';
 import type { Config, ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
@@ -54,6 +55,7 @@ export function resolveConfig(value: unknown, files: readonly string[], context:
   );
   const settings = resolveGateway(gateway, http, access, context);
   tellOpenApi(gateway, settings.listen, access, served, context);
+  checkBoard(located, context);
   checkPortCount(models, settings.enginePorts.count, context);
   const entries = new Map(located.map(({ model, path }) => [model.name, path]));
   return { config: { files, ...settings, models, apps: served }, entries };
@@ -210,8 +212,22 @@ function prefixProblem(prefix: string | null): string | undefined {
   return undefined;
 }
 
+const replicasOf = ({ upstreams, replicas }: ModelConfig): number => (upstreams.length > 0 ? upstreams.length : replicas);
+
+/** Each model and each replica has a column of the load board, or the last ones would wait for one for ever. */
+function checkBoard(models: readonly Located[], context: ResolveContext): void {
+  let count = 0;
+  for (const { model, path } of models) {
+    count += 1 + replicasOf(model);
+    if (count <= boardSlots) continue;
+    const message = `with this one the models and their replicas are ${count} or more; expected at most ${boardSlots} together in one gateway`;
+    context.problem([...path, 'model_loading_config', 'model_id'], message);
+    return;
+  }
+}
+
 function checkPortCount(models: readonly ModelConfig[], ports: number, context: ResolveContext): void {
-  const replicas = models.reduce((sum, model) => sum + model.replicas, 0);
+  const replicas = models.reduce((sum, model) => sum + (model.upstreams.length > 0 ? 0 : model.replicas), 0);
   if (replicas <= ports) return;
   context.problem(['gateway', 'engine_ports', 'count'], `${ports} ports for ${replicas} replicas; expected at least one port for each`);
 }

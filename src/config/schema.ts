@@ -206,7 +206,7 @@ export const modelSchema = mapping({
   experimental_configs: dictionary(z.unknown()).optional(),
   log_engine_metrics: inert('engine metrics are always read'),
   server_cls: text('the import path of a server class').optional(),
-  callback_config: refused('code of your own is not run; not supported in this version'),
+  callback_config: refused('code of your own is not run; expected no callback_config'),
 });
 
 const modelList = list(modelSchema, 'a list of at least one model');

@@ -41,9 +41,9 @@ function readAtMost(file: string, limit: number): Buffer {
 
 function unreadable(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'ENOENT') return 'there is no such file; expected the path of a YAML file';
   if (code === 'EISDIR') return 'this is a directory; expected a YAML file';
-  if (code === 'EACCES') return 'the file may not be read by this user';
+  if (code === 'EACCES') return 'this user may not read the file; expected read permission';
   return `the file cannot be read: ${messageOf(error)}`;
 }
 

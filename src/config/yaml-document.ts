@@ -38,7 +38,7 @@ export function parseYaml(text: string, file: string): { readonly source: Source
 
 function syntaxProblems(source: SourceDocument, text: string, errors: readonly YAMLParseError[]): SyntaxProblem[] {
   const deep = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
-  if (deep !== undefined) return [{ ...at(source, deep.pos[0]), message: 'nested too deeply to be a config' }];
+  if (deep !== undefined) return [{ ...at(source, deep.pos[0]), message: 'nested too deeply; expected no more levels than a config has' }];
   const end = errors.findIndex((error) => !localErrors.has(error.code));
   const telling = end === -1 ? errors : errors.slice(0, end + 1);
   return telling.map((error) => ({ ...at(source, error.pos[0]), message: explain(error, text) }));
@@ -49,5 +49,8 @@ function explain(error: YAMLParseError, text: string): string {
   if (error.code === 'NON_STRING_KEY') return 'a mapping or list as key; expected plain text';
   const [start] = error.pos;
   if (text[start] === '{' && text[start - 1] === '$') return 'not valid YAML: inside { } and [ ] a variable must be quoted: "${NAME}"';
+  if (error.code === 'TAB_AS_INDENT') return 'not valid YAML: a tab as indentation; expected spaces';
+  const quote = /^Missing closing (["'])quote/.exec(error.message)?.[1];
+  if (quote !== undefined) return `not valid YAML: a quoted text has no end; expected another ${quote} before this`;
   return `not valid YAML: ${error.message.split('\n', 1)[0] ?? error.message}`;
 }

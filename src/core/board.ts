@@ -1,5 +1,8 @@
 import type { Slot } from './ids.ts';
 
+/** Columns of a gateway's board: one for each model, each replica and each loaded adapter there can be at a time. */
+export const boardSlots = 4096;
+
 const fields = 2;
 const inFlight = 0;
 const progress = 1;

@@ -38,7 +38,7 @@ export function parseReference(text: string): ParsedReference {
   const found = scheme.exec(text);
   if (found === null) return bad(expected);
 
-  if (/[\p{Cc}\\]/u.test(text)) return bad('it has a control character or a backslash');
+  if (/[\p{Cc}\\]/u.test(text)) return bad('it has a control character or a backslash; expected none');
   const rest = text.slice(found[0].length);
   switch ((found[1] ?? '').toLowerCase()) {
     case 's3':
@@ -71,9 +71,12 @@ function parseBucket(kind: 's3' | 'gs', rest: string): ParsedReference {
   const user = at === -1 ? undefined : authority.slice(0, at);
   const bucket = authority.slice(at + 1);
   if (user !== undefined && user !== 'anonymous')
-    return bad('credentials do not belong in a source: they come from the environment; only anonymous@ may stand before the bucket');
-  if (!bucketName.test(bucket)) return bad(`${JSON.stringify(bucket)} is no name of a bucket`);
-  if (unsafePath(prefix)) return bad(`the prefix ${JSON.stringify(prefix)} has "." or ".." in it`);
+    return bad('credentials do not belong in a source; expected them in the environment, and nothing but anonymous@ before the bucket');
+  if (!bucketName.test(bucket))
+    return bad(
+      `${JSON.stringify(bucket)} is no name of a bucket; expected lower-case letters, digits, - . and _, with a letter or digit at both ends`,
+    );
+  if (unsafePath(prefix)) return bad(`the prefix ${JSON.stringify(prefix)} has "." or ".." in it; expected the path as the bucket has it`);
   return { kind, bucket, prefix, anonymous: user !== undefined };
 }
 
@@ -84,14 +87,16 @@ function parseHub(rest: string): ParsedReference {
   if (!repoPart.test(owner) || !repoPart.test(repo) || more.length > 0 || !isRevision)
     return bad('expected hf://owner/repo, hf://owner/repo@revision or hf://owner/repo/file.gguf');
   const file = path.length === 0 ? undefined : path.join('/');
-  if (file !== undefined && unsafePath(file)) return bad(`the file ${JSON.stringify(file)} has "." or ".." in it`);
+  if (file !== undefined && unsafePath(file))
+    return bad(`the file ${JSON.stringify(file)} has "." or ".." in it; expected its path in the repository`);
   return { kind: 'hf', repo: `${owner}/${repo}`, revision, file };
 }
 
 function parseUrl(text: string): ParsedReference {
-  if (!URL.canParse(text)) return bad('it is no URL');
+  if (!URL.canParse(text)) return bad('it is no URL; expected https://host/file.gguf');
   const url = new URL(text);
-  if (url.username !== '' || url.password !== '') return bad('credentials do not belong in a source: it is shown in logs and in status');
+  if (url.username !== '' || url.password !== '')
+    return bad('credentials do not belong in a source, which is shown in logs and in status; expected a URL without them');
   if (url.protocol === 'http:' && !isThisMachine(url.hostname))
     return bad('expected https://: over plain http anybody on the way could replace the model');
   if (url.pathname.endsWith('/')) return bad('expected the URL of one file; it ends with /');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadFiles, loadText, oneModel, problemsOf } from './load-text.ts';
 
-/** Line, column and path of a problem, and a part of its message. */
+/** Line, column and path of a problem, and its message, or as much of it as says what is wrong and what to write instead. */
 type Expected = readonly [place: string, message: string];
 
 interface Case {
@@ -25,37 +25,61 @@ const otherArgs = 'args: {llm_configs: [{model_loading_config: {model_id: n}, ll
 
 const syntax: Case[] = [
   whole('an empty file', '', ['1:1 ', 'expected a mapping with llm_configs or applications, got nothing']),
-  whole('only comments', '# nothing\n', ['1:1 ', 'got nothing']),
+  whole('only comments', '# nothing\n', ['1:1 ', 'expected a mapping with llm_configs or applications, got nothing']),
   whole('a list', '- a\n', ['1:1 ', 'expected a mapping with llm_configs or applications, got a list']),
-  whole('text', 'hello\n', ['1:1 ', 'got "hello"']),
-  whole('an unclosed list', `${oneModel}gateway: [1\n`, ['5:1 ', 'not valid YAML']),
-  whole('a tab as indentation', 'gateway:\n\tlog: {}\n', ['2:1 ', 'Tabs are not allowed']),
-  whole('an unclosed quote', "gateway: 'x\n", ['2:1 ', "Missing closing 'quote"]),
-  whole('a mapping as key', `${oneModel}? [a]\n: b\n`, ['4:3 ', 'expected plain text']),
-  whole('a second document', `${oneModel}---\na: 1\n`, ['4:1 ', 'a second document']),
-  whole('an unquoted variable in braces', 'gateway: {log: {level: ${LEVEL}}}\n', ['1:25 ', 'a variable must be quoted']),
-  whole('nested without end', '['.repeat(5000), ['1:', 'nested too deeply']),
-  whole('a duplicate key', `${oneModel}gateway: {}\ngateway: {}\n`, ['5:1 gateway', 'stands twice in this mapping, first in line 4']),
+  whole('text', 'hello\n', ['1:1 ', 'expected a mapping with llm_configs or applications, got "hello"']),
+  whole('an unclosed list', `${oneModel}gateway: [1\n`, [
+    '5:1 ',
+    'not valid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]',
+  ]),
+  whole('a tab as indentation', 'gateway:\n\tlog: {}\n', ['2:1 ', 'not valid YAML: a tab as indentation; expected spaces']),
+  whole('an unclosed quote', "gateway: 'x\n", ['2:1 ', "not valid YAML: a quoted text has no end; expected another ' before this"]),
+  whole('a mapping as key', `${oneModel}? [a]\n: b\n`, ['4:3 ', 'a mapping or list as key; expected plain text']),
+  whole('a second document', `${oneModel}---\na: 1\n`, [
+    '4:1 ',
+    'a second document begins here (`---`); expected one document in the file',
+  ]),
+  whole('an unquoted variable in braces', 'gateway: {log: {level: ${LEVEL}}}\n', [
+    '1:25 ',
+    'not valid YAML: inside { } and [ ] a variable must be quoted: "${NAME}"',
+  ]),
+  whole('nested without end', '['.repeat(5000), ['1:', 'nested too deeply; expected no more levels than a config has']),
+  whole('a duplicate key', `${oneModel}gateway: {}\ngateway: {}\n`, [
+    '5:1 gateway',
+    'the key "gateway" stands twice in this mapping, first in line 4; expected it once',
+  ]),
   inModel('a duplicate key below engine_kwargs', '    engine_kwargs: {seed: 1, seed: 2}\n', [
     '4:30 llm_configs[0].engine_kwargs.seed',
-    'stands twice',
+    'the key "seed" stands twice in this mapping, first in line 4; expected it once',
   ]),
-  whole('a tag', `${oneModel}gateway: !!map {}\n`, ['4:16 gateway', 'the tag !!map is not accepted']),
-  whole('a tag of someone’s own', `${oneModel}gateway: !include x\n`, ['4:19 gateway', 'the tag !include']),
-  whole('an unknown alias', `${oneModel}gateway: *base\n`, ['4:10 gateway', 'the alias *base has no anchor']),
+  whole('a tag', `${oneModel}gateway: !!map {}\n`, ['4:16 gateway', 'the tag !!map is not accepted; expected plain YAML without tags']),
+  whole('a tag of someone’s own', `${oneModel}gateway: !include x\n`, [
+    '4:19 gateway',
+    'the tag !include is not accepted; expected plain YAML without tags',
+  ]),
+  whole('an unknown alias', `${oneModel}gateway: *base\n`, ['4:10 gateway', 'the alias *base has no anchor; expected &base before it']),
   whole('a circular alias', `${oneModel}gateway: &g\n  log: *g\n`, [
     '5:8 gateway.log',
-    'an alias to something that contains the alias itself',
+    'an alias to something that contains the alias itself; expected its values written out',
   ]),
-  whole('a merge of something else', `${oneModel}gateway:\n  <<: 3\n`, ['5:3 gateway["<<"]', 'expected an alias to a mapping']),
-  whole('a prototype key', `${oneModel}gateway: {__proto__: {}}\n`, ['4:11 gateway.__proto__', 'not accepted as a key']),
-  whole('bytes that are no UTF-8', Buffer.concat([Buffer.from('a: 1\nb: ü'), Buffer.from([0xff])]), ['2:5 ', 'not UTF-8']),
-  whole('a character cut off at the end', Buffer.concat([Buffer.from('a: 1\nb: '), Buffer.from([0xc3])]), ['2:4 ', 'not UTF-8']),
-  whole('more than a megabyte', `# ${'x'.repeat(1024 * 1024)}`, ['1:1 ', 'larger than 1048576 bytes']),
+  whole('a merge of something else', `${oneModel}gateway:\n  <<: 3\n`, ['5:3 gateway["<<"]', 'expected an alias to a mapping after <<']),
+  whole('a prototype key', `${oneModel}gateway: {__proto__: {}}\n`, [
+    '4:11 gateway.__proto__',
+    'this name is not accepted as a key; expected another',
+  ]),
+  whole('bytes that are no UTF-8', Buffer.concat([Buffer.from('a: 1\nb: ü'), Buffer.from([0xff])]), [
+    '2:5 ',
+    'a byte here is not UTF-8; expected a text file in UTF-8',
+  ]),
+  whole('a character cut off at the end', Buffer.concat([Buffer.from('a: 1\nb: '), Buffer.from([0xc3])]), [
+    '2:4 ',
+    'a byte here is not UTF-8; expected a text file in UTF-8',
+  ]),
+  whole('more than a megabyte', `# ${'x'.repeat(1024 * 1024)}`, ['1:1 ', 'the file is larger than 1048576 bytes; expected a config file']),
 ];
 
 const models: Case[] = [
-  whole('no model', 'gateway: {}\n', ['1:1 ', 'the file names no model']),
+  whole('no model', 'gateway: {}\n', ['1:1 ', 'the file names no model; expected llm_configs, or applications with args.llm_configs']),
   whole('nothing after llm_configs', 'llm_configs:\n', ['1:1 llm_configs', 'expected a list of at least one model, got nothing']),
   whole('an empty list', 'llm_configs: []\n', ['1:14 llm_configs', 'expected a list of at least one model, got an empty list']),
   whole('a mapping for the list', 'llm_configs: {}\n', ['1:14 llm_configs', 'expected a list of at least one model, got a mapping']),
@@ -66,7 +90,7 @@ const models: Case[] = [
   ]),
   whole('no model_id', 'llm_configs:\n  - model_loading_config: {}\n    llm_engine: fake\n', [
     '2:27 llm_configs[0].model_loading_config.model_id',
-    'missing; expected a name',
+    'missing; expected a name of 1 to 256 characters, with no blank at either end',
   ]),
   whole('a number as model_id', 'llm_configs:\n  - model_loading_config: {model_id: 7}\n    llm_engine: fake\n', [
     '2:38 llm_configs[0].model_loading_config.model_id',
@@ -74,31 +98,31 @@ const models: Case[] = [
   ]),
   whole('an empty model_id', "llm_configs:\n  - model_loading_config: {model_id: ''}\n    llm_engine: fake\n", [
     '2:38 llm_configs[0].model_loading_config.model_id',
-    'got ""',
+    'expected a name of 1 to 256 characters, with no blank at either end, got ""',
   ]),
   whole('a model_id with a newline', 'llm_configs:\n  - model_loading_config: {model_id: "a\\nb"}\n    llm_engine: fake\n', [
     '2:38 llm_configs[0].model_loading_config.model_id',
-    'got "a\\nb"',
+    'expected a name of 1 to 256 characters, with no blank at either end, got "a\\nb"',
   ]),
   whole(
     'a misspelled key',
     'llm_configs:\n  - model_loading_confg: {model_id: m}\n    llm_engine: fake\n',
-    ['2:5 llm_configs[0].model_loading_confg', 'did you mean "model_loading_config"?'],
-    ['2:5 llm_configs[0].model_loading_config', 'missing'],
+    ['2:5 llm_configs[0].model_loading_confg', 'unknown key "model_loading_confg"; did you mean "model_loading_config"?'],
+    ['2:5 llm_configs[0].model_loading_config', 'missing; expected a mapping with model_id'],
   ),
   inModel('a key one level too high', '    num_replicas: 2\n', [
     '4:5 llm_configs[0].num_replicas',
-    'did you mean "deployment_config.num_replicas"?',
+    'unknown key "num_replicas"; did you mean "deployment_config.num_replicas"?',
   ]),
-  inModel('a key nobody knows', '    zebra: 2\n', [
-    '4:5 llm_configs[0].zebra',
-    'unknown key "zebra"; expected one of model_loading_config, llm_engine, engine_kwargs, deployment_config, runtime_env, gateway',
-  ]),
+  inModel('a key nobody knows', '    zebra: 2\n', ['4:5 llm_configs[0].zebra', 'unknown key "zebra"; expected one of']),
   inModel('a server class', '    server_cls: x.y:Z\n', [
     '4:5 llm_configs[0].server_cls',
     '"x.y:Z" is code of your own, which is not run; expected LLMServer or SGLangServer, or llm_engine',
   ]),
-  inModel('a callback', '    callback_config: {}\n', ['4:5 llm_configs[0].callback_config', 'not supported in this version']),
+  inModel('a callback', '    callback_config: {}\n', [
+    '4:5 llm_configs[0].callback_config',
+    'code of your own is not run; expected no callback_config',
+  ]),
   whole('the engine that Ray means by default', 'llm_configs:\n  - model_loading_config: {model_id: m}\n', [
     '2:5 llm_configs[0].llm_engine',
     'llm_engine is missing, which means vLLM, as in Ray: there is no engine "vLLM" in this version; expected one of fake',
@@ -109,43 +133,61 @@ const models: Case[] = [
   ]),
   whole('a misspelled engine', 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: Fakee\n', [
     '3:17 llm_configs[0].llm_engine',
-    'did you mean "fake"?',
+    'there is no engine "Fakee" in this version; expected one of fake; did you mean "fake"?',
   ]),
   inModel('engine_kwargs as a list', '    engine_kwargs: [a]\n', ['4:20 llm_configs[0].engine_kwargs', 'expected a mapping, got a list']),
   inModel('an engine option of the wrong kind', '    engine_kwargs:\n      tokens: many\n', [
     '5:7 llm_configs[0].engine_kwargs.tokens',
-    'many',
+    'got "many", expected a whole number from 0 to 10000000',
   ]),
   inModel('an engine option there is not', '    engine_kwargs: {seed: 1, zebra: 2}\n', [
     '4:30 llm_configs[0].engine_kwargs.zebra',
-    'zebra',
+    'the fake engine has no option "zebra"; its options are',
   ]),
-  inModel('an option the gateway owns', '    engine_kwargs: {port: 1}\n', ['4:21 llm_configs[0].engine_kwargs.port', 'port']),
+  inModel('an option the gateway owns', '    engine_kwargs: {port: 1}\n', [
+    '4:21 llm_configs[0].engine_kwargs.port',
+    'the fake engine has no option "port"; its options are',
+  ]),
   whole('a model id twice', `${oneModel}  - model_loading_config: {model_id: m}\n    llm_engine: fake\n`, [
     '4:38 llm_configs[1].model_loading_config.model_id',
-    'the model id "m" is already that of llm_configs[0]',
+    'the model id "m" is already that of llm_configs[0]; expected every model of the file to have its own',
   ]),
   whole(
     'a missing local model',
     'llm_configs:\n  - model_loading_config: {model_id: m, model_source: /no/such/model}\n    llm_engine: fake\n',
-    ['2:55 llm_configs[0].model_loading_config.model_source', 'there is no file or directory "/no/such/model"'],
+    [
+      '2:55 llm_configs[0].model_loading_config.model_source',
+      'there is no file or directory "/no/such/model"; expected the path of one that is there, or a name that the engine resolves itself (owner/model)',
+    ],
   ),
   whole(
     'a missing model below home',
     'llm_configs:\n  - model_loading_config: {model_id: m, model_source: ~/m.gguf}\n    llm_engine: fake\n',
-    ['2:55 llm_configs[0].model_loading_config.model_source', '"/home/someone/m.gguf"'],
+    [
+      '2:55 llm_configs[0].model_loading_config.model_source',
+      'there is no file or directory "/home/someone/m.gguf"; expected the path of one that is there, or a name that the engine resolves itself (owner/model)',
+    ],
   ),
   whole(
     'a bucket with a secret in it',
     'llm_configs:\n  - model_loading_config: {model_id: m, model_source: "s3://key:secret@bucket/m"}\n    llm_engine: fake\n',
-    ['2:55 llm_configs[0].model_loading_config.model_source', '"s3://…@bucket/m": credentials do not belong in a source'],
+    [
+      '2:55 llm_configs[0].model_loading_config.model_source',
+      '"s3://…@bucket/m": credentials do not belong in a source; expected them in the environment, and nothing but anonymous@ before the bucket',
+    ],
   ),
   whole(
     'a bucket as a mapping',
     'llm_configs:\n  - model_loading_config:\n      model_id: m\n      model_source: {bucket_uri: gs://bucket/../m}\n    llm_engine: fake\n',
-    ['4:34 llm_configs[0].model_loading_config.model_source.bucket_uri', 'the prefix "../m" has "." or ".." in it'],
+    [
+      '4:34 llm_configs[0].model_loading_config.model_source.bucket_uri',
+      '"gs://bucket/../m": the prefix "../m" has "." or ".." in it; expected the path as the bucket has it',
+    ],
   ),
-  whole('a file that is not there', `${oneModel}  - other.yaml\n`, ['4:5 llm_configs[1]', 'there is no such file']),
+  whole('a file that is not there', `${oneModel}  - other.yaml\n`, [
+    '4:5 llm_configs[1]',
+    'other.yaml": there is no such file; expected the path of a YAML file',
+  ]),
 ];
 
 const deployment: Case[] = [
@@ -155,35 +197,35 @@ const deployment: Case[] = [
   ]),
   inModel('half a replica', '    deployment_config: {num_replicas: 1.5}\n', [
     '4:39 llm_configs[0].deployment_config.num_replicas',
-    'got 1.5',
+    'expected a whole number from 1 to 10000, or auto, got 1.5',
   ]),
   inModel('a number beside autoscaling', '    deployment_config: {num_replicas: 2, autoscaling_config: {min_replicas: 1}}\n', [
     '4:39 llm_configs[0].deployment_config.num_replicas',
-    'expected only one of them, or auto',
+    'a number (2) beside autoscaling_config; expected only one of them, or auto',
   ]),
   inModel('no request at once', '    deployment_config: {max_ongoing_requests: 0}\n', [
     '4:47 llm_configs[0].deployment_config.max_ongoing_requests',
-    'at least 1, got 0',
+    'expected a whole number, at least 1, got 0',
   ]),
   inModel('a queue below -1', '    deployment_config: {max_queued_requests: -2}\n', [
     '4:46 llm_configs[0].deployment_config.max_queued_requests',
-    'at least -1, got -2',
+    'expected a whole number, at least -1, got -2',
   ]),
   inModel('a period of nothing', '    deployment_config: {health_check_period_s: 0}\n', [
     '4:48 llm_configs[0].deployment_config.health_check_period_s',
-    'expected a number of seconds from 0.001',
+    'expected a number of seconds from 0.001 to 2000000, got 0',
   ]),
   inModel('a timeout in words', '    deployment_config: {health_check_timeout_s: 3s}\n', [
     '4:49 llm_configs[0].deployment_config.health_check_timeout_s',
-    'got "3s"',
+    'expected a number of seconds from 0.001 to 2000000, got "3s"',
   ]),
   inModel('a timeout without end', '    deployment_config: {graceful_shutdown_timeout_s: .inf}\n', [
     '4:54 llm_configs[0].deployment_config.graceful_shutdown_timeout_s',
-    'got Infinity',
+    'expected a number of seconds from 0 to 2000000, got Infinity',
   ]),
   inModel('an old name of Ray', '    deployment_config: {max_concurrent_queries: 3}\n', [
     '4:25 llm_configs[0].deployment_config.max_concurrent_queries',
-    'write max_ongoing_requests',
+    'Ray renamed it: write max_ongoing_requests',
   ]),
   inModel('a number in the environment, not shown', '    runtime_env: {env_vars: {TOKEN: 12345}}\n', [
     '4:37 llm_configs[0].runtime_env.env_vars.TOKEN',
@@ -191,19 +233,19 @@ const deployment: Case[] = [
   ]),
   inModel('a variable name with =', '    runtime_env: {env_vars: {"A=B": x}}\n', [
     '4:30 llm_configs[0].runtime_env.env_vars["A=B"]',
-    'without =',
+    'expected the name of an environment variable, without =',
   ]),
   inModel('a mask of GPUs in the environment', '    runtime_env: {env_vars: {CUDA_VISIBLE_DEVICES: "0"}}\n', [
     '4:30 llm_configs[0].runtime_env.env_vars.CUDA_VISIBLE_DEVICES',
-    "cannot be set: the gateway gives each replica its GPUs; expected how many in the model's gateway.gpus",
+    "cannot be set: the gateway gives each replica its GPUs; expected how many in the model's gateway.gpus, or which ones in the gateway's own",
   ]),
   inModel('a zero byte in the environment', '    runtime_env: {env_vars: {A: "x\\0"}}\n', [
     '4:33 llm_configs[0].runtime_env.env_vars.A',
-    'zero byte',
+    'the value has a zero byte; expected text',
   ]),
   inModel('a negative timeout of a model', '    gateway: {timeouts: {queue_s: -1}}\n', [
     '4:35 llm_configs[0].gateway.timeouts.queue_s',
-    'got -1',
+    'expected a number of seconds from 0 to 2000000, got -1',
   ]),
 ];
 
@@ -213,51 +255,71 @@ const scaling = (keys: string): string => `    deployment_config: {autoscaling_c
 const scalingPath = 'deployment_config.autoscaling_config';
 
 const rays: Case[] = [
-  inModel('an accelerator there is not', '    accelerator_type: H1000\n', placed('4:23', 'accelerator_type', 'did you mean "H100"?')),
+  inModel(
+    'an accelerator there is not',
+    '    accelerator_type: H1000\n',
+    placed(
+      '4:23',
+      'accelerator_type',
+      'there is no accelerator "H1000"; expected one of Ray\'s names, such as A10G, L4, L40S, A100, H100, H200; did you mean "H100"?',
+    ),
+  ),
   inModel(
     'an NPU',
     '    accelerator_config: {kind: NPU}\n',
-    placed('4:32', 'accelerator_config.kind', 'NPUs are not supported; expected gpu or cpu'),
+    placed('4:32', 'accelerator_config.kind', 'NPUs are not supported; expected gpu or cpu, got "npu"'),
   ),
   inModel(
     'a token that is no text',
     '    engine_kwargs: {hf_token: 7}\n',
-    placed('4:31', 'engine_kwargs.hf_token', 'expected the token as text; or leave it out and give HF_TOKEN'),
+    placed('4:31', 'engine_kwargs.hf_token', 'expected the token as text; or leave it out and give HF_TOKEN in runtime_env.env_vars'),
   ),
-  inModel('a TPU', '    accelerator_config: {kind: tpu}\n', placed('4:32', 'accelerator_config.kind', 'TPUs are not supported')),
+  inModel(
+    'a TPU',
+    '    accelerator_config: {kind: tpu}\n',
+    placed('4:32', 'accelerator_config.kind', 'TPUs are not supported; expected gpu or cpu, got "tpu"'),
+  ),
   inModel('more replicas at least than at most', scaling('min_replicas: 3, max_replicas: 2'), [
     `4:60 llm_configs[0].${scalingPath}.min_replicas`,
-    'min_replicas is 3 and max_replicas 2',
+    'min_replicas is 3 and max_replicas 2; expected the first to be no larger',
   ]),
-  inModel('none at most', scaling('max_replicas: 0'), placed('4:60', `${scalingPath}.max_replicas`, 'from 1 to 10000, got 0')),
+  inModel(
+    'none at most',
+    scaling('max_replicas: 0'),
+    placed('4:60', `${scalingPath}.max_replicas`, 'expected a whole number from 1 to 10000, got 0'),
+  ),
   inModel('a start outside the range', scaling('max_replicas: 2, initial_replicas: 5'), [
     `4:81 llm_configs[0].${scalingPath}.initial_replicas`,
-    'from 1 to 2 (min_replicas, max_replicas), got 5',
+    'expected a number from 1 to 2 (min_replicas, max_replicas), got 5',
   ]),
   inModel('a target of nothing', scaling('target_ongoing_requests: 0'), [
     `4:71 llm_configs[0].${scalingPath}.target_ongoing_requests`,
     'expected a number above 0, got 0',
   ]),
-  inModel('a misspelled key of autoscaling', scaling('min_replica: 1'), placed('4:46', `${scalingPath}.min_replica`, '"min_replicas"')),
+  inModel(
+    'a misspelled key of autoscaling',
+    scaling('min_replica: 1'),
+    placed('4:46', `${scalingPath}.min_replica`, 'unknown key "min_replica"; did you mean "min_replicas"?'),
+  ),
   inModel('an aggregation there is not', scaling('aggregation_function: sum'), [
     `4:68 llm_configs[0].${scalingPath}.aggregation_function`,
-    'expected one of mean, max, min',
+    'expected one of mean, max, min, got "sum"',
   ]),
   inModel('a misspelled key of lora_config', '    lora_config: {max_adapters: 2}\n', [
     '4:19 llm_configs[0].lora_config.max_adapters',
-    'unknown key "max_adapters"',
+    'unknown key "max_adapters"; expected one of',
   ]),
   inModel('room for no adapter', '    lora_config: {max_num_adapters_per_replica: 0}\n', [
     '4:49 llm_configs[0].lora_config.max_num_adapters_per_replica',
-    'from 1 to 10000, got 0',
+    'expected a whole number from 1 to 10000, got 0',
   ]),
   inModel('a placement strategy there is not', '    placement_group_config: {strategy: TIGHT}\n', [
     '4:40 llm_configs[0].placement_group_config.strategy',
-    'expected one of PACK, STRICT_PACK',
+    'expected one of PACK, STRICT_PACK, SPREAD, STRICT_SPREAD, got "TIGHT"',
   ]),
   inModel('two kinds of bundles', '    placement_group_config: {bundles: [{GPU: 1}], bundle_per_worker: {GPU: 1}}\n', [
     '4:5 llm_configs[0].placement_group_config',
-    'both bundles and bundle_per_worker',
+    'both bundles and bundle_per_worker; expected only one of them',
   ]),
   inModel('experiments as a list', '    gateway: {}\n    experimental_configs: []\n', [
     '5:27 llm_configs[0].experimental_configs',
@@ -269,16 +331,36 @@ const own: Case[] = [
   inModel(
     'an alias that is an id',
     '    gateway: {aliases: [m]}\n',
-    placed('4:25', 'gateway.aliases[0]', '"m" is already the id or an alias of'),
+    placed('4:25', 'gateway.aliases[0]', '"m" is already the id or an alias of llm_configs[0]; expected a name of its own'),
   ),
-  inModel('an alias twice', '    gateway: {aliases: [a, a]}\n', placed('4:28', 'gateway.aliases[1]', '"a" is already')),
-  inModel('GPUs below nothing', '    gateway: {gpus: -1}\n', placed('4:21', 'gateway.gpus', 'from 0 to 64, got -1')),
-  inModel('a command without words', '    gateway: {command: []}\n', placed('4:24', 'gateway.command', 'got an empty list')),
-  inModel('a bad name in the environment', '    gateway: {env: {"A=B": x}}\n', placed('4:21', 'gateway.env["A=B"]', 'without =')),
+  inModel(
+    'an alias twice',
+    '    gateway: {aliases: [a, a]}\n',
+    placed('4:28', 'gateway.aliases[1]', '"a" is already the id or an alias of llm_configs[0]; expected a name of its own'),
+  ),
+  inModel(
+    'GPUs below nothing',
+    '    gateway: {gpus: -1}\n',
+    placed('4:21', 'gateway.gpus', 'expected a whole number from 0 to 64, got -1'),
+  ),
+  inModel(
+    'a command without words',
+    '    gateway: {command: []}\n',
+    placed('4:24', 'gateway.command', 'expected an executable and its leading arguments, got an empty list'),
+  ),
+  inModel(
+    'a bad name in the environment',
+    '    gateway: {env: {"A=B": x}}\n',
+    placed('4:21', 'gateway.env["A=B"]', 'expected the name of an environment variable, without ='),
+  ),
   inModel(
     'a mask of GPUs under gateway',
     '    gateway: {env: {HIP_VISIBLE_DEVICES: "0"}}\n',
-    placed('4:21', 'gateway.env.HIP_VISIBLE_DEVICES', 'cannot be set'),
+    placed(
+      '4:21',
+      'gateway.env.HIP_VISIBLE_DEVICES',
+      "cannot be set: the gateway gives each replica its GPUs; expected how many in the model's gateway.gpus, or which ones in the gateway's own",
+    ),
   ),
   inModel('an upstream with a path', '    gateway: {upstreams: [{url: "http://h/v1"}]}\n', [
     '4:33 llm_configs[0].gateway.upstreams[0].url',
@@ -286,34 +368,40 @@ const own: Case[] = [
   ]),
   inModel('an upstream twice', '    gateway: {upstreams: [{url: "http://h"}, {url: "http://h:80/"}]}\n', [
     '4:52 llm_configs[0].gateway.upstreams[1].url',
-    'http://h stands twice',
+    'http://h stands twice; expected each upstream once',
   ]),
   inModel('a key file there is not', '    gateway: {upstreams: [{url: "http://h", key_file: /no/such}]}\n', [
     '4:55 llm_configs[0].gateway.upstreams[0].key_file',
-    'there is no file "/no/such"',
+    'there is no file "/no/such"; expected the path of one that is there',
   ]),
   inModel('an authority for http', '    gateway: {upstreams: [{url: "http://h", ca_file: /dev/null}]}\n', [
     '4:45 llm_configs[0].gateway.upstreams[0].ca_file',
-    'expected https://',
+    'a certificate authority for an http:// upstream; expected https://',
   ]),
   inModel('an upstream without url', '    gateway: {upstreams: [{}]}\n', [
     '4:27 llm_configs[0].gateway.upstreams[0].url',
-    'missing; expected an origin',
+    'missing; expected an origin such as https://host:8000',
   ]),
   inModel(
     'a policy there is not',
     '    gateway: {routing: {policy: random}}\n',
-    placed('4:33', 'gateway.routing.policy', 'expected one of'),
+    placed('4:33', 'gateway.routing.policy', 'expected one of least-in-flight, prefix, sticky, got "random"'),
   ),
   inModel('headers for another policy', '    gateway: {routing: {policy: prefix, headers: [x]}}\n', [
     '4:41 llm_configs[0].gateway.routing.headers',
     'headers beside the policy prefix; expected sticky',
   ]),
-  inGateway('a GPU twice', '  gpus: [0, 1, 0]\n', ['5:16 gateway.gpus[2]', 'the GPU 0 stands twice']),
-  inGateway('a GPU by its name', '  gpus: [H100]\n', ['5:10 gateway.gpus[0]', 'from 0 to 1023, got "H100"']),
-  inGateway('a match in other words', '  accelerator_match: must\n', ['5:22 gateway.accelerator_match', 'expected one of warn, require']),
+  inGateway('a GPU twice', '  gpus: [0, 1, 0]\n', ['5:16 gateway.gpus[2]', 'the GPU 0 stands twice; expected each once']),
+  inGateway('a GPU by its name', '  gpus: [H100]\n', ['5:10 gateway.gpus[0]', 'expected a whole number from 0 to 1023, got "H100"']),
+  inGateway('a match in other words', '  accelerator_match: must\n', [
+    '5:22 gateway.accelerator_match',
+    'expected one of warn, require, got "must"',
+  ]),
   inGateway('a switch in words', '  unchecked_kwargs: maybe\n', ['5:21 gateway.unchecked_kwargs', 'expected true or false, got "maybe"']),
-  inApp('neither one model nor many', '  - args: {}\n', ['2:11 applications[0].args.llm_configs', 'missing; expected a list']),
+  inApp('neither one model nor many', '  - args: {}\n', [
+    '2:11 applications[0].args.llm_configs',
+    'missing; expected a list of at least one model',
+  ]),
   inApp('code of somebody’s own', `  - import_path: app:app\n    ${args}\n`, [
     '2:18 applications[0].import_path',
     'Python code of your own is not run; expected ray.serve.llm:build_openai_app, got "app:app"',
@@ -321,45 +409,66 @@ const own: Case[] = [
 ];
 
 const settings: Case[] = [
-  inGateway('a misspelled key', '  listn: {}\n', ['5:3 gateway.listn', 'did you mean "listen"?']),
+  inGateway('a misspelled key', '  listn: {}\n', ['5:3 gateway.listn', 'unknown key "listn"; did you mean "listen"?']),
   inGateway('a port in words', '  listen: {port: http}\n', [
     '5:18 gateway.listen.port',
     'expected a whole number from 0 to 65535, got "http"',
   ]),
-  inGateway('a port too high', '  admin: {port: 65536}\n', ['5:17 gateway.admin.port', 'got 65536']),
+  inGateway('a port too high', '  admin: {port: 65536}\n', [
+    '5:17 gateway.admin.port',
+    'expected a whole number from 0 to 65535, got 65536',
+  ]),
   inGateway('a host with a port', '  listen: {host: "localhost:80"}\n', [
     '5:18 gateway.listen.host',
-    'without port or brackets, got "localhost:80"',
+    'expected a host name or IP address, without port or brackets, got "localhost:80"',
   ]),
-  inGateway('a host in brackets', '  listen: {host: "[::1]"}\n', ['5:18 gateway.listen.host', 'got "[::1]"']),
+  inGateway('a host in brackets', '  listen: {host: "[::1]"}\n', [
+    '5:18 gateway.listen.host',
+    'expected a host name or IP address, without port or brackets, got "[::1]"',
+  ]),
   inGateway('both listeners in one place', '  admin: {port: 8000}\n', [
     '5:17 gateway.admin.port',
-    '127.0.0.1:8000 is also where the API listens',
+    '127.0.0.1:8000 is also where the API listens; expected another port',
   ]),
-  inGateway('no worker', '  workers: 0\n', ['5:12 gateway.workers', 'from 1 to 128, got 0']),
-  inGateway('a body limit with a unit', '  limits: {max_body_bytes: 10MB}\n', ['5:28 gateway.limits.max_body_bytes', 'got "10MB"']),
+  inGateway('no worker', '  workers: 0\n', ['5:12 gateway.workers', 'expected a whole number from 1 to 128, got 0']),
+  inGateway('a body limit with a unit', '  limits: {max_body_bytes: 10MB}\n', [
+    '5:28 gateway.limits.max_body_bytes',
+    'expected a whole number from 1024 to 1073741824, got "10MB"',
+  ]),
   inGateway('an unknown log level', '  log: {level: loud}\n', [
     '5:16 gateway.log.level',
     'expected one of trace, debug, info, warn, error, got "loud"',
   ]),
-  inGateway('an engine there is not', '  engines: {vllm: {command: vllm}}\n', ['5:13 gateway.engines.vllm', 'expected one of fake']),
-  inGateway('an engine twice', '  engines: {fake: {command: a}, FAKE: {command: b}}\n', ['5:33 gateway.engines.FAKE', 'stands here twice']),
-  inGateway('an empty command', '  engines: {fake: {command: []}}\n', ['5:29 gateway.engines.fake.command', 'expected an executable']),
+  inGateway('an engine there is not', '  engines: {vllm: {command: vllm}}\n', [
+    '5:13 gateway.engines.vllm',
+    'there is no engine "vllm" in this version; expected one of fake',
+  ]),
+  inGateway('an engine twice', '  engines: {fake: {command: a}, FAKE: {command: b}}\n', [
+    '5:33 gateway.engines.FAKE',
+    'the engine fake stands here twice; expected it once',
+  ]),
+  inGateway('an empty command', '  engines: {fake: {command: []}}\n', [
+    '5:29 gateway.engines.fake.command',
+    'expected an executable and its leading arguments, got an empty list',
+  ]),
   inGateway('ports beyond the last', '  engine_ports: {first: 65000, count: 1000}\n', [
     '5:17 gateway.engine_ports',
-    '1000 ports from 65000 end at 65999',
+    '1000 ports from 65000 end at 65999; expected the last one to be at most 65535',
   ]),
   {
     name: 'fewer ports than replicas',
     text: `${oneModel}    deployment_config: {num_replicas: 3}\ngateway: {engine_ports: {count: 2}}\n`,
-    problems: [['5:33 gateway.engine_ports.count', '2 ports for 3 replicas']],
+    problems: [['5:33 gateway.engine_ports.count', '2 ports for 3 replicas; expected at least one port for each']],
   },
-  whole('an unknown key at the top', `${oneModel}gatway: {}\n`, ['4:1 gatway', 'did you mean "gateway"?']),
+  whole('an unknown key at the top', `${oneModel}gatway: {}\n`, ['4:1 gatway', 'unknown key "gatway"; did you mean "gateway"?']),
   whole('a certificate, which would not be used', `${oneModel}http_options: {ssl_certfile: a.pem}\n`, [
     '4:16 http_options.ssl_certfile',
-    'the API is plain HTTP in this version',
+    'the API is plain HTTP in this version; put a proxy that speaks TLS in front',
   ]),
-  whole('a port in http_options', `${oneModel}http_options: {port: -1}\n`, ['4:22 http_options.port', 'got -1']),
+  whole('a port in http_options', `${oneModel}http_options: {port: -1}\n`, [
+    '4:22 http_options.port',
+    'expected a whole number from 0 to 65535, got -1',
+  ]),
 ];
 
 const applications: Case[] = [
@@ -374,35 +483,41 @@ const applications: Case[] = [
   ]),
   inApp('a prefix that ends in a slash', `  - route_prefix: /v2/\n    ${args}\n`, [
     '2:19 applications[0].route_prefix',
-    'does not end in /',
+    'expected a path that does not end in /, got "/v2/"',
   ]),
   inApp('a prefix with a wildcard', `  - route_prefix: "/{x}"\n    ${args}\n`, [
     '2:19 applications[0].route_prefix',
-    'expected segments of letters',
+    'expected segments of letters, digits, - . _ ~ with single slashes between them, got "/{x}"',
   ]),
   inApp('a prefix that climbs', `  - route_prefix: /a/..\n    ${args}\n`, [
     '2:19 applications[0].route_prefix',
-    'expected segments of letters',
+    'expected segments of letters, digits, - . _ ~ with single slashes between them, got "/a/.."',
   ]),
-  inApp('no prefix', `  - route_prefix:\n    ${args}\n`, ['2:5 applications[0].route_prefix', 'null would leave the models unreachable']),
+  inApp('no prefix', `  - route_prefix:\n    ${args}\n`, [
+    '2:5 applications[0].route_prefix',
+    'null would leave the models unreachable; expected a path that begins with /',
+  ]),
   inApp('one prefix for two', `  - name: a\n    ${args}\n  - name: b\n    route_prefix: /\n    ${otherArgs}\n`, [
     '5:19 applications[1].route_prefix',
-    'the route prefix "/" is already that of applications[0]',
+    'the route prefix "/" is already that of applications[0]; expected another',
   ]),
   inApp('one name for two', `  - route_prefix: /a\n    ${args}\n  - route_prefix: /b\n    ${otherArgs}\n`, [
     '4:5 applications[1].name',
-    'the application name "default" is already that of applications[0]',
+    'the application name "default" is already that of applications[0]; expected another',
   ]),
   inApp('one model id in two', `  - name: a\n    ${args}\n  - name: b\n    route_prefix: /b\n    ${args}\n`, [
     '6:60 applications[1].args.llm_configs[0].model_loading_config.model_id',
-    'is already that of applications[0].args.llm_configs[0], and names one model in status, metrics and logs; expected another id, with gateway.aliases: ["m"]',
+    'the model id "m" is already that of applications[0].args.llm_configs[0], and names one model in status, metrics and logs; expected another id, with gateway.aliases: ["m"] for clients',
   ]),
   {
     name: 'both shapes',
     text: `${oneModel}applications: [{${args}, route_prefix: /a}]\n`,
     problems: [
-      ['1:1 llm_configs', 'the file has applications too'],
-      ['4:72 applications[0].args.llm_configs[0].model_loading_config.model_id', 'already that of llm_configs[0]'],
+      ['1:1 llm_configs', 'the file has applications too; expected only one of them'],
+      [
+        '4:72 applications[0].args.llm_configs[0].model_loading_config.model_id',
+        'the model id "m" is already that of llm_configs[0]; expected every model of the file to have its own',
+      ],
     ],
   },
 ];
@@ -410,7 +525,7 @@ const applications: Case[] = [
 const variables: Case[] = [
   inGateway('a heartbeat more often than it is looked at', '  timeouts: {heartbeat_s: 0.5}\n', [
     '5:27 gateway.timeouts.heartbeat_s',
-    'expected a number of seconds from 1 to',
+    'expected a number of seconds from 1 to 2000000, got 0.5',
   ]),
   inGateway('one that is not set', '  workers: ${N}\n', [
     '5:12 gateway.workers',
@@ -422,19 +537,19 @@ const variables: Case[] = [
   ]),
   inGateway('a malformed one', '  state_dir: ${1x}\n', [
     '5:14 gateway.state_dir',
-    'expected ${NAME}, ${NAME:-default} or ${NAME:?message}',
+    'expected ${NAME}, ${NAME:-default} or ${NAME:?message}; for the two characters themselves write $${',
   ]),
   {
     name: 'text where a number is wanted',
     text: `${oneModel}gateway:\n  workers: \${N}\n`,
     env: { N: 'two' },
-    problems: [['5:12 gateway.workers', 'from 1 to 128, got "two"']],
+    problems: [['5:12 gateway.workers', 'expected a whole number from 1 to 128, got "two"']],
   },
   {
     name: 'a number that is too high',
     text: `${oneModel}gateway:\n  workers: \${N}\n`,
     env: { N: '999' },
-    problems: [['5:12 gateway.workers', 'from 1 to 128, got 999']],
+    problems: [['5:12 gateway.workers', 'expected a whole number from 1 to 128, got 999']],
   },
   {
     name: 'YAML in a variable',
@@ -443,6 +558,9 @@ const variables: Case[] = [
     problems: [['5:11 gateway.listen', 'expected a mapping, got "{port: 80}"']],
   },
 ];
+
+/** How a message tells what to do; of the last, `${NAME:?…}`, the author of the file says it. */
+const remedy = /expected|did you mean|; its options are|write \S|quoted|quote it|must |; put |; set it|is not set: \S/u;
 
 for (const [group, cases] of Object.entries({ syntax, models, deployment, rays, own, settings, applications, variables })) {
   describe(`a bad file is refused: ${group}`, () => {
@@ -456,11 +574,17 @@ for (const [group, cases] of Object.entries({ syntax, models, deployment, rays, 
           if (place.endsWith(':')) assert.ok(places[index]?.startsWith(place), places[index]);
           else assert.equal(places[index], place);
           assert.ok(found[index]?.message.includes(message), found[index]?.message);
+          assert.match(message, remedy);
         }
       });
     }
   });
 }
+
+/** A model that has no replica until it is asked for. */
+const onDemand = (at: number): string =>
+  `  - {model_loading_config: {model_id: m${at}}, llm_engine: fake, gateway: {idle: {stop_s: 60}}}\n`;
+const manyOnDemand = (models: number): string => `llm_configs:\n${Array.from({ length: models }, (_, at) => onDemand(at)).join('')}`;
 
 describe('a bad file', () => {
   it('is told all its problems at once, one a line with file, line, column and path', (t) => {
@@ -481,7 +605,10 @@ describe('a bad file', () => {
     assert.equal(lines.length, 3);
     assert.match(lines[0] ?? '', /config\.yaml:1:20: gateway\.workers: expected a whole number from 1 to 128, got 0$/);
     assert.match(lines[1] ?? '', /config\.yaml:2:1: x: unknown key "x"/);
-    assert.match(lines[2] ?? '', /config\.yaml:3:15: llm_configs\[0\]: ".*a\.yaml": there is no such file$/);
+    assert.match(
+      lines[2] ?? '',
+      /config\.yaml:3:15: llm_configs\[0\]: ".*a\.yaml": there is no such file; expected the path of a YAML file$/,
+    );
   });
 
   it('does not show what may be a secret', (t) => {
@@ -498,7 +625,22 @@ describe('a bad file', () => {
 
   it('is refused when it nests deeper than any config does', (t) => {
     const found = problemsOf(() => loadText(t, `${oneModel}    engine_kwargs: {text: ${'['.repeat(60)}${']'.repeat(60)}}\n`));
-    assert.ok(found.some((problem) => problem.message === 'nested more than 50 deep'));
+    assert.ok(found.some((problem) => problem.message === 'nested more deeply than any config is; expected at most 50 levels'));
+  });
+
+  it('of more models than one gateway has room for is told at the first that is too many', (t) => {
+    assert.equal(loadText(t, manyOnDemand(4096)).config.models.length, 4096);
+    assert.deepEqual(
+      problemsOf(() => loadText(t, manyOnDemand(4100))).map(({ line, column, path, message }) => [line, column, path, message]),
+      [
+        [
+          4098,
+          39,
+          'llm_configs[4096].model_loading_config.model_id',
+          'with this one the models and their replicas are 4097 or more; expected at most 4096 together in one gateway',
+        ],
+      ],
+    );
   });
 
   it('named by llm_configs is told by its own name and places', (t) => {

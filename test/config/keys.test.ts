@@ -93,7 +93,7 @@ describe('keys', () => {
     [
       'a time that is none',
       keys(`{name: a, key: ${good}, expires: 2027-02-30T99:00:00Z}`),
-      ['6 gateway.keys[0].expires: there is no such time, got "2027-02-30T99:00:00Z"'],
+      ['6 gateway.keys[0].expires: expected a date and time such as 2030-01-31T12:00:00Z, got "2027-02-30T99:00:00Z"'],
     ],
     [
       'a time without a zone',
