@@ -49,6 +49,7 @@ function chatOf(asked: string, bytes: number): NormalizedRequest {
     raw,
     members: scanObject(raw),
     text: () => undefined,
+    value: (name) => body[name as keyof typeof body],
     body: () => body,
   };
 }

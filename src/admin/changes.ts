@@ -32,6 +32,8 @@ function liveFacts(model: ModelConfig): Facts {
     'gateway.priority': model.priority,
     'gateway.routing': model.routing,
     'gateway.unsupported_params': model.unsupportedParams,
+    'gateway.allowed_params': model.input.allowed,
+    'gateway.limits': model.input.limits,
     'gateway.resume_streams': model.resumeStreams,
     'gateway.timeouts.queue_s': model.limits.queueTimeoutMs,
     'gateway.timeouts.first_byte_s': model.limits.firstByteTimeoutMs,

@@ -1,4 +1,5 @@
 import type { AdapterName, ModelName } from '../core/ids.ts';
+import type { InputPolicy } from '../core/input-limits.ts';
 import type { GatewaySettings } from '../core/messages.ts';
 import type { ModelLimits, RoutingPolicy, UnsupportedParams } from '../core/table.ts';
 import type { RemoteReference } from '../models/reference.ts';
@@ -92,6 +93,7 @@ export interface ModelConfig {
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
   readonly unsupportedParams: UnsupportedParams;
+  readonly input: InputPolicy;
   readonly resumeStreams: boolean;
   readonly startupTimeoutMs: number;
   /** Without progress on any request, after which an engine counts as hung. */

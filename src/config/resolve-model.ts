@@ -5,6 +5,7 @@ import type { ModelConfig } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { withHubToken } from './hub-token.ts';
 import type { ConfigPath } from './problems.ts';
+import { resolveInputLimits } from './input-limits.ts';
 import { resolveAdapters } from './resolve-adapters.ts';
 import { resolveEngine } from './resolve-engine.ts';
 import { executable, milliseconds } from './resolve-gateway.ts';
@@ -15,10 +16,7 @@ import { resolveUpstreams } from './resolve-upstreams.ts';
 import type { GatewayEntry, ModelEntry } from './schema.ts';
 
 export interface ModelDefaults {
-  readonly timeouts: GatewayEntry['timeouts'];
-  readonly uncheckedOptions: boolean;
-  readonly unsupportedParams: ModelConfig['unsupportedParams'];
-  readonly resumeStreams: boolean;
+  readonly gateway: GatewayEntry;
   /** The application's `runtime_env.env_vars`; a model's own stand above them. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -26,9 +24,10 @@ export interface ModelDefaults {
 /** One entry of `llm_configs`. What is wrong is told to the context; the result is of use only if nothing was. */
 export function resolveModel(written: ModelEntry, path: ConfigPath, defaults: ModelDefaults, context: ResolveContext): ModelConfig {
   const entry = withHubToken(written, path, context);
-  const timeouts = { ...defaults.timeouts, ...given(entry.gateway.timeouts) };
+  const { gateway } = defaults;
+  const timeouts = { ...gateway.timeouts, ...given(entry.gateway.timeouts) };
   const deployment = entry.deployment_config;
-  const drainS = entry.gateway.timeouts.drain_s ?? deployment.graceful_shutdown_timeout_s ?? defaults.timeouts.drain_s;
+  const drainS = entry.gateway.timeouts.drain_s ?? deployment.graceful_shutdown_timeout_s ?? gateway.timeouts.drain_s;
   const engine = resolveEngine(entry, path, context);
   const adapters = resolveAdapters(entry, path, context);
   return {
@@ -43,12 +42,16 @@ export function resolveModel(written: ModelEntry, path: ConfigPath, defaults: Mo
     acceleratorType: resolveAccelerator(entry, path, context),
     priority: entry.gateway.priority,
     command: resolveCommand(entry, path, context),
-    uncheckedOptions: entry.gateway.unchecked_kwargs ?? defaults.uncheckedOptions,
+    uncheckedOptions: entry.gateway.unchecked_kwargs ?? gateway.unchecked_kwargs,
     upstreams: resolveUpstreams(entry, path, context),
     maxOngoing: deployment.max_ongoing_requests,
     routing: resolveRouting(entry, path, context),
-    unsupportedParams: entry.gateway.unsupported_params ?? defaults.unsupportedParams,
-    resumeStreams: entry.gateway.resume_streams ?? defaults.resumeStreams,
+    unsupportedParams: entry.gateway.unsupported_params ?? gateway.unsupported_params,
+    input: {
+      limits: resolveInputLimits(entry.gateway.limits, gateway.limits),
+      allowed: entry.gateway.allowed_params ?? gateway.allowed_params ?? [],
+    },
+    resumeStreams: entry.gateway.resume_streams ?? gateway.resume_streams,
     limits: {
       maxWaiting: deployment.max_queued_requests,
       queueTimeoutMs: milliseconds(timeouts.queue_s),

@@ -38,10 +38,9 @@ export function resolveConfig(value: unknown, files: readonly string[], context:
   const located: Located[] = [];
   const served = new Map<string, Map<string, ModelName>>();
   const seen = new Map<string, ConfigPath>();
-  const { timeouts, unchecked_kwargs: uncheckedOptions, unsupported_params: unsupportedParams, resume_streams: resumeStreams } = gateway;
   const apps = resolveApps(root, context);
   for (const app of apps) {
-    const own = resolveModels(app, { timeouts, uncheckedOptions, unsupportedParams, resumeStreams, env: app.env }, seen, context);
+    const own = resolveModels(app, { gateway, env: app.env }, seen, context);
     located.push(...own);
     claimAliases(own, context);
     served.set(app.prefix, new Map(own.flatMap(({ model }) => [model.name, ...model.aliases].map((name) => [name, model.name] as const))));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { choice, dictionary, inert, later, list, mapping, openMapping, refused, seconds, text, textLike, whole } from './fields.ts';
+import { allowedParamsSchema, modelLimitsSchema, modelLimitsShape } from './input-limits.ts';
 import { keySchema, keyShape } from './key-schema.ts';
 
 /**
@@ -186,6 +187,8 @@ const modelGatewaySchema = mapping({
   }).optional(),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).optional(),
   unsupported_params: unsupportedParams.optional(),
+  allowed_params: allowedParamsSchema.optional(),
+  limits: modelLimitsSchema.prefault({}),
   resume_streams: z.boolean({ error: 'expected true or false' }).optional(),
   timeouts: modelTimeoutsSchema.prefault({}),
 });
@@ -274,6 +277,7 @@ export const gatewaySchema = mapping({
     request_timeout_s: seconds(0.001).default(60),
     max_connections: whole(1, 1_000_000).default(defaultMaxConnections),
     failed_auth_per_minute: whole(1, 100_000).optional(),
+    ...modelLimitsShape,
   }).prefault({}),
   timeouts: mapping({
     queue_s: seconds(0).default(60),
@@ -294,6 +298,7 @@ export const gatewaySchema = mapping({
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
   debug_headers: z.boolean({ error: 'expected true or false' }).default(false),
   unsupported_params: unsupportedParams.default('warn'),
+  allowed_params: allowedParamsSchema.optional(),
   resume_streams: z.boolean({ error: 'expected true or false' }).default(false),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
   log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

@@ -17,6 +17,19 @@ export const errorTable = {
     retryable: false,
     meaning: 'The request body or a parameter is not valid; `param` names it.',
   },
+  param_too_large: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'A parameter asks for more than a limit of the model allows; `param` names it, and the message the key of `gateway.limits`.',
+  },
+  param_refused: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning:
+      'A parameter that clients may not use: by it they could run code in an engine, or make it open files or connections. `gateway.allowed_params` lets it through.',
+  },
   param_unsupported: {
     status: 400,
     type: 'invalid_request_error',

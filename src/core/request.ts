@@ -37,12 +37,20 @@ export interface NormalizedRequest {
   readonly stream: boolean;
   /** The body as it came; no top-level key stands twice in it. */
   readonly raw: Uint8Array;
-  /** Set for a form (`multipart/form-data`): its Content-Type, boundary included, and where the value of its part `model` stands. */
-  readonly form?: { readonly contentType: string; readonly model: { readonly start: number; readonly end: number } | undefined };
+  /** Set for a form (`multipart/form-data`): its Content-Type, boundary included, the names of its parts, and where the value of its part `model` stands. */
+  readonly form?: {
+    readonly contentType: string;
+    readonly names: readonly string[];
+    readonly model: { readonly start: number; readonly end: number } | undefined;
+  };
   /** Its top-level members by their decoded keys, in the order of the body; none of a form. */
   readonly members: ReadonlyMap<string, Member>;
   /** A top-level member that is a string; undefined where there is none. Parses nothing else. */
   text(name: string): string | undefined;
+  /** A top-level member parsed, on first use; the same value every time, undefined where there is none. Treat as read-only. */
+  value(name: string): unknown;
+  /** Members that were left out of the body, because the model's engine does not know them. */
+  readonly unknown?: readonly string[];
   /** The body parsed, on first use; the same object every time; `{}` of a form. Treat as read-only. */
   body(): Readonly<Record<string, unknown>>;
 }

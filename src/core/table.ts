@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.ts';
+import type { InputPolicy } from './input-limits.ts';
 import type { AdapterName, ModelName, ReplicaId, Slot } from './ids.ts';
 
 /** An adapter that a replica's engine has loaded. */
@@ -86,6 +87,7 @@ export interface ModelEntry {
   readonly limits: ModelLimits;
   readonly routing: RoutingPolicy;
   readonly unsupportedParams: UnsupportedParams;
+  readonly input: InputPolicy;
   /** Whether a stream whose replica dies is gone on with by another one. */
   readonly resumeStreams: boolean;
   /** Of a replica that runs; left out until one has told. */

@@ -28,13 +28,20 @@ export function prepareCall({ dialect, engine, policy, adapter }: CallTarget, re
   if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${engine}' in this worker.`);
   // Unguessable: clients can name requests too (`x-request-id`), and must not be able to end one another's.
   const attemptId = dialect.abort === undefined ? '' : randomUUID();
-  const inWords = dialect.toEngine(request, attemptId, adapter);
+  const inWords = withUnknown(dialect.toEngine(request, attemptId, adapter), request, engine);
   const [first] = inWords.dropped ?? [];
   if (first !== undefined && policy === 'reject') {
     const message = `'${first.name}' has no effect on the model '${request.requestedModel}': ${first.reason} (unsupported_params: reject).`;
     throw new GatewayError('param_unsupported', message, { param: first.name });
   }
   return { dialect, request: inWords, mender: dialect.mend?.(request), abort: dialect.abort?.(request, attemptId) };
+}
+
+/** What was left out before the dialect saw the request is told as what the dialect leaves out is. */
+function withUnknown(inWords: EngineRequest, { unknown = [] }: NormalizedRequest, engine: string): EngineRequest {
+  if (unknown.length === 0) return inWords;
+  const reason = `the engine (${engine}) does not know it`;
+  return { ...inWords, dropped: [...unknown.map((name) => ({ name, reason })), ...(inWords.dropped ?? [])] };
 }
 
 /** Names for the header that tells of dropped parameters; undefined where there is nothing to tell. */

@@ -7,7 +7,8 @@ import { affinityKey } from './affinity-key.ts';
 import { keyOf } from './auth/ask-for-key.ts';
 import type { Limiter } from './auth/limiter.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
-import { normalize, normalizeForm } from './openai/normalize.ts';
+import { checkForm, checkInput } from './input/check.ts';
+import { normalize, normalizeForm, withoutMembers } from './openai/normalize.ts';
 import { type Api, operationNames, operations } from './operations.ts';
 import { prefixOf } from './route-prefix.ts';
 
@@ -59,6 +60,18 @@ function readRequest(operation: Operation, request: FastifyRequest, table: Routi
   return normalizeForm(operation, body, request.headers['content-type'] ?? '', table, prefix);
 }
 
+/** The request without what the model's engine does not know. @throws GatewayError for what it must not be asked. */
+function withinLimits(request: NormalizedRequest, deps: OperationDeps): NormalizedRequest {
+  const entry = deps.table().models.get(request.model);
+  if (entry === undefined) return request;
+  if (request.form !== undefined) {
+    checkForm(request.operation, request.form.names, entry.input);
+    return request;
+  }
+  const unknown = checkInput(request, deps.dialects.get(entry.engine)?.parameters, entry.input);
+  return unknown.length === 0 ? request : withoutMembers(request, unknown);
+}
+
 /** @param headers names and values, alternately */
 function addHeaders(reply: FastifyReply, headers: readonly string[]): void {
   for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
@@ -71,8 +84,9 @@ function handle(deps: OperationDeps, operation: Operation) {
       reply.header('connection', 'close');
       throw new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterS: 5 });
     }
-    const normalized = readRequest(operation, request, deps.visibleTable(request));
-    checkServed(normalized, deps);
+    const read = readRequest(operation, request, deps.visibleTable(request));
+    checkServed(read, deps);
+    const normalized = withinLimits(read, deps);
     const grant = deps.limiter.grant(keyOf(request.raw), normalized.raw.byteLength, (headers) => addHeaders(reply, headers));
     reply.hijack();
     const routing = deps.table().models.get(normalized.model)?.routing;

@@ -1,4 +1,4 @@
-import type { JsonKind, Operation } from '../core/request.ts';
+import type { Operation } from '../core/request.ts';
 
 /** Whose API a route belongs to: the shape of its errors, and of its streams' events. */
 export type Api = 'openai' | 'responses' | 'anthropic';
@@ -109,57 +109,3 @@ export const operations: Readonly<Record<Operation, OperationRow>> = {
 };
 
 export const operationNames = Object.keys(operations) as readonly Operation[];
-
-const number: readonly JsonKind[] = ['number', 'null'];
-const boolean: readonly JsonKind[] = ['boolean', 'null'];
-const text: readonly JsonKind[] = ['string', 'null'];
-const object: readonly JsonKind[] = ['object', 'null'];
-const array: readonly JsonKind[] = ['array', 'null'];
-
-/** What parameters may be. Only the outermost type: values, ranges and what is nested are the engine's to judge. */
-export const parameterKinds: ReadonlyMap<string, readonly JsonKind[]> = new Map([
-  ['model', ['string']],
-  ['stream', boolean],
-  ['messages', ['array']],
-  ['prompt', ['string', 'array']],
-  ['temperature', number],
-  ['top_p', number],
-  ['top_k', number],
-  ['n', number],
-  ['max_tokens', number],
-  ['max_completion_tokens', number],
-  ['max_output_tokens', number],
-  ['presence_penalty', number],
-  ['frequency_penalty', number],
-  ['seed', number],
-  ['top_logprobs', number],
-  ['best_of', number],
-  ['logit_bias', object],
-  ['stream_options', object],
-  ['response_format', object],
-  ['metadata', object],
-  ['tools', array],
-  ['user', text],
-  ['stop', ['string', 'array', 'null']],
-  ['stop_sequences', array],
-  ['system', ['string', 'array', 'null']],
-  ['tool_choice', ['string', 'object', 'null']],
-  ['parallel_tool_calls', boolean],
-  ['input', ['string', 'array', 'object', 'null']],
-  ['instructions', ['string', 'array', 'null']],
-  ['dimensions', number],
-  ['encoding_format', text],
-  ['top_n', number],
-  ['tokens', ['array']],
-]);
-
-/** What may stand in the place of OpenAI's kind in one operation. */
-const otherKinds: Readonly<Partial<Record<Operation, ReadonlyMap<string, readonly JsonKind[]>>>> = {
-  // A stored prompt is named by an object.
-  responses: new Map([['prompt', ['string', 'object', 'null']]]),
-};
-
-/** The kinds that a parameter of an operation may be; undefined: any. */
-export function kindsOf(operation: Operation, parameter: string): readonly JsonKind[] | undefined {
-  return otherKinds[operation]?.get(parameter) ?? parameterKinds.get(parameter);
-}

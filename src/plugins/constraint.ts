@@ -1,4 +1,5 @@
 import { isMapping, parseJson } from '../core/json.ts';
+import { named, type Parameter } from '../core/parameter.ts';
 import type { RequestDraft } from './request-draft.ts';
 
 /** What the text of a reply must be, whichever engine's words the client used for it. `param`: the parameter that said so. */
@@ -49,6 +50,20 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['grammar', grammar],
   ['json_schema', schema],
 ]);
+
+/** What `takeConstraint` takes, whoever's words they are. */
+export const constraintParameters: readonly (readonly [string, Parameter])[] = [
+  ['structured_outputs', { rule: { kind: 'format' } }],
+  ['guided_json', { rule: { kind: 'schema' } }],
+  ['guided_regex', { rule: { kind: 'regex' } }],
+  ['guided_grammar', { rule: { kind: 'grammar' } }],
+  ['regex', { rule: { kind: 'regex' } }],
+  ['ebnf', { rule: { kind: 'grammar' } }],
+  ['grammar', { rule: { kind: 'grammar' } }],
+  ['json_schema', { rule: { kind: 'schema' } }],
+  ['guided_whitespace_pattern', { rule: { kind: 'regex' } }],
+  ...named('guided_choice', 'guided_json_object', 'guided_decoding_backend'),
+];
 
 /** Settings beside a constraint, which mean nothing without it or to another engine. */
 const companions = ['guided_decoding_backend', 'guided_whitespace_pattern'];

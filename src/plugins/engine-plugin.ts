@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
+import type { Parameters } from '../core/parameter.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { CapabilityProbe } from './capabilities.ts';
 import type { EngineVersion } from './engine-version.ts';
@@ -89,6 +90,11 @@ export type LoraSupport =
 export interface Dialect {
   /** What this engine serves, and where. Left out: chat and completions. */
   readonly paths?: EnginePaths;
+  /**
+   * What its requests may say besides the APIs' own parameters, on any of its routes: its own, and those of other engines that `toEngine`
+   * knows what to do with. The gateway leaves out all others. Left out: it gets whatever clients send.
+   */
+  readonly parameters?: Parameters;
   /**
    * @param attemptId unguessable, and of no other request: what `abort` will name. Letters, digits and dashes.
    * @param adapter the handle of the LoRA adapter that answers, not the base; no other is applied, whatever the body says.

@@ -21,11 +21,10 @@ export class RequestDraft {
     return this.#changes.has(name) ? this.#changes.get(name) !== undefined : this.request.members.has(name);
   }
 
-  /** A member's value as it stands now; undefined where there is none. Parses only that member. */
+  /** A member's value as it stands now, not to be changed; undefined where there is none. Parses only that member, and once. */
   get(name: string): unknown {
     if (this.#changes.has(name)) return this.#changes.get(name);
-    const member = this.request.members.get(name);
-    return member === undefined ? undefined : (JSON.parse(this.#raw.toString('utf8', member.start, member.end)) as unknown);
+    return this.request.value(name);
   }
 
   /** Whether some key in the client's bytes of a member may be, or begin with, `mark`: cheap, and true once too often. */

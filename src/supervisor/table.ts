@@ -154,6 +154,7 @@ export function buildTable(version: number, models: readonly ModelFact[], apps: 
     limits: fact.config.limits,
     routing: fact.config.routing,
     unsupportedParams: fact.config.unsupportedParams,
+    input: fact.config.input,
     resumeStreams: fact.config.resumeStreams,
     ...told(fact.replicas),
     ...(fact.config.traits.lora === undefined ? {} : { lora: true }),

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
+import { defaultInputLimits } from '../../src/core/input-limits.ts';
 import { loadFiles, loadText, deps, oneModel, temporaryFolder } from './load-text.ts';
 
 /** An application in Ray's shape, as an item of `applications`. */
@@ -72,6 +73,7 @@ describe('a config', () => {
           command: undefined,
           uncheckedOptions: false,
           unsupportedParams: 'warn',
+          input: { limits: defaultInputLimits, allowed: [] },
           resumeStreams: false,
           traits: {},
           upstreams: [],

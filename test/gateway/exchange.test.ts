@@ -25,7 +25,7 @@ describe('relay', () => {
       json(response, { id: 'x', text: 'ü' });
     });
     const gateway = await dataPlane(t, [engine]);
-    const body = ` {"messages" : [],  "model":"${model}", "unknown":1.0e2}`;
+    const body = ` {"messages" : [],  "model":"${model}", "seed":1.0e2}`;
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: 'Bearer client-secret', 'x-request-id': 'my-id.1' },

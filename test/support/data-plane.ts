@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import pino from 'pino';
 import { type Access, openToAll } from '../../src/core/access.ts';
+import { defaultInputLimits, type InputPolicy } from '../../src/core/input-limits.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { RateBoard } from '../../src/core/rate-board.ts';
@@ -128,6 +129,7 @@ export async function dataPlane(
     debugHeaders?: boolean;
     client?: Partial<GatewaySettings['client']>;
     unsupportedParams?: UnsupportedParams;
+    input?: InputPolicy;
     resumeStreams?: boolean;
     lora?: boolean;
     aliases?: readonly string[];
@@ -182,6 +184,7 @@ export async function dataPlane(
           limits: { ...limits, ...options.limits },
           routing: options.routing ?? { kind: 'least-in-flight' },
           unsupportedParams: options.unsupportedParams ?? 'warn',
+          input: options.input ?? { limits: defaultInputLimits, allowed: [] },
           resumeStreams: options.resumeStreams ?? false,
           lora: options.lora ?? false,
           replicas: views,

@@ -1,3 +1,4 @@
+import { defaultInputLimits } from '../../src/core/input-limits.ts';
 import { slot } from '../../src/core/ids.ts';
 import type { ModelEntry } from '../../src/core/table.ts';
 
@@ -10,6 +11,7 @@ export const modelEntry = (more: Partial<ModelEntry>): ModelEntry => ({
   limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
   routing: { kind: 'least-in-flight' },
   unsupportedParams: 'warn',
+  input: { limits: defaultInputLimits, allowed: [] },
   resumeStreams: false,
   replicas: [],
   ...more,

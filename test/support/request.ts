@@ -13,6 +13,7 @@ export function requestOf(operation: Operation, text: string): NormalizedRequest
     stream: parsed['stream'] === true,
     raw,
     members: scanObject(raw),
+    value: (name) => parsed[name],
     text: (name) => (typeof parsed[name] === 'string' ? parsed[name] : undefined),
     body: () => parsed,
   };

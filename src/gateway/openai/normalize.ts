@@ -4,18 +4,9 @@ import type { ModelName } from '../../core/ids.ts';
 import type { Member, NormalizedRequest, Operation } from '../../core/request.ts';
 import type { RoutingTable } from '../../core/table.ts';
 import { scanForm } from '../form.ts';
-import { kindsOf, operations } from '../operations.ts';
+import { operations } from '../operations.ts';
 import { listModels, resolveModel } from './model-name.ts';
 import { scanObject, stringAt } from './scan.ts';
-
-function checkKinds(operation: Operation, fields: ReadonlyMap<string, Member>): void {
-  for (const [name, field] of fields) {
-    const allowed = kindsOf(operation, name);
-    if (allowed !== undefined && !allowed.includes(field.kind)) {
-      throw new GatewayError('request_invalid', `'${name}' must be ${allowed.join(' or ')}, not ${field.kind}.`, { param: name });
-    }
-  }
-}
 
 function checkRequired(operation: Operation, has: (name: string) => boolean): void {
   for (const oneOf of operations[operation].required) {
@@ -37,17 +28,17 @@ function modelNamed(requested: string | undefined, table: RoutingTable, prefix: 
 }
 
 /**
- * Reads a body: valid UTF-8, valid JSON, the required parameters there, outermost types right, the model known. Without `model` it is for
- * the only one there is.
+ * Reads a body: valid UTF-8, valid JSON, the required parameters there, the model known. Without `model` it is for the only one there is.
  * @throws GatewayError `request_invalid` or `model_not_found`.
  */
 export function normalize(operation: Operation, bytes: Buffer, table: RoutingTable, prefix: string): NormalizedRequest {
   if (bytes.length === 0) throw new GatewayError('request_invalid', 'The body is empty; expected a JSON object.');
   if (!isUtf8(bytes)) throw new GatewayError('request_invalid', 'The body is not valid UTF-8.');
   const fields = scanObject(bytes);
-  checkKinds(operation, fields);
   checkRequired(operation, (name) => fields.has(name));
   const modelField = fields.get('model');
+  if (modelField !== undefined && modelField.kind !== 'string')
+    throw new GatewayError('request_invalid', `'model' must be string, not ${modelField.kind}.`, { param: 'model' });
   const requested = modelField === undefined ? undefined : stringAt(bytes, modelField);
   return requestOf(operation, bytes, fields, modelNamed(requested, table, prefix));
 }
@@ -68,12 +59,29 @@ export function normalizeForm(
     ...modelNamed(requested, table, prefix),
     stream: false,
     raw,
-    form: { contentType, model },
+    form: { contentType, model, names },
     members: new Map(),
     text: () => undefined,
+    value: () => undefined,
     body: () => ({}),
   };
 }
+
+/** The same request without some of its members, the bytes of the others as they came. */
+export function withoutMembers(request: NormalizedRequest, names: readonly string[]): NormalizedRequest {
+  const raw = Buffer.from(request.raw.buffer, request.raw.byteOffset, request.raw.byteLength);
+  const kept = [...request.members]
+    .filter(([name]) => !names.includes(name))
+    .map(([, member]) => raw.subarray(member.keyStart, member.end));
+  const bytes = Buffer.concat([open, ...kept.flatMap((piece, at) => (at === 0 ? [piece] : [comma, piece])), close]);
+  // What asks for nothing is not missed.
+  const unknown = names.filter((name) => request.members.get(name)?.kind !== 'null');
+  return { ...requestOf(request.operation, bytes, scanObject(bytes), request), unknown };
+}
+
+const open = Buffer.from('{');
+const comma = Buffer.from(',');
+const close = Buffer.from('}');
 
 /** The same request with another body, of our own making. */
 export function withBody(request: NormalizedRequest, body: Readonly<Record<string, unknown>>): NormalizedRequest {
@@ -89,6 +97,7 @@ function requestOf(
 ): NormalizedRequest {
   const stream = fields.get('stream');
   let parsed: Readonly<Record<string, unknown>> | undefined;
+  let values: Map<string, unknown> | undefined;
   return {
     operation,
     model,
@@ -100,6 +109,13 @@ function requestOf(
     text: (name) => {
       const field = fields.get(name);
       return field?.kind === 'string' ? stringAt(bytes, field) : undefined;
+    },
+    value: (name) => {
+      const field = fields.get(name);
+      if (field === undefined) return undefined;
+      values ??= new Map();
+      if (!values.has(name)) values.set(name, JSON.parse(bytes.toString('utf8', field.start, field.end)));
+      return values.get(name);
     },
     body: () => (parsed ??= JSON.parse(bytes.toString('utf8')) as Readonly<Record<string, unknown>>),
   };

@@ -1,3 +1,4 @@
+import { named } from '../../core/parameter.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
 import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
@@ -9,6 +10,7 @@ import { RequestDraft } from '../request-draft.ts';
 /** The fake engine speaks OpenAI's API as it is: requests go on as they came, but for the adapter; error codes are strings. */
 export const dialect: Dialect = {
   paths,
+  parameters: new Map(named('adapter', 'text_so_far')),
   toEngine,
   mend: (request) => nameAsAsked(request, request.model)[0],
   goOn: (body, text) => ({ ...body, text_so_far: text }),

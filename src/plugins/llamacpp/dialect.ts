@@ -2,12 +2,14 @@ import type { Dialect, EngineError } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import type { ErrorReply } from '../error-reply.ts';
 import { goOnWith } from '../go-on.ts';
+import { parameters } from './parameters.ts';
 import { mend } from './reply.ts';
 import { paths, toEngine } from './request.ts';
 
 /** Checked against llama-server 0.7.0 (build 11669). */
 export const dialect: Dialect = {
   paths,
+  parameters,
   toEngine,
   mend,
   // A last message of the assistant's is gone on with (`--prefill-assistant`, its default).

@@ -8,33 +8,12 @@ import { type EnginePaths, openaiPath } from '../openai-path.ts';
 import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
 import { nameSchema } from '../response-format.ts';
-import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
+import { internal, unsupported } from './parameters.ts';
 
 /** Llama-server 0.7.0 has no scores of pairs. */
 const { score: _, ...served } = openaiPath;
 export const paths: EnginePaths = served;
-
-/** Which adapter is applied, and which slot's cache is used. */
-const internal = ['lora', 'id_slot'];
-
-/** Accepted by llama-server 0.7.0 and without effect. */
-const unsupported = [
-  ...unknownToAll,
-  'echo',
-  'suffix',
-  'stop_token_ids',
-  'min_tokens',
-  'bad_words',
-  'allowed_token_ids',
-  'prompt_logprobs',
-  'truncate_prompt_tokens',
-  'use_beam_search',
-  'length_penalty',
-  'include_stop_str_in_output',
-  'thinking_token_budget',
-  'separate_reasoning',
-  'stream_reasoning',
-];
 
 /**
  * llama-server 0.7.0 answers any model name with its only model, so that the name stays as the client wrote it. An adapter is named by its

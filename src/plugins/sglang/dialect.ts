@@ -12,7 +12,8 @@ import { inOrder, nameAsAsked } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema, schemaFormat } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
-import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
+import { internal, parameters, unsupported } from './parameters.ts';
 import { toServedName } from './served-name.ts';
 
 const paths: EnginePaths = { ...openaiPath, tokenize: '/v1/tokenize', detokenize: '/v1/detokenize' };
@@ -23,6 +24,7 @@ const paths: EnginePaths = { ...openaiPath, tokenize: '/v1/tokenize', detokenize
  */
 export const dialect: Dialect = {
   paths,
+  parameters,
   toEngine,
   mend,
   goOn: goOnWith(unfinishedTurn),
@@ -41,34 +43,6 @@ function mend(request: NormalizedRequest): ReplyMender {
   const model = nameAsAsked(request, toServedName(request.model));
   return inOrder(request.operation === 'chat' ? [...model, completeToolCalls] : model);
 }
-
-/** Fields that choose adapters and other engines, name requests (to abort them), or carry code. */
-const internal = [
-  'lora_path',
-  'rid',
-  'routed_dp_rank',
-  'data_parallel_rank',
-  'bootstrap_host',
-  'bootstrap_port',
-  'bootstrap_room',
-  'bootstrap_pair_key',
-  'custom_logit_processor',
-];
-
-/** `suffix` and `best_of` are in its request schema, and nothing reads them (0.5.23). */
-const unsupported = [
-  ...unknownToAll,
-  'suffix',
-  'bad_words',
-  'allowed_token_ids',
-  'prompt_logprobs',
-  'truncate_prompt_tokens',
-  'use_beam_search',
-  'length_penalty',
-  'thinking_token_budget',
-  'mirostat',
-  'typical_p',
-];
 
 function toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest {
   const base = toServedName(request.model);

@@ -13,7 +13,8 @@ import { inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
-import { dropUnsupported, leaveOutInternal, nameMaxTokens, unknownToAll } from '../unsupported.ts';
+import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
+import { internal, parameters, unsupported } from './parameters.ts';
 
 /** What its HTTP server says while the engine behind it is being stopped, or for about 0.6 s after it was killed (0.26.0, on a GPU). */
 const gone = ['cannot schedule new futures after shutdown', 'EngineCore encountered an issue'];
@@ -21,6 +22,7 @@ const gone = ['cannot schedule new futures after shutdown', 'EngineCore encounte
 /** Checked against vLLM 0.26.0 and 0.32.0. Its replies carry the name of the model that answers: the public id, or an adapter's handle. */
 export const dialect: Dialect = {
   paths,
+  parameters,
   toEngine,
   mend,
   goOn: goOnWith(unfinishedTurn),
@@ -39,11 +41,6 @@ function mend(request: NormalizedRequest): ReplyMender {
   // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
   return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls]);
 }
-
-/** Other engines' caches, ids of other requests. */
-const internal = ['kv_transfer_params', 'request_id', 'vllm_xargs'];
-
-const unsupported = [...unknownToAll, 'mirostat', 'typical_p', 'separate_reasoning', 'stream_reasoning'];
 
 function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
   const served = adapter ?? request.model;

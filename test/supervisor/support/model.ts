@@ -1,3 +1,4 @@
+import { defaultInputLimits } from '../../../src/core/input-limits.ts';
 import { modelName } from '../../../src/core/ids.ts';
 import type { ModelConfig } from '../../../src/config/config.ts';
 
@@ -19,6 +20,7 @@ export function model(over: Partial<Omit<ModelConfig, 'name'>> & { readonly name
     maxOngoing: undefined,
     routing: { kind: 'least-in-flight' },
     unsupportedParams: 'warn',
+    input: { limits: defaultInputLimits, allowed: [] },
     resumeStreams: false,
     limits: { maxWaiting: 16, queueTimeoutMs: 1000, firstByteTimeoutMs: 1000, idleTimeoutMs: 1000 },
     startupTimeoutMs: 60_000,
