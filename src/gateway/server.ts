@@ -70,11 +70,7 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
   const { status, headers, body } = errorReply(error, apiOf(reply.request.routeOptions.url ?? ''));
   // What is left of the body would have to be read to its end before the connection can serve again.
   if (error.code === 'body_too_large') reply.header('connection', 'close');
-  reply
-    .status(status)
-    .headers({ ...headers, 'x-request-id': reply.request.id })
-    .type('application/json; charset=utf-8')
-    .send(body);
+  reply.status(status).headers(headers).type('application/json; charset=utf-8').send(body);
 }
 
 /** What of the table the client may know of. */
@@ -176,6 +172,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     const ours = asGatewayError(error, request.routeOptions.url);
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     sendError(deps, reply, ours);
+  });
+  // What an exchange sends has it already, and never comes by here.
+  app.addHook('onSend', (request, reply, payload, done) => {
+    reply.header('x-request-id', request.id);
+    done(null, payload);
   });
   askForKey(app, () => deps.gate(), deps.guesses);
   app.setNotFoundHandler(handleNotFound(deps));

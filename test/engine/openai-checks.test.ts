@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { startGateway } from '../support/gateway-process.ts';
+import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
+import { until } from '../support/until.ts';
+import type { Check, Target } from './openai-checks/check.ts';
+import { mistakeChecks } from './openai-checks/mistakes.ts';
+import { replyChecks } from './openai-checks/replies.ts';
+import { streamChecks } from './openai-checks/streams.ts';
+
+const checks: readonly Check[] = [...mistakeChecks, ...replyChecks, ...streamChecks];
+const model = 'smollm2-135m';
+const key = 'checks-key-0123456789';
+
+/** What no gateway can mend: the engine would have to be made to call a function. */
+const unmendable = ['chat: tool_choice required makes a call', 'chat: tool_choice by name makes that call'];
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The engine by itself, with the same options that the gateway's has. */
+async function bareEngine(t: TestContext): Promise<Target> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const args = ['-m', quickstart.model, '-a', model, '--host', '127.0.0.1', '--port', String(port), '--api-key', key];
+  const child = spawn(quickstart.engine, [...args, '-t', '1', '-tb', '1', '-np', '4', '-c', '4096', '--no-ui'], { stdio: 'ignore' });
+  const exited = once(child, 'exit');
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const healthy = async (): Promise<boolean> => (await fetch(`${url}/health`).catch(() => undefined))?.status === 200;
+  await until('the engine is up', healthy, 60_000);
+  return { url, key, model };
+}
+
+/** Names of the checks that fail, with what is wrong. */
+async function failing(target: Target): Promise<ReadonlyMap<string, string>> {
+  const failures = new Map<string, string>();
+  for (const { name, run } of checks) {
+    const problem = await run(target).catch((error: unknown) => `no whole reply: ${String(error)}`);
+    if (problem !== undefined) failures.set(name, problem);
+  }
+  return failures;
+}
+
+test('what a well-behaved server does: llama-server by itself, and through the gateway', { skip: skipReal }, async (t) => {
+  assert.equal(new Set(checks.map(({ name }) => name)).size, checks.length, 'each check has a name of its own');
+  const direct = await failing(await bareEngine(t));
+  const { url } = await startGateway(t, [realModel(1)], { more: { ...realEngine, keys: [{ name: 'checks', key }] } });
+  const behind = await failing({ url, key, model });
+  for (const [name, problem] of direct) t.diagnostic(`by itself: ${name}: ${problem}`);
+  t.diagnostic(`of ${checks.length} checks ${direct.size} fail on the engine by itself, ${behind.size} through the gateway`);
+  assert.deepEqual([...behind.keys()], unmendable, [...behind].map((entry) => entry.join(': ')).join('\n'));
+  assert.ok(direct.size > behind.size, 'what the gateway mends is seen to be wrong without it');
+});
