@@ -56,15 +56,20 @@ function rooms(devices: readonly GpuDevice[], holds: readonly GpuHold[]): Rooms 
   return left;
 }
 
-function usable(request: GpuRequest, pool: GpuPool): readonly GpuDevice[] {
-  const { acceleratorType: type } = request;
-  return pool.devices.filter(
-    (device) =>
-      !pool.quarantined.has(device.id) &&
+/** Finds the devices that a request may get at all, whoever holds them. Requests that ask alike share the answer. */
+function usableIn(pool: GpuPool): (request: GpuRequest) => readonly GpuDevice[] {
+  const healthy = pool.devices.filter(({ id }) => !pool.quarantined.has(id));
+  const known = new Map<string, readonly GpuDevice[]>();
+  return ({ gpus, acceleratorType }) => {
+    const type = pool.acceleratorMatch === 'warn' ? undefined : acceleratorType;
+    const key = `${gpus === 1 ? 'one' : 'several'} ${type ?? ''}`;
+    const found =
+      known.get(key) ??
       // A process sees one MIG instance at most.
-      (request.gpus === 1 || !device.partition) &&
-      (type === undefined || pool.acceleratorMatch === 'warn' || isAccelerator(device, type)),
-  );
+      healthy.filter((device) => (gpus === 1 || !device.partition) && (type === undefined || isAccelerator(device, type)));
+    known.set(key, found);
+    return found;
+  };
 }
 
 /** Cards of one kind: a model split over several runs as fast as the slowest. */
@@ -110,9 +115,10 @@ function choose(request: GpuRequest, candidates: readonly GpuDevice[], left: Roo
 
 const plural = (count: number): string => (count === 1 ? '1 GPU' : `${count} GPUs`);
 
-function shortened(parts: readonly string[]): string {
-  const more = parts.length - namesShown;
-  return parts.slice(0, namesShown).join(', ') + (more > 0 ? ` and ${more} more` : '');
+/** @param shown the first few parts, of `all`. */
+function shortened(shown: readonly string[], all: number): string {
+  const named = shown.slice(0, namesShown);
+  return named.join(', ') + (all > named.length ? ` and ${all - named.length} more` : '');
 }
 
 /** Why it cannot be placed even on an idle machine; undefined if it could. */
@@ -124,19 +130,26 @@ function impossible(request: GpuRequest, candidates: readonly GpuDevice[], pool:
     const reason = pool.quarantined.get(device.id);
     return reason === undefined ? [] : [`${gpuLabel(device)}: ${reason}`];
   });
-  const out = lost.length === 0 ? '' : `; out of use: ${shortened(lost)}`;
+  const out = lost.length === 0 ? '' : `; out of use: ${shortened(lost, lost.length)}`;
   const there = candidates.length === 0 ? 'there is none' : `there ${candidates.length === 1 ? 'is' : 'are'} ${candidates.length}`;
   return `needs ${plural(request.gpus)}${wanted}, ${there} to use${out}`;
 }
 
-function waitsFor(request: GpuRequest, candidates: readonly GpuDevice[], holders: ReadonlyMap<string, readonly string[]>): string {
-  const held = candidates.flatMap((device) => {
+type Holders = ReadonlyMap<string, readonly string[]>;
+
+function waitsFor(request: GpuRequest, candidates: readonly GpuDevice[], holders: Holders): string {
+  const shown: string[] = [];
+  let held = 0;
+  for (const device of candidates) {
     const names = holders.get(device.id);
-    return names === undefined ? [] : [`${device.partition ? device.id : device.index} held by ${names.join(' + ')}`];
-  });
+    if (names === undefined) continue;
+    held += 1;
+    // Where hundreds wait for dozens of cards, most of the work would go into names that nobody is shown.
+    if (held <= namesShown) shown.push(`${device.partition ? device.id : device.index} held by ${names.join(' + ')}`);
+  }
   const cards = request.gpus === 1 ? 'a GPU' : plural(request.gpus);
   const what = request.share < 1 ? `a share of ${cards}` : cards;
-  return `waiting for ${what}: ${shortened(held)}`;
+  return `waiting for ${what}: ${shortened(shown, held)}`;
 }
 
 /** Who chooses first: the more important; then those that are hard to place, so that small ones do not stand in their way. */
@@ -151,6 +164,7 @@ function inOrder(requests: readonly GpuRequest[]): readonly GpuRequest[] {
  */
 export function place(requests: readonly GpuRequest[], pool: GpuPool, holds: readonly GpuHold[]): readonly Placement[] {
   const left = rooms(pool.devices, holds);
+  const usable = usableIn(pool);
   const holders = new Map<string, string[]>();
   const hold = (device: string, holder: string): void => {
     const names = holders.get(device);
@@ -161,7 +175,7 @@ export function place(requests: readonly GpuRequest[], pool: GpuPool, holds: rea
   const placements = inOrder(requests).map((request): Placement => {
     if (request.gpus === 0) return { kind: 'placed', request, devices: [] };
     if (request.optional && pool.devices.length === 0) return { kind: 'placed', request, devices: [] };
-    const candidates = usable(request, pool);
+    const candidates = usable(request);
     const devices = choose(request, candidates, left);
     if (devices === undefined) {
       const reason = impossible(request, candidates, pool);
