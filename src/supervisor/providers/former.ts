@@ -1,6 +1,6 @@
+import { markedProcesses } from './census.ts';
 import type { FoundLease, Lease } from './lease.ts';
 import { lives } from './process-identity.ts';
-import { markedProcesses } from './processes.ts';
 import type { Recovered, Remains } from './provider.ts';
 
 /** What has become of the replicas that leases name. */

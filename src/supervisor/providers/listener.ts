@@ -9,7 +9,9 @@ const listening = '0A';
  */
 export function listeningInodes(table: string, port: number): readonly string[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  return table.split('\n').flatMap((line) => {
+  // A busy machine has tens of thousands of lines here, of which a few name the port.
+  const named = table.split('\n').filter((line) => line.includes(`:${hex} `));
+  return named.flatMap((line) => {
     const fields = line.trim().split(/\s+/);
     const inode = fields[9];
     return inode !== undefined && fields[3] === listening && fields[1]?.endsWith(`:${hex}`) === true ? [inode] : [];
@@ -25,15 +27,18 @@ async function socketsOf(pid: number): Promise<readonly string[] | undefined> {
 }
 
 /**
- * Who listens on `port` of this machine: `ours` when every listener is a socket of one of `pids`; `unknown` where there is no /proc, no
- * listener in this network namespace, or the processes cannot be looked into.
+ * Who listens on `port` of this machine: `ours` when every listener is a socket of a replica's processes; `unknown` where there is no
+ * /proc, no listener in this network namespace, or the processes cannot be looked into.
+ * @param first its first process, which listens in most engines: then no other is looked for.
+ * @param all finds every process of it.
  */
-export async function listenerOf(port: number, pids: readonly number[]): Promise<Listener> {
+export async function listenerOf(port: number, first: number, all: () => Promise<readonly number[]>): Promise<Listener> {
   const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'latin1').catch(() => '')));
   const inodes = tables.flatMap((table) => listeningInodes(table, port));
   if (inodes.length === 0) return 'unknown';
-  const sockets = await Promise.all(pids.map(socketsOf));
-  const ours = new Set(sockets.flatMap((found) => found ?? []));
-  if (inodes.every((inode) => ours.has(inode))) return 'ours';
+  const areAmong = (sockets: readonly string[]): boolean => inodes.every((inode) => sockets.includes(inode));
+  if (areAmong((await socketsOf(first)) ?? [])) return 'ours';
+  const sockets = await Promise.all((await all()).map(socketsOf));
+  if (areAmong(sockets.flatMap((found) => found ?? []))) return 'ours';
   return sockets.includes(undefined) ? 'unknown' : 'foreign';
 }

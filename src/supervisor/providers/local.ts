@@ -10,9 +10,12 @@ import type { ReplicaId } from '../../core/ids.ts';
 import { commandLineOf } from '../command-line.ts';
 import { gpuEnvironment } from '../gpus/visible.ts';
 import { isLogOfSameReplica } from '../replica-id.ts';
+import { ProcessCensus } from './census.ts';
 import { EngineProcess } from './engine-process.ts';
 import { findFormer } from './former.ts';
 import { reapFamily } from './kill-family.ts';
+import type { KillDeps } from './kill-family.ts';
+import { killMembersNow, SpareDescriptor } from './kill-now.ts';
 import { Leases, newLease } from './lease.ts';
 import type { Lease } from './lease.ts';
 import { ageMs, identify, ProcessHold } from './process-identity.ts';
@@ -21,7 +24,7 @@ import { activated, findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
 import { oomKills, preferAsVictim, withKiller } from './oom.ts';
 import { Ports } from './ports.ts';
-import { killMembersNow, signalGroup } from './processes.ts';
+import { signalGroup } from './processes.ts';
 import type { Family } from './processes.ts';
 import type { Exit, LogWatch, Recovered, Recovery, Remains, ReplicaProvider, ReplicaSpec } from './provider.ts';
 
@@ -57,6 +60,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   readonly #ports: Ports;
   readonly #leases: Leases;
   readonly #families = new Set<Family>();
+  readonly #census = new ProcessCensus();
+  readonly #spare = new SpareDescriptor();
 
   constructor(deps: LocalProviderDeps) {
     this.#deps = deps;
@@ -88,7 +93,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 
   /** Ends every engine at once, without waiting: for a gateway that is about to exit by accident. */
   killAllNow(): void {
-    killMembersNow([...this.#families]);
+    const missed = killMembersNow([...this.#families], this.#spare);
+    if (missed > 0) this.#deps.log.error({ processes: missed }, 'no file descriptor was left to look for processes that left their groups');
   }
 
   async #spawn(spec: ReplicaSpec, prepared: Prepared, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
@@ -146,7 +152,6 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   #own(run: Owned): EngineProcess {
     const family: Family = { pgid: run.pid, replica: run.id };
     this.#families.add(family);
-    const { clock, log } = this.#deps;
     const onGone = (): void => {
       this.#families.delete(family);
       this.#ports.release(run.port, 1 + run.innerPorts);
@@ -159,7 +164,11 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const { pid, apiKey, logFile, exited, tail, adoptedAgeMs } = run;
     const upstream = `http://127.0.0.1:${run.port}`;
     const age = adoptedAgeMs === undefined ? {} : { adoptedAgeMs };
-    return new EngineProcess({ upstream, apiKey, pid, logFile, family, exited, tail, clock, log, onGone, onRelease, ...age });
+    return new EngineProcess({ upstream, apiKey, pid, logFile, family, exited, tail, ...this.#killDeps, onGone, onRelease, ...age });
+  }
+
+  get #killDeps(): KillDeps {
+    return { census: this.#census, clock: this.#deps.clock, log: this.#deps.log };
   }
 
   /** A lease too many costs the next start a look at /proc; it must not fail the end of a replica. */
@@ -202,9 +211,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   }
 
   async reap({ id, pgid }: Remains): Promise<void> {
-    const { clock, log } = this.#deps;
-    log.info({ replica: id }, 'ending what a former gateway left');
-    await reapFamily({ pgid, replica: id }, clock, log);
+    this.#deps.log.info({ replica: id }, 'ending what a former gateway left');
+    await reapFamily({ pgid, replica: id }, this.#killDeps);
     this.#forget(id);
   }
 

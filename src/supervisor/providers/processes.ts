@@ -1,6 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { markerName } from './environment.ts';
 
 /** How the processes of a replica are told from all others. */
@@ -28,7 +25,8 @@ export function readStat(text: string): ProcessStat | undefined {
   return { zombie: state === 'Z' || state === 'X', pgid, startTime };
 }
 
-function markerOf(environ: string): string | undefined {
+/** The value of the marker in the text of `/proc/<pid>/environ`; undefined where it has none. */
+export function markerOf(environ: string): string | undefined {
   const prefix = `${markerName}=`;
   return environ
     .split('\0')
@@ -36,18 +34,14 @@ function markerOf(environ: string): string | undefined {
     ?.slice(prefix.length);
 }
 
-/** Whether the text of `/proc/<pid>/environ` carries the marker of `replica`. */
-export function hasMarker(environ: string, replica: string): boolean {
-  return markerOf(environ) === replica;
-}
+/** Whether a name in `/proc` is a pid, other than our own. */
+export const isOtherPid = (name: string): boolean => /^\d+$/.test(name) && Number(name) !== process.pid;
 
-function belongs(family: Family, stat: string, environ: () => string): boolean {
-  const read = readStat(stat);
-  if (read === undefined || read.zombie) return false;
-  return read.pgid === family.pgid || hasMarker(environ(), family.replica);
+/** Whether a call failed because no descriptor was free, for this process or for the machine. */
+export function lacksDescriptor(thrown: unknown): boolean {
+  const { code } = thrown as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE';
 }
-
-const isPid = (name: string): boolean => /^\d+$/.test(name) && Number(name) !== process.pid;
 
 /** Signals the whole group; false when there is none. */
 export function signalGroup(pgid: number | undefined, signal: NodeJS.Signals | 0): boolean {
@@ -67,88 +61,5 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch {
     // Ended meanwhile, which is what signals are for here.
-  }
-}
-
-/** Processes that are looked at together: each look holds a descriptor, of which there may be few (`ulimit -n`) where processes are many. */
-const together = 8;
-const retryMs = 20;
-
-/** Asks until a descriptor is free for it: what could not be looked at must not pass for gone. */
-async function withDescriptor<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
-      await sleep(retryMs);
-    }
-  }
-}
-
-/** Empty where the process has ended, or may not be looked into. */
-async function text(file: string): Promise<string> {
-  return await withDescriptor(() => readFile(file, 'latin1')).catch(() => '');
-}
-
-/** Names in `/proc` that are pids, but for our own; undefined where there is no /proc. */
-async function otherPids(): Promise<readonly string[] | undefined> {
-  const names = await withDescriptor(() => readdir('/proc')).catch(() => undefined);
-  return names?.filter(isPid);
-}
-
-async function ofEach<T>(pids: readonly string[], look: (pid: string) => Promise<readonly T[]>): Promise<T[]> {
-  const found: T[] = [];
-  for (let first = 0; first < pids.length; first += together)
-    found.push(...(await Promise.all(pids.slice(first, first + together).map(look))).flat());
-  return found;
-}
-
-/**
- * Pids of the living processes of a replica: its group, and whoever carries its marker. Zombies do not count: they hold nothing.
- * Where there is no /proc (macOS) only the group can be seen, as its leader's pid.
- */
-export async function livingMembers(family: Family): Promise<number[]> {
-  const pids = await otherPids();
-  if (pids === undefined) return family.pgid !== undefined && signalGroup(family.pgid, 0) ? [family.pgid] : [];
-  return await ofEach(pids, async (pid) => {
-    const stat = await text(`/proc/${pid}/stat`);
-    const environ = readStat(stat)?.pgid === family.pgid ? '' : await text(`/proc/${pid}/environ`);
-    return belongs(family, stat, () => environ) ? [Number(pid)] : [];
-  });
-}
-
-/** Living processes that carry any replica's marker, by its value. Empty where there is no /proc. */
-export async function markedProcesses(): Promise<ReadonlyMap<string, readonly { readonly pid: number; readonly pgid: number }[]>> {
-  const found = await ofEach((await otherPids()) ?? [], async (pid) => {
-    const replica = markerOf(await text(`/proc/${pid}/environ`));
-    if (replica === undefined) return [];
-    const stat = readStat(await text(`/proc/${pid}/stat`));
-    return stat === undefined || stat.zombie ? [] : [{ replica, pid: Number(pid), pgid: stat.pgid }];
-  });
-  return Map.groupBy(found, ({ replica }) => replica);
-}
-
-function textNow(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-/** As `livingMembers()` and SIGKILL to each, without waiting for anything: for a process that is about to end. */
-export function killMembersNow(families: readonly Family[]): void {
-  for (const { pgid } of families) signalGroup(pgid, 'SIGKILL');
-  let names: string[];
-  try {
-    names = readdirSync('/proc').filter(isPid);
-  } catch {
-    return;
-  }
-  for (const name of names) {
-    const stat = textNow(`/proc/${name}/stat`);
-    if (families.some((family) => belongs(family, stat, () => textNow(`/proc/${name}/environ`)))) signalProcess(Number(name), 'SIGKILL');
   }
 }

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import type { Listener } from '../../../src/supervisor/providers/provider.ts';
 import { listeningInodes, listenerOf } from '../../../src/supervisor/providers/listener.ts';
 
 test('the inodes of listeners on a port, out of the kernel’s table', () => {
@@ -34,10 +35,14 @@ test('a socket of one of the processes is ours, of any other foreign; without a 
   t.after(() => other.kill('SIGKILL'));
   await once(other.stdout, 'data');
   assert.ok(other.pid !== undefined);
-  assert.equal(await listenerOf(port, [other.pid, process.pid]), 'ours');
-  assert.equal(await listenerOf(port, [other.pid]), 'foreign');
-  assert.equal(await listenerOf(port, []), 'foreign');
-  assert.equal(await listenerOf(1, [process.pid]), 'unknown');
+  const { pid } = other;
+  const among = (...pids: readonly number[]): Promise<Listener> => listenerOf(port, pid, () => Promise.resolve(pids));
+  assert.equal(await among(pid, process.pid), 'ours');
+  assert.equal(await among(pid), 'foreign');
+  assert.equal(await among(), 'foreign');
+  const missing = (): Promise<never> => Promise.reject(new Error('looked for more than the first process'));
+  assert.equal(await listenerOf(1, process.pid, missing), 'unknown');
+  assert.equal(await listenerOf(port, process.pid, missing), 'ours');
   // A process that is gone, or another user's.
-  assert.equal(await listenerOf(port, [2 ** 22 + 1]), 'unknown');
+  assert.equal(await among(2 ** 22 + 1), 'unknown');
 });
