@@ -19,6 +19,8 @@ test('the inodes of listeners on a port, out of the kernel’s table', () => {
   assert.deepEqual(listeningInodes(table, 20_003), []);
 });
 
+const missing = (): Promise<never> => Promise.reject(new Error('looked for more than the first process'));
+
 async function listen(t: TestContext): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -40,7 +42,6 @@ test('a socket of one of the processes is ours, of any other foreign; without a 
   assert.equal(await among(pid, process.pid), 'ours');
   assert.equal(await among(pid), 'foreign');
   assert.equal(await among(), 'foreign');
-  const missing = (): Promise<never> => Promise.reject(new Error('looked for more than the first process'));
   assert.equal(await listenerOf(1, process.pid, missing), 'unknown');
   assert.equal(await listenerOf(port, process.pid, missing), 'ours');
   // A process that is gone, or another user's.
