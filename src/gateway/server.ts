@@ -187,7 +187,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
     const id = request.params['*'];
     const table = visibleTable(deps, request);
-    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id).model));
+    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id)));
   });
   app.get('/health', (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', handleReady(deps));

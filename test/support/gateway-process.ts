@@ -59,10 +59,21 @@ export interface ModelStatusReport {
   }[];
 }
 
-/** The `gateway:` part of a config with ports and folders of its own; `more` is added to it. JSON is YAML. */
-export function configText(stateDir: string, models: readonly object[], more: Readonly<Record<string, unknown>> = {}): string {
+/** How a config names its models. */
+type Shape = (models: readonly object[]) => object;
+
+/** Models of the root. */
+const plain: Shape = (models) => ({ llm_configs: models });
+
+/** A config with ports and folders of its own; `more` is added to its `gateway:` part. JSON is YAML. */
+export function configText(
+  stateDir: string,
+  models: readonly object[],
+  more: Readonly<Record<string, unknown>> = {},
+  shape: Shape = plain,
+): string {
   return JSON.stringify({
-    llm_configs: models,
+    ...shape(models),
     gateway: { listen: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, workers: 2, state_dir: stateDir, ...more },
   });
 }
@@ -124,6 +135,8 @@ export function killIfThere(pid: number): void {
 }
 
 export interface GatewayOptions {
+  /** How the config names the models: under `llm_configs`, unless told otherwise. */
+  readonly shape?: Shape;
   /** What must stand beside the config before the gateway starts. `dir`: the config's folder. */
   readonly prepare?: (dir: string) => Promise<void>;
   /** Added to the `gateway:` part of the config. */
@@ -154,7 +167,7 @@ export async function startGateway(t: TestContext, models: readonly object[], op
   const file = join(dir, 'config.yaml');
   const writeConfig: GatewayProcess['writeConfig'] = async (entries, more = options.more) => {
     const marked = entries.map((model) => withMarker(model, stateDir));
-    await writeFile(file, configText(stateDir, marked, more));
+    await writeFile(file, configText(stateDir, marked, more, options.shape));
   };
   await options.prepare?.(dir);
   await writeConfig(models);
