@@ -14,7 +14,7 @@ import type { RoutingTable } from '../../src/core/table.ts';
 import type { EnginePlugin } from '../../src/plugins/engine-plugin.ts';
 import { fake } from '../../src/plugins/fake/index.ts';
 import { engines } from '../../src/plugins/registry.ts';
-import type { HttpGet } from '../../src/supervisor/probe.ts';
+import type { HttpGet } from '../../src/supervisor/http-get.ts';
 import { LocalProvider } from '../../src/supervisor/providers/local.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 

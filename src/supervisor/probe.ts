@@ -1,48 +1,8 @@
-import { getCACertificates } from 'node:tls';
-import { Agent, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Engine, Probe } from '../plugins/engine-plugin.ts';
+import type { HttpGet, HttpReply } from './http-get.ts';
 import type { ReplicaHandle } from './providers/provider.ts';
-
-export interface HttpReply {
-  readonly status: number;
-  /** At most 1 MB of it. */
-  readonly body: string;
-}
-
-/**
- * One GET on a connection of its own. Rejects when there is no answer, or with `signal.reason`.
- * @param apiKey empty: none is sent.
- * @param ca PEM, to verify https by besides the system's.
- */
-export type HttpGet = (url: string, apiKey: string, signal: AbortSignal, ca?: string) => Promise<HttpReply>;
-
-const bodyLimit = 1_000_000;
-
-/** Never on a pooled connection: an answer must come from who listens now. */
-export const undiciGet: HttpGet = async (url, apiKey, signal, ca) => {
-  const agent = ca === undefined ? undefined : new Agent({ connect: { ca: [...getCACertificates('default'), ca] } });
-  try {
-    const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
-    const { statusCode, body } = await request(url, {
-      headers,
-      reset: true,
-      signal,
-      ...(agent === undefined ? {} : { dispatcher: agent }),
-    });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > bodyLimit) throw new Error(`the reply is larger than ${bodyLimit} bytes`);
-      chunks.push(chunk);
-    }
-    return { status: statusCode, body: Buffer.concat(chunks).toString('utf8') };
-  } finally {
-    await agent?.destroy();
-  }
-};
 
 /** Where an engine is reached, and by what. */
 export type ProbeTarget = Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'ca' | 'listener'>;

@@ -8,7 +8,7 @@ import type { Failure, FailureReason } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuWait } from './gpus/ledger.ts';
 import { untilReady } from './probe.ts';
-import type { HttpGet } from './probe.ts';
+import type { HttpGet } from './http-get.ts';
 import type { ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import type { ModelLease } from '../models/store.ts';
 import { transition } from './replica-state.ts';

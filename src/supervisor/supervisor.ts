@@ -22,8 +22,8 @@ import { ModelSet } from './model-set.ts';
 import { Pass } from './pass.ts';
 import { plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
-import { undiciGet } from './probe.ts';
-import type { HttpGet } from './probe.ts';
+import { getAlone } from './http-get.ts';
+import type { HttpGet } from './http-get.ts';
 import type { Lease } from './providers/lease.ts';
 import type { Recovery, ReplicaProvider } from './providers/provider.ts';
 import { staticProvider } from './providers/static.ts';
@@ -394,7 +394,7 @@ export class Supervisor {
       {
         clock: this.#deps.clock,
         provider: plan.upstream === undefined ? this.#deps.provider : staticProvider,
-        get: this.#deps.get ?? undiciGet,
+        get: this.#deps.get ?? getAlone,
         board: this.#deps.board,
         log: this.#deps.log,
         random: this.#deps.random,

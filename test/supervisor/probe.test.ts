@@ -8,14 +8,15 @@ import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Engine } from '../../src/plugins/engine-plugin.ts';
 import { fake } from '../../src/plugins/fake/index.ts';
-import { probeHealth, probeIdentity, undiciGet, untilReady } from '../../src/supervisor/probe.ts';
+import { getAlone } from '../../src/supervisor/http-get.ts';
+import { probeHealth, probeIdentity, untilReady } from '../../src/supervisor/probe.ts';
 import type { Listener } from '../../src/supervisor/providers/provider.ts';
 import type { ProbeTarget } from '../../src/supervisor/probe.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const engine: Engine = fake.configure({});
 const never = new AbortController().signal;
-const deps = { clock: systemClock, get: undiciGet };
+const deps = { clock: systemClock, get: getAlone };
 
 async function serve(t: TestContext, listener: RequestListener): Promise<ProbeTarget> {
   const server = createServer(listener);
@@ -100,7 +101,7 @@ test('a probe that gets no answer in time is a miss, and lets go of the connecti
     request.socket.once('close', () => closed.resolve());
     asked.resolve();
   });
-  const answer = probeHealth({ clock, get: undiciGet }, target, { path: '/health', timeoutMs: 1 }, 5000, never);
+  const answer = probeHealth({ clock, get: getAlone }, target, { path: '/health', timeoutMs: 1 }, 5000, never);
   await asked.promise;
   await clock.advance(5000);
   assert.deepEqual(await answer, { kind: 'miss', seen: 'GET /health: no answer within 5000 ms', silent: true });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fake } from '../../src/plugins/fake/index.ts';
 import { readRelease } from '../../src/supervisor/running-version.ts';
-import type { HttpReply } from '../../src/supervisor/probe.ts';
+import type { HttpReply } from '../../src/supervisor/http-get.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const never = new AbortController().signal;

@@ -4,7 +4,7 @@ import { modelName } from '../../../src/core/ids.ts';
 import type { ReplicaView, RoutingTable } from '../../../src/core/table.ts';
 import type { ModelConfig } from '../../../src/config/config.ts';
 import { fake } from '../../../src/plugins/fake/index.ts';
-import type { HttpGet } from '../../../src/supervisor/probe.ts';
+import type { HttpGet } from '../../../src/supervisor/http-get.ts';
 import type { Exit, Listener, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from '../../../src/supervisor/providers/provider.ts';
 import { Supervisor } from '../../../src/supervisor/supervisor.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
