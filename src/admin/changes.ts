@@ -62,6 +62,7 @@ function gatewayFacts(config: Config): Facts {
     'gateway.engine_ports': config.enginePorts,
     'gateway.log.level': config.logLevel,
     'gateway.limits': config.settings.limits,
+    'gateway.cors': config.settings.cors,
     'gateway.debug_headers': config.settings.debugHeaders,
     'gateway.timeouts (heartbeat_s, write_stall_s)': config.settings.client,
     'gateway.timeouts.pre_stop_s': config.preStopMs,

@@ -50,6 +50,8 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
       limits: {
         maxBodyBytes: limits.max_body_bytes,
         maxMediaBodyBytes: limits.max_media_body_bytes,
+        // Node takes no longer time for a part than for the whole.
+        headersTimeoutMs: milliseconds(Math.min(limits.headers_timeout_s, limits.request_timeout_s)),
         requestTimeoutMs: milliseconds(limits.request_timeout_s),
         maxConnections: limits.max_connections,
         failedAuthPerMinute: limits.failed_auth_per_minute,
@@ -58,6 +60,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
         heartbeatMs: milliseconds(gateway.timeouts.heartbeat_s),
         writeStallMs: milliseconds(gateway.timeouts.write_stall_s),
       },
+      cors: { allowedOrigins: gateway.cors.allowed_origins, maxAgeS: gateway.cors.max_age_s },
       debugHeaders: gateway.debug_headers,
       access,
     },

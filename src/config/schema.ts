@@ -274,10 +274,23 @@ export const gatewaySchema = mapping({
   limits: mapping({
     max_body_bytes: whole(1024, 1024 ** 3).default(10 * 1024 * 1024),
     max_media_body_bytes: whole(1024, 1024 ** 3).default(100 * 1024 * 1024),
+    headers_timeout_s: seconds(0.001).default(60),
     request_timeout_s: seconds(0.001).default(60),
     max_connections: whole(1, 1_000_000).default(defaultMaxConnections),
     failed_auth_per_minute: whole(1, 100_000).optional(),
     ...modelLimitsShape,
+  }).prefault({}),
+  cors: mapping({
+    allowed_origins: z
+      .array(
+        textLike(
+          /^(?:\*|null|[a-z][a-z0-9+.-]*:\/\/(?:\*\.)?(?:[\w.-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?)$/i,
+          "an origin such as https://chat.example.com, https://*.example.com or http://localhost:*, or '*'",
+        ),
+        { error: 'expected a list of origins' },
+      )
+      .optional(),
+    max_age_s: whole(0, 86_400).default(600),
   }).prefault({}),
   timeouts: mapping({
     queue_s: seconds(0).default(60),

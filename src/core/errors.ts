@@ -109,7 +109,7 @@ export const errorTable = {
     status: 431,
     type: 'invalid_request_error',
     retryable: false,
-    meaning: 'The request headers are larger than 16 KB.',
+    meaning: 'The request headers are larger than 16 KB, or more than 256.',
   },
   rate_limited: {
     status: 429,

@@ -3,18 +3,29 @@ import type { ErrorCode } from './errors.ts';
 import type { AdapterName, ModelName } from './ids.ts';
 import type { RoutingTable } from './table.ts';
 
+/** Which pages may use the API from a browser. */
+export interface CorsSettings {
+  /** Origins; `*` for any, or within one for subdomains or the port. Undefined: where keys are set any, else those of the user's own machine. */
+  readonly allowedOrigins: readonly string[] | undefined;
+  /** How long a browser may remember that it may. */
+  readonly maxAgeS: number;
+}
+
 /** What a worker needs besides the routing table. */
 export interface GatewaySettings {
   readonly limits: {
     readonly maxBodyBytes: number;
     /** Of a form with a recording. */
     readonly maxMediaBodyBytes: number;
+    /** Time a client may take to send the headers of its request. */
+    readonly headersTimeoutMs: number;
     /** Time a client may take to send its request completely. */
     readonly requestTimeoutMs: number;
     readonly maxConnections: number;
     /** Wrong keys an address may try; undefined: any number. */
     readonly failedAuthPerMinute: number | undefined;
   };
+  readonly cors: CorsSettings;
   readonly client: {
     /** Silence towards the client of a stream after which it gets a comment. */
     readonly heartbeatMs: number;

@@ -51,9 +51,6 @@ function checkServed({ operation, model, requestedModel }: NormalizedRequest, de
 }
 
 function readRequest(operation: Operation, request: FastifyRequest, table: RoutingTable): NormalizedRequest {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    throw new GatewayError('media_type_unsupported', `Content-Encoding '${encoding}' is not supported; send the body as it is.`);
   const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
   const prefix = prefixOf(request.raw);
   if (operations[operation].body === 'json') return normalize(operation, body, table, prefix);

@@ -8,8 +8,10 @@ import type { Guesses } from './auth/guesses.ts';
 import type { Limiter } from './auth/limiter.ts';
 import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
+import { addCors } from './cors.ts';
 import type { ExchangeDeps } from './exchange.ts';
 import { addOperations, apiOf, operationMethods, takesForms } from './operation-route.ts';
+import { checkEncoding, checkHead, maxHeaders } from './http-rules.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
 import { errorReply } from './openai/error-body.ts';
@@ -33,12 +35,16 @@ type Limits = ServerDeps['settings']['limits'];
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** Path → methods, for 405. `/v1/models/{id}` is any path below `/v1/models/`. */
-const methodsOf: ReadonlyMap<string, string> = new Map([
+const methodsByPath: ReadonlyMap<string, string> = new Map([
   ...operationMethods,
   ['/v1/models', 'GET, HEAD'],
   ['/health', 'GET, HEAD'],
   ['/ready', 'GET, HEAD'],
 ]);
+
+function methodsOf(path: string): string | undefined {
+  return methodsByPath.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
+}
 
 /** Node's and fastify's own errors → ours. */
 const codeOfFastifyError: Readonly<Record<string, ErrorCode>> = {
@@ -97,14 +103,14 @@ function handleReady(deps: ServerDeps) {
 function handleNotFound(deps: ServerDeps) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     const path = request.url.split('?', 1)[0] ?? '';
-    const methods = methodsOf.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
+    const methods = methodsOf(path);
     if (methods === undefined) {
       sendError(
         deps,
         reply,
         new GatewayError(
           'route_not_found',
-          `${request.method} ${path.slice(0, 256)} is not served here. Routes: ${[...methodsOf.keys()].join(', ')}, /v1/models/{id}.`,
+          `${request.method} ${path.slice(0, 256)} is not served here. Routes: ${[...methodsByPath.keys()].join(', ')}, /v1/models/{id}.`,
         ),
       );
       return;
@@ -147,27 +153,49 @@ function onExpectContinue(app: FastifyInstance, { maxBodyBytes, maxMediaBodyByte
   });
 }
 
+/** How often Node looks for clients that are too slow: four times within the shortest time that one may take. */
+function checkingInterval({ headersTimeoutMs, requestTimeoutMs }: Limits): number {
+  return Math.min(30_000, Math.max(50, Math.floor(Math.min(headersTimeoutMs, requestTimeoutMs) / 4)));
+}
+
+/** What bodies may be: JSON, and forms where recordings are taken. */
+function addBodyTypes(app: FastifyInstance, limits: Limits): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', (request, payload, done) => {
+    checkEncoding(request.headers);
+    if (takesForms(request.routeOptions.url)) done(wrongType('multipart/form-data'));
+    else collectBody(payload, limits.maxBodyBytes, done);
+  });
+  app.addContentTypeParser('multipart/form-data', (request, payload, done) => {
+    checkEncoding(request.headers);
+    if (takesForms(request.routeOptions.url)) collectBody(payload, limits.maxMediaBodyBytes, done, 'max_media_body_bytes');
+    else done(wrongType('application/json'));
+  });
+}
+
 /** The data plane's HTTP server: routes, error handler, limits. It never listens by itself. */
 export function buildServer(deps: ServerDeps): FastifyInstance {
   const { limits } = deps.settings;
   const app = fastify({
     requestTimeout: limits.requestTimeoutMs,
+    http: {
+      requestTimeout: limits.requestTimeoutMs,
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: checkingInterval(limits),
+    },
     genReqId: (raw) => requestId(raw.headers),
     rewriteUrl: (raw) => rewriteUrl(raw, deps.table()),
+    // A path that cannot be decoded is none of ours; hooks do not run for it.
+    frameworkErrors: (error, _request, reply) =>
+      sendError(deps, reply, new GatewayError('route_not_found', error.message, { cause: error })),
     return503OnClosing: false,
     forceCloseConnections: false,
     routerOptions: { maxParamLength: 1024 },
   });
   app.server.maxConnections = limits.maxConnections;
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', (request, payload, done) => {
-    if (takesForms(request.routeOptions.url)) done(wrongType('multipart/form-data'));
-    else collectBody(payload, limits.maxBodyBytes, done);
-  });
-  app.addContentTypeParser('multipart/form-data', (request, payload, done) => {
-    if (takesForms(request.routeOptions.url)) collectBody(payload, limits.maxMediaBodyBytes, done, 'max_media_body_bytes');
-    else done(wrongType('application/json'));
-  });
+  // One more than is allowed, so that too many are seen.
+  app.server.maxHeadersCount = maxHeaders + 1;
+  addBodyTypes(app, limits);
   app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
     const ours = asGatewayError(error, request.routeOptions.url);
     if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
@@ -178,6 +206,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     reply.header('x-request-id', request.id);
     done(null, payload);
   });
+  app.addHook('onRequest', (request, _reply, done) => {
+    checkHead(request.raw);
+    done();
+  });
+  addCors(app, { settings: deps.settings.cors, guarded: (raw) => deps.gate().guards(prefixOf(raw)), methodsOf });
   askForKey(app, () => deps.gate(), deps.guesses);
   app.setNotFoundHandler(handleNotFound(deps));
   onClientError(deps, app);

@@ -45,11 +45,13 @@ describe('a config', () => {
       settings: {
         limits: {
           maxBodyBytes: 10_485_760,
+          headersTimeoutMs: 60_000,
           requestTimeoutMs: 60_000,
           maxMediaBodyBytes: 104_857_600,
           maxConnections: 4096,
           failedAuthPerMinute: undefined,
         },
+        cors: { allowedOrigins: undefined, maxAgeS: 600 },
         client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
         debugHeaders: false,
         access: { keys: [] },
@@ -124,6 +126,7 @@ gateway:
     assert.deepEqual(config.settings.limits, {
       maxBodyBytes: 2048,
       maxMediaBodyBytes: 104_857_600,
+      headersTimeoutMs: 500,
       requestTimeoutMs: 500,
       maxConnections: 10,
       failedAuthPerMinute: undefined,

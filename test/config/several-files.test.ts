@@ -54,6 +54,7 @@ describe('several config files', () => {
     assert.deepEqual(config.settings.limits, {
       maxBodyBytes: 2048,
       maxMediaBodyBytes: 104_857_600,
+      headersTimeoutMs: 60_000,
       requestTimeoutMs: 60_000,
       maxConnections: 7,
       failedAuthPerMinute: undefined,

@@ -94,6 +94,14 @@ row(84, async ({ t, start }) => {
     assert.equal(response.headers.get('allow'), allow);
     assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'method_not_allowed');
   }
+  for (const [origin, status] of [
+    ['http://localhost:3000', 204],
+    ['https://evil.example', 405],
+  ] as const) {
+    const headers = { origin, 'access-control-request-method': 'POST' };
+    gateway.sentByHand(status === 405 ? 1 : 0);
+    assert.equal((await fetch(`${gateway.url}/v1/chat/completions`, { method: 'OPTIONS', headers })).status, status, origin);
+  }
   const head = await fetch(`${gateway.url}/v1/models`, { method: 'HEAD' });
   assert.equal(head.status, 200);
   assert.equal(await head.text(), '');

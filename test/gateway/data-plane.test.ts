@@ -36,10 +36,12 @@ async function start(t: TestContext, workers: number, port = 0) {
       limits: {
         maxMediaBodyBytes: 1024 * 1024,
         maxBodyBytes: 1024,
+        headersTimeoutMs: 1000,
         requestTimeoutMs: 1000,
         maxConnections: 100,
         failedAuthPerMinute: undefined,
       },
+      cors: { allowedOrigins: undefined, maxAgeS: 600 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
       debugHeaders: false,
       access: openToAll,

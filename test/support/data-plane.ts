@@ -140,6 +140,7 @@ export async function dataPlane(
     /** What the engines ask for. */
     engineKey?: string;
     failedAuthPerMinute?: number;
+    allowedOrigins?: readonly string[];
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -216,10 +217,12 @@ export async function dataPlane(
       limits: {
         maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
         maxMediaBodyBytes: 4 * 1024 * 1024,
+        headersTimeoutMs: 60_000,
         requestTimeoutMs: 60_000,
         maxConnections: 10_000,
         failedAuthPerMinute: perMinute,
       },
+      cors: { allowedOrigins: options.allowedOrigins, maxAgeS: 600 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
       access: openToAll,

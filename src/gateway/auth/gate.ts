@@ -26,12 +26,17 @@ export class Gate {
     this.#wallClock = wallClock;
   }
 
+  /** Whether what stands under `prefix` asks for a key. */
+  guards(prefix: string): boolean {
+    return this.#all || this.#guarded.has(prefix);
+  }
+
   /**
    * The key of a request to what stands under `prefix`; undefined where none is asked for.
    * @throws GatewayError `invalid_api_key`
    */
   admit(headers: IncomingHttpHeaders, prefix: string): AccessKey | undefined {
-    if (!this.#all && !this.#guarded.has(prefix)) return undefined;
+    if (!this.guards(prefix)) return undefined;
     const now = this.#wallClock();
     const fitting = this.#ring
       .find(credentialOf(headers))

@@ -295,7 +295,7 @@ const streams = {
   },
   84: {
     happens: 'a path is asked for with a method that it does not have',
-    holds: '405 with `Allow`, for a preflight of CORS too; 400 for a method that is none',
+    holds: '405 with `Allow`; 204 for a preflight of CORS from a page that may use the API, else 405 too; 400 for a method that is none',
   },
   85: { happens: 'a client asks for the usage of a stream, or does not', holds: 'it comes when asked for, and is never invented' },
   86: { happens: 'a whole reply of 200 MB', holds: 'it passes through as it comes, and the gateway grows by less than half of it' },
