@@ -1,57 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Failure } from '../../src/supervisor/failure.ts';
 import { transition } from '../../src/supervisor/replica-state.ts';
-import type { Effect, Limits, ReplicaEvent, ReplicaState, Transition } from '../../src/supervisor/replica-state.ts';
-import { cleanRecord, defaultRestartLimits } from '../../src/supervisor/restart.ts';
-
-const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000 };
-const failure: Failure = { code: 'engine_exited', message: 'died', permanent: false };
-const record = cleanRecord;
-const loop = { failures: 9, starts: [], looping: true };
-const reason = { kind: 'exited', exit: { code: 1, signal: null } } as const;
-const now = 1000;
-
-const states = {
-  pending: { kind: 'pending', record },
-  starting: { kind: 'starting', deadline: 5000, record },
-  'starting, late': { kind: 'starting', deadline: 900, record },
-  ready: { kind: 'ready', since: 0, serving: true, record },
-  'ready, withheld': { kind: 'ready', since: 0, serving: false, record },
-  draining: { kind: 'draining', deadline: 5000, since: 0, record },
-  'draining, late': { kind: 'draining', deadline: 900, since: 0, record },
-  'stopping for good': { kind: 'stopping', next: { kind: 'stopped' } },
-  'stopping to restart': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record } },
-  'stopping in a loop': { kind: 'stopping', next: { kind: 'restart', reason, readyForMs: undefined, record: loop } },
-  stopped: { kind: 'stopped' },
-  'backing-off': { kind: 'backing-off', until: 5000, failure, record },
-  'backing-off, due': { kind: 'backing-off', until: 900, failure, record },
-  'crash-loop': { kind: 'crash-loop', until: 5000, failure, record: loop },
-  'crash-loop, due': { kind: 'crash-loop', until: 900, failure, record: loop },
-  failed: { kind: 'failed', failure },
-} as const satisfies Record<string, ReplicaState>;
-
-const events = {
-  granted: { kind: 'granted' },
-  ready: { kind: 'ready' },
-  mismatch: { kind: 'mismatch', detail: 'other' },
-  serving: { kind: 'serving', serving: true },
-  withheld: { kind: 'serving', serving: false },
-  condemned: { kind: 'condemned', reason: { kind: 'unresponsive' } },
-  exited: { kind: 'exited', reason },
-  'gone, failed': { kind: 'gone', failure, jitter: 0.5 },
-  'gone, for ever': { kind: 'gone', failure: { ...failure, permanent: true }, jitter: 0.5 },
-  'gone, asked': { kind: 'gone', failure: undefined, jitter: 0.5 },
-  tick: { kind: 'tick' },
-  drain: { kind: 'drain', deadline: 4000 },
-  drained: { kind: 'drained' },
-  'take-back': { kind: 'take-back' },
-  leave: { kind: 'leave' },
-  retry: { kind: 'retry' },
-  stop: { kind: 'stop', now: false },
-  'stop now': { kind: 'stop', now: true },
-} as const satisfies Record<string, ReplicaEvent>;
+import type { Effect, ReplicaEvent, ReplicaState, Transition } from '../../src/supervisor/replica-state.ts';
+import { events, limits, now, states } from './support/replica-states.ts';
 
 type StateName = keyof typeof states;
 type EventName = keyof typeof events;
@@ -61,6 +13,15 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
   pending: {
     granted: 'starting until 61000: launch, tick-at 61000',
     'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
+    drain: 'stopped',
+    leave: 'stopped',
+    stop: 'stopped',
+    'stop now': 'stopped',
+  },
+  'pending, in a loop': {
+    granted: 'starting until 61000: launch, tick-at 61000',
+    'gone, failed': 'crash-loop until 301000: tick-at 301000',
     'gone, for ever': 'failed',
     drain: 'stopped',
     leave: 'stopped',
@@ -88,6 +49,19 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
     'gone, failed': 'backing-off until 2000: tick-at 2000',
     'gone, for ever': 'failed',
     tick: 'stopping to restart (start-timeout): kill',
+    drain: 'stopping: kill',
+    leave: 'stopping: release',
+    stop: 'stopping: kill',
+    'stop now': 'stopping: kill',
+  },
+  'starting, in a loop': {
+    ready: 'ready: watch',
+    mismatch: 'stopping to restart (mismatch): kill',
+    condemned: 'stopping to restart (unresponsive): kill',
+    exited: 'stopping to restart (exited): kill',
+    'gone, failed': 'crash-loop until 301000: tick-at 301000',
+    'gone, for ever': 'failed',
+    tick: 'starting until 5000: tick-at 5000',
     drain: 'stopping: kill',
     leave: 'stopping: release',
     stop: 'stopping: kill',
@@ -140,6 +114,26 @@ const table: Readonly<Record<StateName, Partial<Record<EventName, string>>>> = {
   },
   'stopping to restart': {
     'gone, failed': 'backing-off until 2000: tick-at 2000',
+    'gone, for ever': 'failed',
+    'gone, asked': 'pending: await-turn',
+    drain: 'stopping',
+    leave: 'stopping',
+    retry: 'stopping to restart (exited)',
+    stop: 'stopping',
+    'stop now': 'stopping: kill',
+  },
+  'stopping, was ready': {
+    'gone, failed': 'pending: await-turn',
+    'gone, for ever': 'failed',
+    'gone, asked': 'pending: await-turn',
+    drain: 'stopping',
+    leave: 'stopping',
+    retry: 'stopping to restart (exited)',
+    stop: 'stopping',
+    'stop now': 'stopping: kill',
+  },
+  'stopping, was ready, failed before': {
+    'gone, failed': 'backing-off until 3000: tick-at 3000',
     'gone, for ever': 'failed',
     'gone, asked': 'pending: await-turn',
     drain: 'stopping',
