@@ -15,6 +15,7 @@ import { boardSlots, LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { EventLoopLag } from '../core/event-loop-lag.ts';
+import { emptyTable, type RoutingTable } from '../core/table.ts';
 import { canSharePort, DataPlane } from '../gateway/data-plane.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { GpuLedger } from '../supervisor/gpus/ledger.ts';
@@ -69,11 +70,17 @@ export function makeStateDir(path: string): void {
 
 const wallClockSeconds = (): number => Math.floor(Date.now() / 1000);
 
+/** Where tables go: to the data plane once it runs, and until then into its hands when it starts. */
+interface Link {
+  first: RoutingTable;
+  data?: DataPlane;
+}
+
 /** The supervisor with all that it acts through; it does nothing before its first config. */
 function composeSupervisor(
   config: Config,
   board: LoadBoard,
-  data: DataPlane,
+  link: Link,
   { engines, log, env }: PlanesDeps,
 ): { readonly provider: LocalProvider; readonly supervisor: Supervisor } {
   const provider = new LocalProvider({
@@ -93,9 +100,12 @@ function composeSupervisor(
     weights: storedWeights(openStore(config), env, log),
     history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
-    publish: (table) => data.publish(table),
-    refuse: (model, adapter, error) => data.refuse(model, adapter, error),
-    appliedVersion: () => data.appliedVersion(),
+    publish: (table) => {
+      if (link.data === undefined) link.first = table;
+      else link.data.publish(table);
+    },
+    refuse: (model, adapter, error) => link.data?.refuse(model, adapter, error),
+    appliedVersion: () => link.data?.appliedVersion() ?? 0,
     random: Math.random,
     wallClockSeconds,
   });
@@ -157,43 +167,44 @@ function controlOf(
 }
 
 /**
- * Listens, so that a taken port is known before any engine starts, and composes the control plane. No engine is launched before
- * `supervisor.apply(config)`. The state directory must exist.
- * @throws GatewayError `port_in_use`
+ * Composes the control plane and listens, so that a taken port is known before any engine starts. Requests for the models of `config`
+ * wait from the first one on; no engine is launched before `supervisor.recover()` or `.apply()`. The state directory must exist.
+ * @throws GatewayError `port_in_use`, `config_invalid`
  */
 export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Planes> {
   const { log, logFile } = deps;
   const workers = canSharePort ? config.workers : 1;
   const board = LoadBoard.create(workers, boardSlots);
-  const current: { supervisor?: Supervisor; scaler?: Scaler } = {};
-  const data = await DataPlane.start({
-    ...config.listen,
-    workers,
-    plugins: config.plugins,
-    settings: config.settings,
-    board,
-    log,
-    workerLog: { level: config.logLevel, file: logFile },
-    onApplied: () => current.supervisor?.applied(),
-    onDemand: (model) => current.scaler?.demand(model),
-    onAdapterDemand: (worker, demand) => current.supervisor?.demand(worker, demand),
-    onWorkerGone: (worker) => current.supervisor?.forgetWorker(worker),
-  });
+  const link: Link = { first: emptyTable };
+  const { provider, supervisor } = composeSupervisor(config, board, link, deps);
+  const scaler = scalerOf(config, supervisor, log);
   try {
-    const { provider, supervisor } = composeSupervisor(config, board, data, deps);
-    current.supervisor = supervisor;
-    const scaler = scalerOf(config, supervisor, log);
-    current.scaler = scaler;
+    const scaled = { ...config, models: scaler.adjusted(config.models) };
+    supervisor.announce(scaled);
+    const data = await DataPlane.start({
+      ...config.listen,
+      workers,
+      plugins: config.plugins,
+      settings: config.settings,
+      board,
+      table: link.first,
+      log,
+      workerLog: { level: config.logLevel, file: logFile },
+      onApplied: () => supervisor.applied(),
+      onDemand: (model) => scaler.demand(model),
+      onAdapterDemand: (worker, demand) => supervisor.demand(worker, demand),
+      onWorkerGone: (worker) => supervisor.forgetWorker(worker),
+    });
+    link.data = data;
     const closing = new AbortController();
     const control = controlOf(config, { data, supervisor, scaler, closing }, deps);
     const metrics = metricsOf(data, supervisor, control, deps);
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, metrics, control });
     watchStalls(systemClock, log, closing.signal);
-    const scaled = { ...config, models: scaler.adjusted(config.models) };
     return { config: scaled, log, board, data, admin, supervisor, scaler, provider, control, closing };
   } catch (error) {
-    current.scaler?.stop();
-    await data.terminate();
+    scaler.stop();
+    await link.data?.terminate();
     throw error;
   }
 }

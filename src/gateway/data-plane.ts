@@ -26,6 +26,8 @@ export interface DataPlaneOptions {
   readonly plugins: readonly string[];
   readonly settings: GatewaySettings;
   readonly board: LoadBoard;
+  /** What requests are routed by from the first one on. */
+  readonly table: RoutingTable;
   readonly log: Logger;
   readonly workerLog: WorkerStart['log'];
   /** Called when every worker may have applied a newer table. */
@@ -63,7 +65,7 @@ export class DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #seats: WorkerSeat[] = [];
   readonly #scrapes = new Map<number, (metrics: unknown) => void>();
-  #table: RoutingTable | undefined;
+  #table: RoutingTable;
   #access: Access;
   readonly #rates: RateBoard;
   readonly #seating: Seats;
@@ -75,6 +77,7 @@ export class DataPlane {
 
   private constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#table = options.table;
     this.#rates = RateBoard.create(options.workers);
     this.#seating = new Seats(this.#rates);
     this.#access = this.#seating.assign(options.settings.access);
@@ -90,7 +93,7 @@ export class DataPlane {
         // One after the other: with port 0 the first one finds the port that the others share.
         const { thread, port } = await plane.#spawn(index);
         plane.#port = port;
-        const seat = { index, thread, applied: 0, drained: false };
+        const seat = { index, thread, applied: options.table.version, drained: false };
         plane.#seats.push(seat);
         plane.#watch(seat);
       }
@@ -178,6 +181,7 @@ export class DataPlane {
       workers,
       slots: board.slots,
       board: board.buffer,
+      table: this.#table,
       rates: this.#rates.buffer,
       guesses: this.#guesses,
       host,
@@ -227,7 +231,7 @@ export class DataPlane {
       thread.postMessage({ kind: 'access', access: this.#access } satisfies ToWorker);
       if (this.#ending) thread.postMessage({ kind: 'announce-end' } satisfies ToWorker);
       if (this.#draining) await thread.terminate();
-      else if (this.#table !== undefined) thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);
+      else thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);
     } catch (error) {
       log.fatal({ err: error, worker: seat.index }, 'a worker thread could not be replaced; trying again');
       void this.#replace(seat);

@@ -7,7 +7,7 @@ import { EventLoopLag } from '../core/event-loop-lag.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { RateBoard } from '../core/rate-board.ts';
-import { emptyTable, type RoutingTable } from '../core/table.ts';
+import type { RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
 import { engines as builtIn } from '../plugins/registry.ts';
 import { Gate } from './auth/gate.ts';
@@ -29,6 +29,7 @@ export interface WorkerStart {
   readonly workers: number;
   readonly slots: number;
   readonly board: SharedArrayBuffer;
+  readonly table: RoutingTable;
   /** The rate board's. */
   readonly rates: SharedArrayBuffer;
   readonly guesses: GuessMemory;
@@ -72,7 +73,7 @@ const log = pino(
 const { failedAuthPerMinute } = start.settings.limits;
 const wallClock = (): number => Date.now();
 let gate = new Gate(start.settings.access, wallClock);
-let table: RoutingTable = emptyTable;
+let table: RoutingTable = start.table;
 let tableSince = clock.now();
 let ending = false;
 let draining = false;

@@ -42,9 +42,9 @@ import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
 import { TablePublisher } from './table-publisher.ts';
-import { modelStatus, wakes } from './table.ts';
+import { modelStatus, toBeStarted, wakes } from './table.ts';
 import type { Weights } from './weights.ts';
-import type { ModelFact } from './table.ts';
+import type { ModelFact, ReplicaFact } from './table.ts';
 
 export interface SupervisorDeps {
   readonly clock: Clock;
@@ -103,6 +103,10 @@ export class Supervisor {
   readonly #listeners = new Set<() => void>();
   #apps: Config['apps'] = new Map();
   readonly #pass = new Pass(() => this.#reconcile());
+  /** Whether a config is the desired state; one that was only announced is not yet. */
+  #standing = false;
+  /** What came before it did. */
+  readonly #early: { readonly worker: number; readonly demand: AdapterDemand }[] = [];
   /** Made anew once a replica has changed: its next run has another key. */
   #redactor: ((text: string) => string) | undefined;
   #cancelPoll: (() => void) | undefined;
@@ -133,6 +137,17 @@ export class Supervisor {
   }
 
   /**
+   * Publishes the first table, in which the models of `config` stand with replicas that are still to be started: requests for them wait.
+   * Nothing is launched or scaled before `recover()` or `apply()`, one of which comes next.
+   * @throws GatewayError as `apply()`
+   */
+  announce(config: Desired): void {
+    this.#models.replace(this.#plansOf(config));
+    this.#apps = config.apps;
+    this.#publish();
+  }
+
+  /**
    * Makes `config` the desired state. Models whose replicas would be the same processes keep them.
    * @throws GatewayError `config_invalid` when an engine is unknown or refuses its options, or the load board has no slot for a model;
    * then nothing has changed.
@@ -150,7 +165,9 @@ export class Supervisor {
     for (const plan of plans)
       for (const replica of this.#replicas.of(plan.model.name)) if (replica.plan.fingerprint === plan.fingerprint) replica.update(plan);
     this.#adapters.configure(plans);
+    for (const { worker, demand } of this.#early.splice(0)) this.#adapters.demand(worker, demand);
     this.#apps = config.apps;
+    this.#standing = true;
     this.#gpus.configure({ gpus: config.gpus, acceleratorMatch: config.acceleratorMatch ?? 'warn' });
     this.#changed();
   }
@@ -205,11 +222,12 @@ export class Supervisor {
    * @param yields what it loses by that gives its GPUs to another model, even if this one wants it back meanwhile.
    */
   scale(name: ModelName, replicas: number, { yields = false }: { readonly yields?: boolean } = {}): void {
-    if (this.#models.scale(name, replicas, yields)) this.#changed();
+    if (this.#standing && this.#models.scale(name, replicas, yields)) this.#changed();
   }
 
   /** What the autoscaler decides by, of the models that it scales. */
   loads(): readonly ModelLoad[] {
+    if (!this.#standing) return [];
     const scaled = [...this.#models.values()].filter(({ plan }) => plan.model.autoscaling !== undefined);
     if (scaled.length === 0) return [];
     const { board } = this.#deps;
@@ -219,7 +237,8 @@ export class Supervisor {
 
   /** A worker says whether requests wait there for an adapter. */
   demand(worker: number, demand: AdapterDemand): void {
-    this.#adapters.demand(worker, demand);
+    if (this.#standing) this.#adapters.demand(worker, demand);
+    else this.#early.push({ worker, demand });
   }
 
   /** A worker has died, with all who waited in it. */
@@ -319,10 +338,14 @@ export class Supervisor {
     this.#forgetStopped();
     for (const step of this.#plan()) this.#take(step);
     this.#models.settleYields();
-    this.#tables.publish(this.#facts(), this.#apps, this.#deps.clock.now());
+    this.#publish();
     this.#settleDrains();
     for (const listener of this.#listeners) listener();
     if (this.#replicas.size === 0) this.#stopping?.done();
+  }
+
+  #publish(): void {
+    this.#tables.publish(this.#facts(), this.#apps, this.#deps.clock.now());
   }
 
   #forgetStopped(): void {
@@ -333,6 +356,7 @@ export class Supervisor {
   }
 
   #plan(): readonly Step[] {
+    if (!this.#standing) return [];
     const desired = [...this.#models.values()].map(({ plan }) => ({
       ...desiredOf(plan),
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
@@ -427,10 +451,12 @@ export class Supervisor {
       config: plan.model,
       waiting,
       created,
-      replicas: this.#adapters.seen(
-        name,
-        (byModel.get(name) ?? []).map((replica) => replica.fact()),
-      ),
+      replicas: this.#standing
+        ? this.#adapters.seen(
+            name,
+            (byModel.get(name) ?? []).map((replica) => replica.fact()),
+          )
+        : announced(plan),
     }));
   }
 
@@ -446,4 +472,9 @@ export class Supervisor {
     this.#cancelPoll?.();
     this.#cancelPoll = waiting || this.#slots.retiring > 0 ? this.#deps.clock.after(drainPollMs, () => this.#settleDrains()) : undefined;
   }
+}
+
+/** The replicas of a model of which none has been started. */
+function announced(plan: ReplicaPlan): readonly ReplicaFact[] {
+  return desiredOf(plan).replicas > 0 ? [toBeStarted] : [];
 }

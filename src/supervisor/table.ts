@@ -3,6 +3,7 @@ import type { Capabilities, ModelEntry, ModelStatus, ReplicaView, RoutingTable }
 import type { ModelConfig } from '../config/config.ts';
 import type { Failure } from './failure.ts';
 import type { ReplicaState } from './replica-state.ts';
+import { cleanRecord } from './restart.ts';
 
 /** One replica, as far as routing and the status of its model need it. */
 export interface ReplicaFact {
@@ -35,6 +36,14 @@ export interface ModelFact {
 
 /** Phase of a replica whose turn to start has not come; a pending one with another phase lacks something. */
 export const waitingToStart = 'waiting to start';
+
+/** A replica that there will be. */
+export const toBeStarted: ReplicaFact = {
+  state: { kind: 'pending', record: cleanRecord },
+  phase: waitingToStart,
+  view: undefined,
+  lastFailure: undefined,
+};
 
 /** What a user reads for each state. */
 export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -68,15 +68,20 @@ describe('gateway start', () => {
       assert.match(stderr, place);
   });
 
-  test('a config that passes every check and cannot be applied: exit 4, and nothing is left listening', async (t) => {
+  test('a state directory whose engines of before cannot be known: exit 1, and nothing is left listening', async (t) => {
     const dir = await tempDir(t);
-    const file = join(dir, 'many.yaml');
-    const models = Array.from({ length: 4097 }, (_, index) => fakeModel(`m${index}`));
-    await writeFile(file, configText(join(dir, 'state'), models, { engine_ports: { first: 20_000, count: 5000 } }));
+    const file = join(dir, 'config.yaml');
+    await mkdir(join(dir, 'state'), { mode: 0o700 });
+    await writeFile(join(dir, 'state', 'leases'), 'no directory');
+    await writeFile(file, configText(join(dir, 'state'), [fakeModel('m')]));
     const { code, stdout, stderr } = await runGateway(['start', '-c', file]);
-    assert.equal(code, 4);
+    assert.equal(code, 1);
     assert.equal(stdout, '', 'nothing of an API that is not there');
-    assert.match(stderr, /4097 models need more slots than the load board has/);
+    assert.match(stderr, /leases: cannot be read: ENOTDIR/);
+    assert.deepEqual(
+      (await readdir(join(dir, 'state'))).filter((name) => name.endsWith('.sock')),
+      [],
+    );
   });
 
   test('a taken port: exit 1 before any engine starts, the port named', async (t) => {

@@ -30,6 +30,7 @@ async function start(t: TestContext, workers: number, port = 0) {
     workers,
     plugins: [],
     board,
+    table: emptyTable,
     log,
     workerLog: { level: 'silent', file: undefined },
     settings: {

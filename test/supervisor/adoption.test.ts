@@ -109,3 +109,31 @@ test('nothing is launched before what a former gateway left is gone', async () =
   await sim.clock.advance(1000);
   assert.deepEqual(sim.states(), ['ready']);
 });
+
+test('an announced model stands in the first table, and nothing else comes of it before the former gateway’s engines are known', async () => {
+  const sim = simulate();
+  const scaled = { min: 0, max: 2, initial: 0 } as NonNullable<ReturnType<typeof model>['autoscaling']>;
+  const [demo, idle] = [model(), { ...model({ name: modelName('idle'), replicas: 0 }), autoscaling: scaled }];
+  const config = { models: [demo, idle], apps: new Map([['', new Map([[demo.name, demo.name]])]]), engineCommands: new Map() };
+  sim.supervisor.announce(config);
+  assert.equal(sim.tables.length, 1);
+  const entries = [...(sim.tables[0]?.models ?? [])].map(([name, { status, replicas }]) => ({ name, status, replicas }));
+  assert.deepEqual(entries, [
+    { name: 'demo', status: { phase: 'waiting to start' }, replicas: [] },
+    { name: 'idle', status: { phase: 'asleep', asleep: true }, replicas: [] },
+  ]);
+  sim.supervisor.scale(idle.name, 1);
+  sim.supervisor.restart(() => true);
+  await sim.clock.advance(5000);
+  assert.deepEqual([sim.supervisor.loads(), sim.provider.processes.length, sim.tables.length], [[], 0, 1]);
+  const recovery: Recovery = {
+    recover: async () => ({ adoptable: [], remains: [] }),
+    adopt: async () => undefined,
+    reap: async () => undefined,
+  };
+  await sim.supervisor.recover(config, recovery);
+  await sim.clock.advance(1000);
+  assert.deepEqual([sim.states(), sim.states('idle')], [['ready'], []]);
+  const waiting = sim.tables.map(({ models }) => models.get(demo.name)?.waiting);
+  assert.deepEqual(new Set(waiting), new Set([waiting[0]]), 'who waits is counted in one place');
+});
