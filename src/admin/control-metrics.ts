@@ -71,6 +71,7 @@ function scalingRegistry(scaling: readonly ScaleReport[]): Registry {
   const desired = gauge('roundhouse_autoscale_desired_replicas', 'Replicas that the load wants, within the bounds and delays.');
   const formula = gauge('roundhouse_autoscale_formula_replicas', 'Replicas by the formula alone: before delays, within the bounds.');
   const running = gauge('roundhouse_autoscale_running_replicas', 'Replicas that serve.');
+  const sleeping = gauge('roundhouse_autoscale_sleeping_replicas', 'Replicas that sleep, or are about to.');
   const ongoing = gauge('roundhouse_autoscale_ongoing_requests', 'Requests, sent and waiting, over the look-back period.');
   const target = gauge('roundhouse_autoscale_target_ongoing_requests', 'Requests that each replica is meant for.');
   const blocked = gauge('roundhouse_autoscale_lacks_gpus', '1 while a replica waits for GPUs that others hold.');
@@ -80,10 +81,11 @@ function scalingRegistry(scaling: readonly ScaleReport[]): Registry {
     labelNames: ['model', 'reason'],
     registers: [registry],
   });
-  for (const { model, rule, target: wanted, running: serving, why, lacksGpus, changes } of scaling) {
+  for (const { model, rule, target: wanted, running: serving, asleep, why, lacksGpus, changes } of scaling) {
     desired.set({ model }, wanted);
     formula.set({ model }, why?.terms?.desired ?? wanted);
     running.set({ model }, serving);
+    sleeping.set({ model }, asleep);
     ongoing.set({ model }, why?.input.ongoing ?? 0);
     target.set({ model }, rule.target.ongoing);
     blocked.set({ model }, lacksGpus === undefined ? 0 : 1);

@@ -13,6 +13,8 @@ export interface ScaleInput {
   readonly ongoingNow: number;
   /** Replicas that serve. */
   readonly running: number;
+  /** Replicas that sleep, or are about to; left out: none. */
+  readonly asleep?: number;
   /** Since a request was last there, in milliseconds; 0 while one is. */
   readonly idleMs: number;
   /** Whether a replica waits for GPUs that others hold. */
@@ -34,6 +36,8 @@ export type ScaleReason =
   | 'to-zero'
   /** None runs, and none is wanted. */
   | 'asleep'
+  /** Nobody needs them: they sleep, or are told to. */
+  | 'sleeping'
   /** A request came while there was none. */
   | 'cold-start'
   /** It has left before a GPU was found for it. */
@@ -56,6 +60,8 @@ export interface Why {
 
 export interface Decision {
   readonly replicas: number;
+  /** Whether those that can are to sleep. */
+  readonly sleep: boolean;
   readonly state: ScaleState;
   readonly why: Why;
 }
@@ -95,12 +101,15 @@ function boundOf(rule: Autoscaling, terms: RayTerms | undefined): Why['bound'] {
 
 const delayed = { up: 'up-delayed', down: 'down-delayed', 'to-zero': 'to-zero-delayed' } as const;
 
-/** Idle time decides about the last replica: undefined where it does not. */
+/** Idle time decides about the last replica, and about all that sleep: undefined where it does not. */
 function idleDecision(rule: Autoscaling, state: ScaleState, input: ScaleInput): Pick<Why, 'reason' | 'delay'> | undefined {
-  const { toZero, min } = rule;
-  if (toZero.kind !== 'idle' || min > 0 || state.target !== 1 || input.ongoingNow > 0) return undefined;
+  const { toZero, min, sleepMs = Number.POSITIVE_INFINITY } = rule;
+  if (toZero.kind !== 'idle' || min > 0 || state.target === 0 || input.ongoingNow > 0) return undefined;
+  const sleep = input.idleMs >= sleepMs;
+  if (state.target !== 1 && !sleep) return undefined;
   const delay = { elapsedMs: input.idleMs, neededMs: toZero.ms };
-  return { reason: input.idleMs >= toZero.ms ? 'to-zero' : 'to-zero-delayed', delay };
+  if (input.idleMs >= toZero.ms) return { reason: 'to-zero', delay };
+  return { reason: sleep ? 'sleeping' : 'to-zero-delayed', delay };
 }
 
 /**
@@ -109,14 +118,16 @@ function idleDecision(rule: Autoscaling, state: ScaleState, input: ScaleInput): 
  * @param periodMs since the decision before
  */
 export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput, periodMs: number = decisionPeriodMs): Decision {
-  if (rule.min === 0 && state.target > 0 && input.running === 0 && input.ongoingNow === 0 && input.lacksGpus) {
+  const left = input.asleep ?? 0;
+  if (rule.min === 0 && state.target > left && input.running === 0 && input.ongoingNow === 0 && input.lacksGpus) {
     const why: Why = { reason: 'withdrawn', input, from: state.target, terms: undefined, delay: undefined, bound: undefined };
-    return { replicas: 0, state: { target: 0, counter: 0 }, why };
+    return { replicas: left, sleep: left > 0, state: { target: left, counter: 0 }, why };
   }
   const idle = idleDecision(rule, state, input);
-  if (idle?.reason === 'to-zero') {
+  if (idle?.reason === 'to-zero' || idle?.reason === 'sleeping') {
     const why: Why = { ...idle, input, from: state.target, terms: undefined, bound: undefined };
-    return { replicas: 0, state: { target: 0, counter: 0 }, why };
+    const target = idle.reason === 'sleeping' ? state.target : 0;
+    return { replicas: target, sleep: target > 0, state: { target, counter: 0 }, why };
   }
   const ongoing = input.running === 0 ? input.ongoingNow : input.ongoing;
   const { state: next, outcome } = rayDecision(rayRule(rule, state, periodMs), state, { ongoing, running: input.running });
@@ -124,6 +135,7 @@ export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput, 
   const common = { input, from: state.target, terms, bound: boundOf(rule, terms) };
   const answer = (reason: ScaleReason, delay?: Why['delay']): Decision => ({
     replicas: next.target,
+    sleep: false,
     state: next,
     why: { ...common, reason, delay },
   });

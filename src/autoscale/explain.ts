@@ -9,9 +9,10 @@ const seconds = (ms: number): string => `${short(Math.round(ms / 100) / 10)} s`;
 const requests = (count: number): string => `${short(count)} ${count === 1 ? 'request' : 'requests'}`;
 
 /** The rule in one line: what `plan` and `status --why` say of it. */
-export function ruleText({ min, max, target }: Autoscaling): string {
+export function ruleText({ min, max, target, sleepMs, toZero }: Autoscaling): string {
   const origin = target.source === 'config' ? 'target_ongoing_requests' : '0.7 of what the engine works on at once';
-  return `${min} to ${max} replicas by load, ${short(target.ongoing)} requests at each (${origin})`;
+  const sleep = sleepMs === undefined ? '' : `; asleep after ${seconds(sleepMs)} without a request, stopped after ${seconds(toZero.ms)}`;
+  return `${min} to ${max} replicas by load, ${short(target.ongoing)} requests at each (${origin})${sleep}`;
 }
 
 function formula({ target, min, max }: Autoscaling, { input, terms }: Why): string {
@@ -44,6 +45,8 @@ export function decisionText({ reason, delay, input, from, terms }: Why): string
       return '0: nobody asks for it; the first request starts one';
     case 'cold-start':
       return `${from} → 1 or more: ${requests(input.ongoingNow)} came while none was there`;
+    case 'sleeping':
+      return `${from} asleep: no request for ${time}, then none`;
     case 'withdrawn':
       return `${from} → 0: the last request left before a GPU was free`;
     case 'starting':
@@ -81,7 +84,7 @@ const line = (label: string, text: string): string => `  ${label.padEnd(9)} ${te
 
 /** All that led to the present number of one model's replicas, in lines. */
 export function explanation(report: ScaleReport): readonly string[] {
-  const { model, rule, target, running, why, history } = report;
+  const { model, rule, target, running, asleep, why, history } = report;
   const [held = 'nothing', ...alsoHeld] = blocks(report);
   const load =
     why === undefined
@@ -95,7 +98,7 @@ export function explanation(report: ScaleReport): readonly string[] {
           line('decision', decisionText(why)),
         ];
   return [
-    `${model}: ${running} of ${target} wanted ${target === 1 ? 'replica serves' : 'replicas serve'}`,
+    `${model}: ${running} of ${target} wanted ${target === 1 ? 'replica serves' : 'replicas serve'}${asleep === 0 ? '' : `, ${asleep} asleep`}`,
     line('rule', ruleText(rule)),
     ...load,
     line('held by', held),

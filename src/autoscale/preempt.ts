@@ -8,6 +8,8 @@ export interface GpuUser {
   /** Replicas that are wanted, and those that serve. */
   readonly target: number;
   readonly running: number;
+  /** Replicas that sleep: they have their GPUs, and nobody needs them. */
+  readonly asleep: number;
   /** GPUs, or parts of them, that each replica has; 0: it competes with nobody. */
   readonly gpusEach: number;
   /** Replicas on their way out that still hold GPUs. */
@@ -33,8 +35,9 @@ export const defaultDwellMs = 10_000;
 
 /** How willingly a model gives a replica up: lower first; undefined: not at all. */
 function willingness(model: GpuUser, taker: GpuUser, dwellMs: number): number | undefined {
-  const { name, gpusEach, running, target, min, priority, servedMs, ongoing, idleMs } = model;
-  if (name === taker.name || gpusEach === 0 || running === 0 || target <= min || priority > taker.priority) return undefined;
+  const { name, gpusEach, running, asleep, target, min, priority, servedMs, ongoing, idleMs } = model;
+  if (name === taker.name || gpusEach === 0 || running + asleep === 0 || target <= min || priority > taker.priority) return undefined;
+  if (asleep > 0 && ongoing === 0) return -1;
   if (servedMs < dwellMs) return undefined;
   if (ongoing === 0 && (priority < taker.priority || idleMs > 0)) return 0;
   // A busy one gives way only to a model that has nothing yet.
@@ -55,7 +58,7 @@ function victimsFor(taker: GpuUser, models: readonly GpuUser[], dwellMs: number)
   let missing = taker.gpusEach;
   for (const { model, rank } of ranked) {
     if (missing <= 0) break;
-    const spare = Math.min(model.running, model.target - Math.max(model.min, rank === 1 ? 1 : 0));
+    const spare = Math.min(model.running + model.asleep, model.target - Math.max(model.min, rank === 1 ? 1 : 0));
     const replicas = Math.min(spare, Math.ceil(missing / model.gpusEach));
     from.push({ name: model.name, replicas });
     missing -= replicas * model.gpusEach;

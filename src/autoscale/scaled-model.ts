@@ -15,6 +15,8 @@ export class ScaledModel {
   state: ScaleState;
   /** Of the last decision. */
   why: Why | undefined;
+  /** Whether its replicas were told to sleep. */
+  sleep = false;
   #window: LoadWindow;
   /** When it last had a request. */
   #busyAt: number;
@@ -39,10 +41,11 @@ export class ScaledModel {
   decide(load: ModelLoad, now: number, wallMs: number): DecisionRecord {
     const { rule, state } = this;
     const input = this.#look(load, now);
-    const { replicas, state: next, why } = decide(rule, state, input);
+    const { replicas, state: next, why, sleep } = decide(rule, state, input);
     this.state = next;
     this.why = why;
-    if (replicas !== state.target) this.#count(why.reason);
+    if (replicas !== state.target || (sleep && !this.sleep)) this.#count(why.reason);
+    this.sleep = sleep;
     const record = { at: wallMs, rule, state, input, replicas, reason: why.reason };
     this.history.decided(record);
     return record;
@@ -55,7 +58,10 @@ export class ScaledModel {
     this.#count(kind);
   }
 
-  gpuUser({ name, priority, running, gpusEach, leaving, waiting, inFlight, newestSince, lacksGpus }: ModelLoad, now: number): GpuUser {
+  gpuUser(
+    { name, priority, running, asleep, gpusEach, leaving, waiting, inFlight, newestSince, lacksGpus }: ModelLoad,
+    now: number,
+  ): GpuUser {
     this.#lacksSince = lacksGpus === undefined ? undefined : (this.#lacksSince ?? now);
     return {
       name,
@@ -63,6 +69,7 @@ export class ScaledModel {
       min: this.rule.min,
       target: this.state.target,
       running,
+      asleep,
       gpusEach,
       leaving,
       ongoing: waiting + inFlight,
@@ -72,14 +79,14 @@ export class ScaledModel {
     };
   }
 
-  #look({ waiting, inFlight, progress, running, lacksGpus }: ModelLoad, now: number): ScaleInput {
+  #look({ waiting, inFlight, progress, running, asleep, lacksGpus }: ModelLoad, now: number): ScaleInput {
     const ongoingNow = waiting + inFlight;
     // Requests too short to be seen in flight are seen by what was sent for them.
     if (ongoingNow > 0 || (this.#progress !== undefined && progress !== this.#progress)) this.#busyAt = now;
     this.#progress = progress;
     this.#window.add(now, ongoingNow);
     const ongoing = this.#window.read(this.rule.aggregation, now);
-    return { ongoing, ongoingNow, running, idleMs: now - this.#busyAt, lacksGpus: lacksGpus !== undefined };
+    return { ongoing, ongoingNow, running, asleep, idleMs: now - this.#busyAt, lacksGpus: lacksGpus !== undefined };
   }
 
   #count(reason: ScaleReason | 'by-hand' | 'yielded'): void {

@@ -17,8 +17,8 @@ export interface ScalerDeps {
   readonly log: pino.Logger;
   /** Of all models that are scaled, now. */
   loads(): readonly ModelLoad[];
-  /** `yields`: what it loses goes to another model, and is not taken back. */
-  scale(model: ModelName, replicas: number, how: { readonly yields: boolean }): void;
+  /** `yields`: what it loses goes to another model, and is not taken back. `asleep`: what it keeps is to sleep, where it can. */
+  scale(model: ModelName, replicas: number, how: { readonly yields: boolean; readonly asleep: boolean }): void;
   readonly kept: KeptTargets;
   /** Unix milliseconds. */
   wallClockMs(): number;
@@ -31,6 +31,8 @@ export interface ScaleReport {
   /** Replicas wanted, and those that serve. */
   readonly target: number;
   readonly running: number;
+  /** Replicas that sleep, or are about to. */
+  readonly asleep: number;
   /** Of the last decision; undefined before the first. */
   readonly why: Why | undefined;
   /** Why a replica of it waits for GPUs; undefined where none does. */
@@ -88,9 +90,10 @@ export class Scaler {
     return kept === undefined ? initialState(rule) : underRule(rule, { target: kept, counter: 0 });
   }
 
-  /** A request waits for a model that has no replica. */
+  /** A request waits for a model that has no replica, or none that is awake. */
   demand(name: ModelName): void {
-    if (this.#models.get(name)?.state.target === 0) this.#decideAll();
+    const model = this.#models.get(name);
+    if (model !== undefined && (model.sleep || model.state.target === 0)) this.#decideAll();
   }
 
   /**
@@ -118,6 +121,7 @@ export class Scaler {
       rule,
       target: state.target,
       running: loads.get(name)?.running ?? 0,
+      asleep: loads.get(name)?.asleep ?? 0,
       why,
       lacksGpus: loads.get(name)?.lacksGpus,
       changes: { ...changes },
@@ -152,19 +156,21 @@ export class Scaler {
       const model = this.#models.get(load.name);
       if (model === undefined) continue;
       const from = model.state.target;
+      const { sleep } = model;
       const record = model.decide(load, now, this.#deps.wallClockMs());
-      if (record.replicas !== from) this.#change(load.name, model, from, record.reason);
+      if (record.replicas !== from || model.sleep !== sleep) this.#change(load.name, model, from, record.reason);
     }
     this.#shareGpus(loads, now);
   }
 
   #change(name: ModelName, model: ScaledModel, from: number, reason: string): void {
     const to = model.state.target;
+    const how = model.sleep ? ', asleep' : '';
     this.#deps.log.info(
       { model: name, from, to, reason, ongoing: model.why?.input.ongoing },
-      `${name}: ${from} → ${to} replicas (${reason})`,
+      `${name}: ${from} → ${to} replicas${how} (${reason})`,
     );
-    this.#deps.scale(name, to, { yields: false });
+    this.#deps.scale(name, to, { yields: false, asleep: model.sleep });
     this.#keep();
   }
 
@@ -172,7 +178,7 @@ export class Scaler {
     const from = model.state.target;
     model.set(replicas, kind, because, this.#deps.wallClockMs());
     this.#deps.log.info({ model: name, from, to: replicas, reason: kind }, `${name}: ${from} → ${replicas} replicas (${because})`);
-    this.#deps.scale(name, replicas, { yields: kind === 'yielded' });
+    this.#deps.scale(name, replicas, { yields: kind === 'yielded', asleep: model.sleep });
     this.#keep();
   }
 

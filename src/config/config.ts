@@ -29,6 +29,8 @@ export interface Autoscaling {
   readonly downscaleDelayMs: number;
   /** When the last replica goes, where `min` is 0: as long as Ray would wait, or once no request has been there for so long. */
   readonly toZero: { readonly kind: 'delay' | 'idle'; readonly ms: number };
+  /** Replicas sleep once no request has been there for so long; left out: never. */
+  readonly sleepMs?: number;
   readonly lookBackMs: number;
   readonly aggregation: 'mean' | 'max' | 'min';
 }

@@ -24,6 +24,8 @@ export function resolveEngine(entry: ModelEntry, path: ConfigPath, context: Reso
     return { config: { engine: wanted, traits, gpus: undefined }, concurrency: undefined };
   }
   const engine = configure(plugin, entry.engine_kwargs, traits, [...path, 'engine_kwargs'], context);
+  if (traits.sleeps && engine !== undefined && engine.sleep === undefined)
+    context.problem([...path, 'gateway', 'idle', 'sleep_s'], `${name} has no sleep mode that is used here; expected only stop_s`, 'key');
   const gpus = resolveGpus(entry, engine?.needs.gpus ?? 0, path, context);
   return { config: { engine: name, traits, gpus }, concurrency: engine?.concurrency };
 }
@@ -53,6 +55,7 @@ function resolveTraits(entry: ModelEntry): ModelTraits {
   return {
     ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
     ...(lora === undefined ? {} : { lora: { maxAdaptersPerReplica: lora.max_num_adapters_per_replica } }),
+    ...(entry.gateway.idle?.sleep_s === undefined ? {} : { sleeps: true }),
   };
 }
 

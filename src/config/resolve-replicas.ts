@@ -30,7 +30,7 @@ export function resolveReplicas(
   if (idle !== undefined) checkIdle(entry, path, context);
   const bounds = boundsOf(entry.deployment_config, idle !== undefined);
   const slots = entry.deployment_config.max_ongoing_requests ?? concurrency ?? 1;
-  const autoscaling = autoscalingOf(scaling ?? {}, bounds, slots, idle?.stop_s);
+  const autoscaling = autoscalingOf(scaling ?? {}, bounds, slots, idle);
   return { replicas: autoscaling.initial, autoscaling };
 }
 
@@ -45,14 +45,14 @@ function autoscalingOf(
   scaling: Partial<Scaling>,
   bounds: Pick<Autoscaling, 'min' | 'max'>,
   slots: number,
-  stopS: number | undefined,
+  idle: ModelEntry['gateway']['idle'],
 ): Autoscaling {
   const smoothing = scaling.smoothing_factor ?? 1;
   const given = scaling.target_ongoing_requests;
   // One request is no reason for a second replica, however few slots an engine has.
   const target = Math.max(1, Math.round(slots * targetShare * 100) / 100);
   const delayS = scaling.downscale_to_zero_delay_s ?? scaling.downscale_delay_s;
-  const byDelay = stopS === undefined && delayS !== undefined;
+  const byDelay = idle === undefined && delayS !== undefined;
   return {
     ...bounds,
     initial: scaling.initial_replicas ?? bounds.min,
@@ -63,7 +63,8 @@ function autoscalingOf(
     downscaleDelayMs: milliseconds(scaling.downscale_delay_s ?? rayDefaults.downscaleDelayS),
     toZero: byDelay
       ? { kind: 'delay', ms: milliseconds(delayS) }
-      : { kind: 'idle', ms: milliseconds(stopS ?? rayDefaults.downscaleDelayS) },
+      : { kind: 'idle', ms: milliseconds(idle?.stop_s ?? rayDefaults.downscaleDelayS) },
+    ...(idle?.sleep_s === undefined ? {} : { sleepMs: milliseconds(idle.sleep_s) }),
     lookBackMs: milliseconds(scaling.look_back_period_s ?? rayDefaults.lookBackS),
     aggregation: scaling.aggregation_function ?? 'mean',
   };
@@ -97,9 +98,14 @@ function checkScaling(scaling: Scaling, entry: ModelEntry, path: ConfigPath, con
   }
 }
 
-function checkIdle({ deployment_config: deployment }: ModelEntry, path: ConfigPath, context: ResolveContext): void {
+function checkIdle({ deployment_config: deployment, gateway }: ModelEntry, path: ConfigPath, context: ResolveContext): void {
   const scaling = deployment.autoscaling_config;
   const here = [...path, 'gateway', 'idle'];
+  const { sleep_s: sleepS, stop_s: stopS } = gateway.idle ?? {};
+  if (sleepS !== undefined && stopS !== undefined && sleepS >= stopS)
+    context.problem([...here, 'sleep_s'], `expected less than stop_s (${stopS}), got ${sleepS}`);
+  if (sleepS !== undefined && gateway.upstreams !== undefined)
+    context.problem([...here, 'sleep_s'], 'beside upstreams, which others run; expected only one of them', 'key');
   if ((scaling?.min_replicas ?? 0) > 0) {
     context.problem(here, `has no effect beside min_replicas ${scaling?.min_replicas}; expected min_replicas: 0`, 'key');
   }

@@ -177,7 +177,7 @@ const modelGatewaySchema = mapping({
   aliases: z.array(text('a name'), { error: 'expected a list of names' }).default([]),
   gpus: whole(0, 64).optional(),
   priority: whole(-1000, 1000).default(0),
-  idle: mapping({ stop_s: seconds(0) }, 'a mapping with stop_s').optional(),
+  idle: mapping({ sleep_s: seconds(0).optional(), stop_s: seconds(0) }, 'a mapping with stop_s').optional(),
   command: command.optional(),
   env: envVars.optional(),
   upstreams: list(upstreamSchema, 'a list of at least one upstream').optional(),

@@ -241,6 +241,13 @@ export const errorTable = {
     retryable: true,
     meaning: 'The engine had requests and made no progress with any of them for `gateway.timeouts.hang_s`; it was killed.',
   },
+  sleep_failed: {
+    status: 0,
+    type: 'engine',
+    retryable: true,
+    meaning:
+      'The engine slept (`gateway.idle.sleep_s`) and did not wake, or did not say in time that it sleeps; it was killed and starts anew.',
+  },
   model_mismatch: {
     status: 0,
     type: 'engine',

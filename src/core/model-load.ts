@@ -11,6 +11,8 @@ export interface ModelLoad {
   readonly progress: number;
   /** Replicas that serve. */
   readonly running: number;
+  /** Replicas that sleep, or are about to. */
+  readonly asleep: number;
   /** Replicas that are wanted. */
   readonly wanted: number;
   /** Clock time since when the replica that serves for the shortest time does; undefined where none serves. */

@@ -86,6 +86,18 @@ export type LoraSupport =
       readResident(body: unknown): readonly string[];
     };
 
+/** How an engine gives the memory of its GPUs back and keeps its process, so that it can serve again sooner than by a start. */
+export interface SleepSupport {
+  /** Answered with 2xx once it sleeps; sent only while no request is on it. */
+  readonly sleep: EngineCall;
+  /** Answered with 2xx once it may serve again; does nothing to an engine that is awake. */
+  readonly wake: EngineCall;
+  /** Asks whether it sleeps. */
+  readonly state: EngineCall;
+  /** Undefined: that is no answer to `state`. */
+  readAsleep(body: unknown): boolean | undefined;
+}
+
 /** Runs in the workers and keeps no state. */
 export interface Dialect {
   /** What this engine serves, and where. Left out: chat and completions. */
@@ -163,6 +175,8 @@ export interface ModelTraits {
   readonly tokenizerSource?: string;
   /** Set when `lora_config` is there. */
   readonly lora?: { readonly maxAdaptersPerReplica: number };
+  /** Set when `gateway.idle.sleep_s` is there: the engine is to be able to sleep. */
+  readonly sleeps?: true;
 }
 
 export interface Engine {
@@ -207,6 +221,8 @@ export interface Engine {
   readServedModels(body: unknown): readonly string[];
   /** Left out: none. Present only where the config asks for adapters. */
   readonly lora?: LoraSupport;
+  /** Left out: it cannot sleep. Present only where the config asks for it. */
+  readonly sleep?: SleepSupport;
   readonly metricsPath: string;
   /** Whether `workDone` standing still with requests on the engine proves a hang: no step of it takes a minute. */
   readonly countersProveHang: boolean;

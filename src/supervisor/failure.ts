@@ -17,6 +17,10 @@ export type FailureReason =
   | { readonly kind: 'mismatch'; readonly detail: string }
   | { readonly kind: 'unresponsive' }
   | { readonly kind: 'gpu-lost'; readonly detail: string }
+  /** Its engine took the call to sleep, and said nothing more. */
+  | { readonly kind: 'not-asleep' }
+  /** `detail`: what it said instead; undefined: nothing in time. */
+  | { readonly kind: 'not-awake'; readonly detail: string | undefined }
   | Hang;
 
 /** `proof`: what shows it. `patience`: nothing does, but the first byte is overdue. */
@@ -130,6 +134,12 @@ export function explain(reason: FailureReason, evidence: Evidence): Failure {
         message: `${evidence.program} was killed: the driver has lost its GPU (${reason.detail}). It starts again on another one, if there is one`,
         permanent: false,
       };
+    case 'not-asleep':
+      return { code: 'sleep_failed', message: `${evidence.program} did not say in time that it sleeps; it was killed`, permanent: false };
+    case 'not-awake': {
+      const seen = reason.detail ?? (evidence.lastProbe === undefined ? 'not in time' : `not in time (${evidence.lastProbe})`);
+      return { code: 'sleep_failed', message: `${evidence.program} did not wake: ${seen}. It is started anew`, permanent: false };
+    }
     case 'hung':
       return hung(reason, evidence);
     case 'unresponsive': {

@@ -16,8 +16,8 @@ export function loadOf(plan: ReplicaPlan, waiting: number, replicas: readonly Re
   for (const { slot, state } of replicas) {
     if (slot === undefined) continue;
     progress += board.readProgress(slot);
+    if (state.kind === 'ready' || state.kind === 'falling-asleep') inFlight += board.read(slot);
     if (state.kind !== 'ready') continue;
-    inFlight += board.read(slot);
     newestSince = Math.max(newestSince ?? 0, state.since);
     if (state.serving) running += 1;
   }
@@ -29,6 +29,7 @@ export function loadOf(plan: ReplicaPlan, waiting: number, replicas: readonly Re
     inFlight,
     progress,
     running,
+    asleep: replicas.filter(({ state }) => state.kind === 'asleep' || state.kind === 'falling-asleep').length,
     wanted,
     newestSince,
     gpusEach: gpus * share,

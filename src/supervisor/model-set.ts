@@ -12,6 +12,8 @@ export interface Model {
   readonly created: number;
   /** Restarts of replicas that exist no more. */
   formerRestarts: number;
+  /** Nobody needs its replicas now: those that can are to sleep. */
+  asleep: boolean;
   /** What it drains in the next pass gives its GPUs to another model, and is not taken back. */
   yields: boolean;
 }
@@ -55,15 +57,16 @@ export class ModelSet {
     const waiting = before?.waiting ?? slots.shift();
     if (waiting === undefined) throw new Error(`no slot was reserved for ${name}`);
     const created = before?.created ?? this.#wallClockSeconds();
-    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0, yields: false });
+    const asleep = before?.asleep === true && plan.model.autoscaling?.sleepMs !== undefined;
+    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0, asleep, yields: false });
   }
 
-  /** Sets how many replicas a model wants, until the next `replace()`; returns whether there is such a model. */
-  scale(name: ModelName, replicas: number, yields: boolean): boolean {
+  /** Sets how many replicas a model wants, until the next `replace()`, and how; returns whether there is such a model. */
+  scale(name: ModelName, replicas: number, { yields, asleep }: Pick<Model, 'yields' | 'asleep'>): boolean {
     const model = this.#models.get(name);
     if (model === undefined) return false;
     const plan = { ...model.plan, model: { ...model.plan.model, replicas } };
-    this.#models.set(name, { ...model, plan, yields: model.yields || yields });
+    this.#models.set(name, { ...model, plan, asleep, yields: model.yields || yields });
     return true;
   }
 

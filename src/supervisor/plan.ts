@@ -7,6 +7,8 @@ export interface DesiredModel {
   readonly replicas: number;
   /** Equal for two configs exactly when their replicas would be the same process. */
   readonly fingerprint: string;
+  /** Nobody needs them now: those that can are to sleep. */
+  readonly asleep?: boolean;
 }
 
 /** `coming`: not serving now, but meant to; `leaving`: will end, whatever is planned. */
@@ -27,11 +29,21 @@ export interface ObservedReplica {
   readonly renew?: boolean;
   /** It drains, and may serve again. */
   readonly returnable?: boolean;
+  /** Its engine can sleep. */
+  readonly canSleep?: boolean;
+  /** It sleeps, or is about to. */
+  readonly asleep?: boolean;
+  /** Requests on it. */
+  readonly inFlight?: number;
+  /** Clock time since when it is ready. */
+  readonly readySince?: number | undefined;
 }
 
 export type Step =
   | { readonly kind: 'add'; readonly model: ModelName; readonly index: number }
   | { readonly kind: 'take-back'; readonly key: number }
+  | { readonly kind: 'sleep'; readonly key: number }
+  | { readonly kind: 'wake'; readonly key: number }
   | { readonly kind: 'drain'; readonly key: number };
 
 export function standingOf(state: ReplicaState): Standing {
@@ -45,6 +57,9 @@ export function standingOf(state: ReplicaState): Standing {
       return state.next.kind === 'stopped' ? 'leaving' : 'coming';
     case 'pending':
     case 'starting':
+    case 'falling-asleep':
+    case 'asleep':
+    case 'waking':
     case 'backing-off':
     case 'crash-loop':
     case 'failed':
@@ -59,10 +74,20 @@ export function lowestFree(count: number, taken: ReadonlySet<number>): number[] 
   return free;
 }
 
-/** Those who lose least by going come first: what does not serve, then the highest index. */
+/** Those who lose least by going come first: what does not serve, then what has the fewest requests, then the newest. */
 function leastWorth(replicas: readonly ObservedReplica[], count: number): readonly ObservedReplica[] {
   const serves = (replica: ObservedReplica): number => Number(replica.standing === 'serving');
-  return [...replicas].sort((a, b) => serves(a) - serves(b) || b.index - a.index).slice(0, Math.max(0, count));
+  const byWorth = (a: ObservedReplica, b: ObservedReplica): number =>
+    serves(a) - serves(b) || (a.inFlight ?? 0) - (b.inFlight ?? 0) || (b.readySince ?? 0) - (a.readySince ?? 0) || b.index - a.index;
+  return [...replicas].sort(byWorth).slice(0, Math.max(0, count));
+}
+
+/** Those that stay sleep while nobody needs them, and no longer. */
+function rest({ asleep: wanted = false }: DesiredModel, staying: readonly ObservedReplica[]): readonly Step[] {
+  return staying.flatMap(({ key, standing, canSleep = false, asleep = false }): readonly Step[] => {
+    if (wanted && canSleep && standing === 'serving') return [{ kind: 'sleep', key }];
+    return !wanted && asleep ? [{ kind: 'wake', key }] : [];
+  });
 }
 
 function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): readonly Step[] {
@@ -70,9 +95,11 @@ function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): read
   const isCurrent = ({ fingerprint, renew }: ObservedReplica): boolean => fingerprint === desired.fingerprint && renew !== true;
   const current = observed.filter(isCurrent);
   const outdated = observed.filter((replica) => !isCurrent(replica));
-  const serving = current.filter((replica) => replica.standing === 'serving').length;
+  // One that sleeps has shown that it can serve.
+  const proven = ({ standing, asleep }: ObservedReplica): boolean => standing === 'serving' || asleep === true;
+  const serving = current.filter(proven).length;
   // Where there is no GPU for a new one beside the old ones, an old one makes room; the next one only once that has led to one that serves.
-  const settled = all.length === observed.length && current.every(({ standing, lacksGpus }) => standing === 'serving' || lacksGpus);
+  const settled = all.length === observed.length && current.every((replica) => proven(replica) || replica.lacksGpus);
   const crowded = settled && current.some(({ lacksGpus }) => lacksGpus) ? 1 : 0;
   // A changed model is replaced one by one: an old replica goes as soon as a new one serves, so that the model never stops.
   const outdatedServing = outdated.filter(({ standing }) => standing === 'serving').length;
@@ -89,6 +116,10 @@ function planModel(desired: DesiredModel, all: readonly ObservedReplica[]): read
     ...returning.map((replica): Step => ({ kind: 'take-back', key: replica.key })),
     ...added.map((index): Step => ({ kind: 'add', model: desired.name, index })),
     ...going.map((replica): Step => ({ kind: 'drain', key: replica.key })),
+    ...rest(
+      desired,
+      current.filter((replica) => !going.includes(replica)),
+    ),
   ];
 }
 

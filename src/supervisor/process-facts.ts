@@ -11,9 +11,9 @@ const below = (prefix: string, record: Facts): Facts =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [`${prefix}.${key}`, value]));
 
 /** The keys that a new trait comes from must be listed here: until they are, this does not compile. */
-function traitFacts({ tokenizerSource, lora, ...others }: ModelTraits): Facts {
+function traitFacts({ tokenizerSource, lora, sleeps, ...others }: ModelTraits): Facts {
   const none: Readonly<Record<string, never>> = others;
-  return { 'model_loading_config.tokenizer_source': tokenizerSource, lora_config: lora, ...none };
+  return { 'model_loading_config.tokenizer_source': tokenizerSource, lora_config: lora, 'gateway.idle.sleep_s': sleeps, ...none };
 }
 
 /** All of the config that makes a model's process what it is: while none of it changes, the process stays. */

@@ -75,6 +75,10 @@ export class ReplicaSet {
       lacksGpus: replica.lacksGpus && !gpusUnsettled,
       renew,
       returnable: replica.state.kind === 'draining' && !final,
+      canSleep: replica.canSleep,
+      asleep: replica.state.kind === 'asleep' || (replica.state.kind === 'falling-asleep' && replica.state.deadline === undefined),
+      inFlight: replica.inFlight,
+      readySince: replica.state.kind === 'ready' ? replica.state.since : undefined,
     }));
   }
 
@@ -88,7 +92,7 @@ export class ReplicaSet {
       const leaving = member.renew || standingOf(replica.state) === 'leaving';
       if (leaving || replica.plan.upstream !== undefined || !meant(model, replica.index)) return [];
       const { kind } = replica.state;
-      member.renew = kind === 'ready' || kind === 'starting';
+      member.renew = ['ready', 'starting', 'falling-asleep', 'asleep', 'waking'].includes(kind);
       if (!member.renew) replica.send({ kind: 'retry' });
       return [{ model, index: replica.index, how: member.renew ? 'replaced' : 'retried' }];
     });

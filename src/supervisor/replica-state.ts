@@ -1,4 +1,6 @@
 import type { Failure, FailureReason } from './failure.ts';
+import { whileAsleep, whileFallingAsleep } from './replica-sleep.ts';
+import { asReady, drainUntil, end, givenUp, leave, stay, stopped } from './replica-steps.ts';
 import { cleanRecord, recordFailure, recordStart } from './restart.ts';
 import type { RestartLimits, StartRecord } from './restart.ts';
 
@@ -15,6 +17,12 @@ export type ReplicaState =
   | { readonly kind: 'starting'; readonly deadline: number; readonly record: StartRecord }
   /** The only state in which the routing table has the replica, and only while it is `serving`: it answers its health probe. */
   | { readonly kind: 'ready'; readonly since: number; readonly serving: boolean; readonly record: StartRecord }
+  /** Left the table, to sleep; told to its engine once nothing is in flight: not asleep before `deadline` is a failure. */
+  | { readonly kind: 'falling-asleep'; readonly deadline: number | undefined; readonly since: number; readonly record: StartRecord }
+  /** Its process is there, and keeps its GPUs; its engine has given their memory back. `since`, as in the states beside it: ready. */
+  | { readonly kind: 'asleep'; readonly since: number; readonly record: StartRecord }
+  /** As starting, but nothing is launched; not ready before `deadline` leads to a start. */
+  | { readonly kind: 'waking'; readonly deadline: number; readonly since: number; readonly record: StartRecord }
   /** Gets nothing new; ends what it has, until `deadline` at the latest. It may still be taken back. */
   | { readonly kind: 'draining'; readonly deadline: number; readonly since: number; readonly record: StartRecord }
   /** Its processes are being ended; `next` decides what follows. */
@@ -34,7 +42,13 @@ export type ReplicaEvent =
   | { readonly kind: 'mismatch'; readonly detail: string }
   /** Whether it may get requests has changed. */
   | { readonly kind: 'serving'; readonly serving: boolean }
-  /** It is given up: by its watch, or because its GPU is lost. */
+  /** Nobody needs it now. */
+  | { readonly kind: 'sleep' }
+  /** Its engine says that it sleeps, or that it cannot. */
+  | { readonly kind: 'slept' }
+  | { readonly kind: 'wakeful' }
+  | { readonly kind: 'wake' }
+  /** It is given up: by its watch, because its GPU is lost, or because it does not wake. */
   | { readonly kind: 'condemned'; readonly reason: FailureReason }
   /** The engine's process has ended; others of its group may live on. */
   | { readonly kind: 'exited'; readonly reason: FailureReason & { readonly kind: 'exited' } }
@@ -58,6 +72,10 @@ export type Effect =
   /** Start the process, then probe it until it is ready. */
   | { readonly kind: 'launch' }
   | { readonly kind: 'watch' }
+  /** Tell the engine to sleep. */
+  | { readonly kind: 'sleep' }
+  /** Tell it to wake, then probe it until it is ready. */
+  | { readonly kind: 'wake' }
   /** End the run's processes; `polite` gives the engine its grace, else they are killed. Repeated, it only hurries. */
   | { readonly kind: 'terminate'; readonly polite: boolean }
   /** Let go of the run's processes; they run on. */
@@ -68,22 +86,14 @@ export type Effect =
 export interface Limits {
   readonly restart: RestartLimits;
   readonly startupTimeoutMs: number;
+  /** For falling asleep, and for waking. */
+  readonly sleepTimeoutMs: number;
 }
 
 export type Transition = readonly [ReplicaState, readonly Effect[]];
 
-const stopped: AfterStop = { kind: 'stopped' };
-const stay = (state: ReplicaState): Transition => [state, []];
-
-function end(next: AfterStop, polite: boolean): Transition {
-  return [{ kind: 'stopping', next }, [{ kind: 'terminate', polite }]];
-}
-
 /** As if it had never failed. */
 const again: Transition = [{ kind: 'pending', record: cleanRecord }, [{ kind: 'await-turn' }]];
-
-/** Also of an engine that loads: the next gateway lets it go on. */
-const leave: Transition = [{ kind: 'stopping', next: stopped }, [{ kind: 'release' }]];
 
 function ended(
   failure: Failure,
@@ -140,6 +150,10 @@ function whileAbsent(
     case 'exited':
     case 'drained':
     case 'take-back':
+    case 'sleep':
+    case 'slept':
+    case 'wakeful':
+    case 'wake':
       return stay(state);
   }
 }
@@ -172,12 +186,12 @@ function whileStarting(state: ReplicaState & { kind: 'starting' }, event: Replic
     case 'drained':
     case 'take-back':
     case 'retry':
+    case 'sleep':
+    case 'slept':
+    case 'wakeful':
+    case 'wake':
       return stay(state);
   }
-}
-
-function drainUntil(deadline: number, { since, record }: ReplicaState & { kind: 'ready' | 'draining' }): Transition {
-  return [{ kind: 'draining', deadline, since, record }, [{ kind: 'tick-at', time: deadline }]];
 }
 
 function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent, now: number): Transition {
@@ -186,7 +200,9 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
       return state.serving === event.serving ? stay(state) : stay({ ...state, serving: event.serving });
     case 'condemned':
     case 'exited':
-      return end({ kind: 'restart', reason: event.reason, readyForMs: now - state.since, record: state.record }, false);
+      return givenUp(state, event.reason, now);
+    case 'sleep':
+      return stay({ kind: 'falling-asleep', deadline: undefined, since: state.since, record: state.record });
     case 'drain':
       return drainUntil(event.deadline, state);
     case 'leave':
@@ -201,6 +217,9 @@ function whileReady(state: ReplicaState & { kind: 'ready' }, event: ReplicaEvent
     case 'drained':
     case 'take-back':
     case 'retry':
+    case 'slept':
+    case 'wakeful':
+    case 'wake':
       return stay(state);
   }
 }
@@ -220,7 +239,7 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
       if (event.deadline >= state.deadline) return stay(state);
       return drainUntil(event.deadline, state);
     case 'take-back':
-      return [{ kind: 'ready', since: state.since, serving: true, record: state.record }, [{ kind: 'watch' }]];
+      return asReady(state.since, state);
     case 'leave':
       // It is on its way out: the next gateway would not want it either.
       return end(stopped, true);
@@ -232,6 +251,10 @@ function whileDraining(state: ReplicaState & { kind: 'draining' }, event: Replic
     case 'serving':
     case 'gone':
     case 'retry':
+    case 'sleep':
+    case 'slept':
+    case 'wakeful':
+    case 'wake':
       return stay(state);
   }
 }
@@ -261,6 +284,10 @@ function whileStopping(state: ReplicaState & { kind: 'stopping' }, event: Replic
     case 'tick':
     case 'drained':
     case 'take-back':
+    case 'sleep':
+    case 'slept':
+    case 'wakeful':
+    case 'wake':
       return stay(state);
   }
 }
@@ -276,6 +303,11 @@ export function transition(state: ReplicaState, event: ReplicaEvent, now: number
       return whileStarting(state, event, now, limits);
     case 'ready':
       return whileReady(state, event, now);
+    case 'falling-asleep':
+      return whileFallingAsleep(state, event, now, limits);
+    case 'asleep':
+    case 'waking':
+      return whileAsleep(state, event, now, limits);
     case 'draining':
       return whileDraining(state, event, now);
     case 'stopping':

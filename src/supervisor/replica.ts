@@ -3,6 +3,8 @@ import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
+import { callOverHttp } from './engine-call.ts';
+import type { CallEngine } from './engine-call.ts';
 import { explain } from './failure.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
@@ -17,6 +19,7 @@ import type { RestartLimits } from './restart.ts';
 import { cleanRecord } from './restart.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import { redactor, secretsOf } from './redact.ts';
+import { putToSleep, readAsleep, wakeUp } from './sleep.ts';
 import { firstPhase, RunLog } from './run-log.ts';
 import type { StartHistory } from './start-history.ts';
 import type { StartSubject } from './start-times.ts';
@@ -33,10 +36,14 @@ import { watchReplica } from './watch.ts';
 import { weightsFailure, withFiles } from './weights.ts';
 import type { Weights, WeightsWait } from './weights.ts';
 
+/** The weights of a large model take a minute each way. */
+const sleepTimeoutMs = 120_000;
+
 export interface ReplicaDeps {
   readonly clock: Clock;
   readonly provider: ReplicaProvider;
   readonly get: HttpGet;
+  readonly call?: CallEngine;
   readonly board: LoadBoard;
   readonly log: pino.Logger;
   /** 0 ≤ random() < 1. */
@@ -78,6 +85,8 @@ export class Replica {
   #wait: GpuWait | undefined;
   #weightsWait: WeightsWait | undefined;
   #handling = false;
+  /** Its engine could not sleep when it was told to, and is not told again. */
+  #wakeful = false;
 
   /**
    * @param index unique among the replicas of the model that there are at a time.
@@ -123,7 +132,7 @@ export class Replica {
   }
 
   #limits(): Limits {
-    return { restart: this.#deps.restart, startupTimeoutMs: this.#plan.model.startupTimeoutMs };
+    return { restart: this.#deps.restart, startupTimeoutMs: this.#plan.model.startupTimeoutMs, sleepTimeoutMs };
   }
 
   #handle(event: ReplicaEvent): void {
@@ -177,6 +186,12 @@ export class Replica {
         this.#own(this.#watch(signal), signal);
         this.#own(this.#learnRelease(signal), signal);
         this.#own(this.#learnCapabilities(signal), signal);
+        return;
+      case 'sleep':
+        this.#own(this.#fallAsleep(signal), signal);
+        return;
+      case 'wake':
+        this.#own(this.#wake(signal), signal);
         return;
       case 'terminate':
         this.#terminate(effect.polite);
@@ -270,9 +285,53 @@ export class Replica {
     await run.launched;
     if (run.handle === undefined || signal.aborted) return;
     this.#limitWait(run, run.handle, signal);
+    const answer = await this.#untilReady(run, run.handle, signal);
+    // Only one that a former gateway put to sleep can be found so.
+    if (answer.kind === 'ok' && (await this.#sleeps(run.handle, signal)) === true) await this.#wake(signal);
+    else this.send(answer.kind === 'ok' ? { kind: 'ready' } : answer);
+  }
+
+  #untilReady(run: Run, handle: ReplicaHandle, signal: AbortSignal): ReturnType<typeof untilReady> {
     const { engine, model } = this.#plan;
-    const answer = await untilReady(this.#deps, run.handle, engine, model.name, (seen) => (run.lastProbe = seen), signal);
-    this.send(answer.kind === 'ok' ? { kind: 'ready' } : answer);
+    return untilReady(this.#deps, handle, engine, model.name, (seen) => (run.lastProbe = seen), signal);
+  }
+
+  /** As `readAsleep()`; false for an engine that cannot. */
+  async #sleeps(handle: ReplicaHandle, signal: AbortSignal): Promise<boolean | string> {
+    const { sleep } = this.#plan.engine;
+    return sleep === undefined ? false : await readAsleep(this.#call, handle, sleep, signal);
+  }
+
+  get #call(): CallEngine {
+    return this.#deps.call ?? callOverHttp;
+  }
+
+  async #fallAsleep(signal: AbortSignal): Promise<void> {
+    const { handle } = this.#run ?? {};
+    const { sleep } = this.#plan.engine;
+    if (handle === undefined || sleep === undefined) throw new Error('told to sleep, and cannot');
+    // Until it has answered, nobody knows that it can.
+    this.#wakeful = true;
+    const refusal = await putToSleep(this.#call, handle, sleep, signal);
+    this.#wakeful = refusal !== undefined;
+    if (refusal !== undefined)
+      this.#deps.log.warn({ replica: this.#name }, `the engine does not sleep, and is not told to again: ${refusal}`);
+    this.send({ kind: refusal === undefined ? 'slept' : 'wakeful' });
+  }
+
+  /** Ready again only after the same proof as after a start. */
+  async #wake(signal: AbortSignal): Promise<void> {
+    const run = this.#run;
+    const { sleep } = this.#plan.engine;
+    if (run?.handle === undefined || sleep === undefined) throw new Error('told to wake, and cannot');
+    const giveUp = (detail: string): void => this.send({ kind: 'condemned', reason: { kind: 'not-awake', detail } });
+    const refusal = await wakeUp(this.#call, run.handle, sleep, signal);
+    if (refusal !== undefined) return giveUp(refusal);
+    const answer = await this.#untilReady(run, run.handle, signal);
+    if (answer.kind !== 'ok') return this.send(answer);
+    const asleep = await this.#sleeps(run.handle, signal);
+    if (asleep === false) this.send({ kind: 'ready' });
+    else giveUp(asleep === true ? 'it took the call, and sleeps on' : asleep);
   }
 
   async #begin(run: Run, signal: AbortSignal): Promise<ReplicaHandle> {
@@ -427,9 +486,19 @@ export class Replica {
     return this.#wait?.reason;
   }
 
+  /** Whether it can be told to sleep. */
+  get canSleep(): boolean {
+    return this.#plan.engine.sleep !== undefined && this.#plan.upstream === undefined && !this.#wakeful;
+  }
+
   /** Waits for GPUs that others hold. */
   get lacksGpus(): boolean {
     return this.#state.kind === 'pending' && this.#wait?.possible === true;
+  }
+
+  /** Requests on it. */
+  get inFlight(): number {
+    return this.#run === undefined ? 0 : this.#deps.board.read(this.#run.turn.slot);
   }
 
   /** The slot it is counted on; undefined while no run exists. */
@@ -470,7 +539,7 @@ export class Replica {
         launches: this.#launches,
         probeFlaps: this.#probeFlaps,
       },
-      this.#run === undefined ? 0 : this.#deps.board.read(this.#run.turn.slot),
+      this.inFlight,
       this.#deps.clock.now(),
     );
   }

@@ -10,6 +10,7 @@ import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { AdapterDesk } from './adapters/desk.ts';
 import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
+import type { CallEngine } from './engine-call.ts';
 import { GpuLedger } from './gpus/ledger.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuReport } from './gpus/ledger.ts';
@@ -31,6 +32,7 @@ import { redactor } from './redact.ts';
 import { Replica } from './replica.ts';
 import { replicaName } from './replica-id.ts';
 import { ReplicaSet } from './replica-set.ts';
+import type { ReplicaState } from './replica-state.ts';
 import type { Restarted } from './replica-set.ts';
 import { desiredOf, gpuRequest, replicaPlan } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
@@ -63,6 +65,7 @@ export interface SupervisorDeps {
   /** Unix time. */
   wallClockSeconds(): number;
   readonly get?: HttpGet;
+  readonly call?: CallEngine;
   readonly restart?: RestartLimits;
   /** What starts took; without one, only its own are known. */
   readonly history?: StartHistory;
@@ -85,6 +88,10 @@ const externalRestart = { longestDelayMs: 5_000, startsPerWindow: Number.POSITIV
 const drainPollMs = 50;
 /** How long a hurried stop waits for processes that even SIGKILL has not ended yet. */
 const hurriedStopMs = 5_000;
+
+/** Whether `drained` is waited for. */
+const awaitsQuiet = (state: ReplicaState): boolean =>
+  state.kind === 'draining' || (state.kind === 'falling-asleep' && state.deadline === undefined);
 
 /**
  * The control plane's loop. After every change - a config, a replica's state, a table applied - one pass of `#reconcile()` at the end of
@@ -220,9 +227,14 @@ export class Supervisor {
   /**
    * Sets the number of replicas of a model, until the next `apply()`; nothing for a model that it does not have.
    * @param yields what it loses by that gives its GPUs to another model, even if this one wants it back meanwhile.
+   * @param asleep those that it keeps, and whose engines can, sleep until the next call.
    */
-  scale(name: ModelName, replicas: number, { yields = false }: { readonly yields?: boolean } = {}): void {
-    if (this.#standing && this.#models.scale(name, replicas, yields)) this.#changed();
+  scale(
+    name: ModelName,
+    replicas: number,
+    { yields = false, asleep = false }: { readonly yields?: boolean; readonly asleep?: boolean } = {},
+  ): void {
+    if (this.#standing && this.#models.scale(name, replicas, { yields, asleep })) this.#changed();
   }
 
   /** What the autoscaler decides by, of the models that it scales. */
@@ -357,8 +369,9 @@ export class Supervisor {
 
   #plan(): readonly Step[] {
     if (!this.#standing) return [];
-    const desired = [...this.#models.values()].map(({ plan }) => ({
+    const desired = [...this.#models.values()].map(({ plan, asleep }) => ({
       ...desiredOf(plan),
+      asleep,
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
     return plan(desired, this.#replicas.observed(this.#gpus.unsettled));
@@ -370,7 +383,9 @@ export class Supervisor {
         this.#add(step.model, step.index);
         return;
       case 'take-back':
-        this.#replicas.get(step.key)?.send({ kind: 'take-back' });
+      case 'sleep':
+      case 'wake':
+        this.#replicas.get(step.key)?.send({ kind: step.kind });
         return;
       case 'drain': {
         const replica = this.#replicas.get(step.key);
@@ -419,6 +434,7 @@ export class Supervisor {
         clock: this.#deps.clock,
         provider: plan.upstream === undefined ? this.#deps.provider : staticProvider,
         get: this.#deps.get ?? getAlone,
+        ...(this.#deps.call === undefined ? {} : { call: this.#deps.call }),
         board: this.#deps.board,
         log: this.#deps.log,
         random: this.#deps.random,
@@ -464,7 +480,7 @@ export class Supervisor {
     this.#adapters.settle();
     let waiting = this.#adapters.unsettled;
     for (const replica of this.#replicas.all()) {
-      if (replica.state.kind !== 'draining' || replica.slot === undefined) continue;
+      if (!awaitsQuiet(replica.state) || replica.slot === undefined) continue;
       if (this.#tables.quiet(replica.slot)) replica.send({ kind: 'drained' });
       else waiting = true;
     }

@@ -56,10 +56,14 @@ export function phaseOf(fact: Pick<ReplicaFact, 'state' | 'phase' | 'waitsFor'>)
       return 'backing off';
     case 'crash-loop':
       return 'crash loop';
+    case 'falling-asleep':
+      return 'falling asleep';
     case 'stopping':
       return fact.state.next.kind === 'restart' ? 'restarting' : 'stopping';
     case 'ready':
       return fact.state.serving ? 'ready' : 'not answering its health probe';
+    case 'asleep':
+    case 'waking':
     case 'draining':
     case 'stopped':
     case 'failed':
@@ -85,6 +89,10 @@ export function etaOf(
     case 'crash-loop':
       return Math.max(0, state.until - now) + (startMs ?? 0);
     case 'ready':
+    // How long an engine takes to wake is not kept.
+    case 'falling-asleep':
+    case 'asleep':
+    case 'waking':
     case 'draining':
     case 'stopped':
     case 'failed':
@@ -97,6 +105,11 @@ function distance(state: ReplicaState): number {
   switch (state.kind) {
     case 'ready':
       return state.serving ? 0 : 0.5;
+    case 'waking':
+      return 0.6;
+    case 'falling-asleep':
+    case 'asleep':
+      return 0.7;
     case 'starting':
       return 1;
     case 'pending':
@@ -132,6 +145,7 @@ export function modelStatus(replicas: readonly ReplicaFact[], now: number, wakin
   if (nearest === undefined) return waking ? { phase: 'asleep', asleep: true } : { phase: 'stopped' };
   const phase = phaseOf(nearest);
   if (nearest.state.kind === 'ready') return { phase };
+  if (nearest.state.kind === 'asleep' || nearest.state.kind === 'falling-asleep') return { phase: 'asleep', asleep: true };
   const failure = failureOf(nearest) ?? replicas.map(failureOf).find((found) => found !== undefined);
   const etaMs = etaOf(nearest, now);
   const hopeless = nearest.state.kind === 'failed' || nearest.state.kind === 'crash-loop';

@@ -87,6 +87,28 @@ describe('the reason of a decision', () => {
   });
 });
 
+const idle = (idleMs: number, more: Partial<ScaleInput> = {}): ScaleInput => ({ ...quiet, running: 3, idleMs, ...more });
+
+describe('replicas that may sleep', () => {
+  const sleepy: Autoscaling = { ...rule, sleepMs: 2000, toZero: { kind: 'idle', ms: 5000 } };
+  const three = { target: 3, counter: -7 };
+  const outcome = (input: ScaleInput): readonly unknown[] => {
+    const { replicas, sleep, why } = decide(sleepy, three, input);
+    return [replicas, sleep, why.reason];
+  };
+
+  it('sleep together once no request was there for that long, however many they are', () => {
+    assert.deepEqual(outcome(idle(1999)).slice(0, 2), [3, false]);
+    assert.deepEqual(outcome(idle(2000)), [3, true, 'sleeping']);
+    assert.deepEqual(outcome(idle(4999, { running: 0, asleep: 3 })), [3, true, 'sleeping']);
+  });
+
+  it('wake for the first request, as many as there are, and stop together when none comes', () => {
+    assert.deepEqual(outcome({ ...idle(0, { running: 0, asleep: 3 }), ongoingNow: 1 }), [3, false, 'starting']);
+    assert.deepEqual(outcome(idle(5000, { running: 0, asleep: 3 })), [0, false, 'to-zero']);
+  });
+});
+
 describe('another rule', () => {
   it('keeps the number within its bounds and counts anew', () => {
     assert.deepEqual(underRule({ min: 1, max: 2 }, { target: 4, counter: 9 }), { target: 2, counter: 0 });
@@ -101,18 +123,21 @@ describe('decisions in a row', () => {
     running: fc.nat(5),
     idleMs: fc.nat(10_000),
     lacksGpus: fc.boolean(),
+    asleep: fc.constantFrom(0, 0, 1, 3),
   });
   it('stay within the bounds, and leave zero only for a request', () => {
     fc.assert(
-      fc.property(fc.array(inputs, { maxLength: 100 }), fc.boolean(), (all, byDelay) => {
-        const by: Autoscaling = byDelay ? { ...rule, toZero: { kind: 'delay', ms: 300 } } : rule;
+      fc.property(fc.array(inputs, { maxLength: 100 }), fc.constantFrom('delay', 'idle', 'sleep'), (all, how) => {
+        const delayed: Autoscaling = { ...rule, toZero: { kind: 'delay', ms: 300 } };
+        const by: Autoscaling = { delay: delayed, idle: rule, sleep: { ...rule, sleepMs: 3000 } }[how];
         let state = initialState(by);
         for (const input of all) {
           const decision = decide(by, state, input);
           assert.ok(decision.replicas >= by.min && decision.replicas <= by.max);
           assert.equal(decision.replicas, decision.state.target);
           if (state.target === 0 && decision.replicas > 0 && input.running === 0) assert.ok(input.ongoingNow > 0);
-          if (decision.replicas === 0 && decision.why.reason !== 'withdrawn') assert.ok(state.target <= 1);
+          if (decision.replicas === 0 && decision.why.reason !== 'withdrawn' && how !== 'sleep') assert.ok(state.target <= 1);
+          if (decision.sleep) assert.ok(how === 'sleep' && input.ongoingNow === 0 && decision.replicas > 0);
           state = decision.state;
         }
       }),

@@ -23,7 +23,8 @@ const rule: Autoscaling = {
 function reportOf(input: Partial<ScaleInput>, counter: number, more: Partial<ScaleReport> = {}): ScaleReport {
   const full: ScaleInput = { ongoing: 0, ongoingNow: 0, running: 1, idleMs: 0, lacksGpus: false, ...input };
   const { why } = decide(rule, { target: 1, counter }, full);
-  return { model: modelName('m'), rule, target: 1, running: full.running, why, lacksGpus: undefined, changes: {}, history: [], ...more };
+  const { running, asleep = 0 } = full;
+  return { model: modelName('m'), rule, target: 1, running, asleep, why, lacksGpus: undefined, changes: {}, history: [], ...more };
 }
 
 test('the explanation has the load, every term, the decision, and each thing that holds it', () => {

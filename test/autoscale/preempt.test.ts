@@ -12,6 +12,7 @@ const user = (name: string, more: Partial<GpuUser> = {}): GpuUser => ({
   min: 0,
   target: 1,
   running: 1,
+  asleep: 0,
   gpusEach: 1,
   leaving: 0,
   ongoing: 0,
@@ -23,6 +24,7 @@ const user = (name: string, more: Partial<GpuUser> = {}): GpuUser => ({
 /** Has a request and no GPU. */
 const hungry = (name: string, more: Partial<GpuUser> = {}): GpuUser =>
   user(name, { running: 0, servedMs: 0, ongoing: 1, idleMs: 0, lacksForMs: 100, ...more });
+const asleep = (name: string, more: Partial<GpuUser> = {}): GpuUser => user(name, { running: 0, asleep: 1, servedMs: 0, ...more });
 const busy = { ongoing: 3, idleMs: 0 };
 
 function words(models: readonly GpuUser[]): string {
@@ -35,6 +37,9 @@ const cases: readonly (readonly [what: string, models: readonly GpuUser[], expec
   ['an idle model gives way', [hungry('a'), user('b')], 'a < b:1'],
   ['of the idle the one of lower priority goes', [hungry('a'), user('b', { idleMs: 9000 }), user('c', { priority: -1 })], 'a < c:1'],
   ['of equals the one idle longest goes', [hungry('a'), user('b', { idleMs: 5000 }), user('c', { idleMs: 9000 })], 'a < c:1'],
+  ['who sleeps goes first, whatever its priority below', [hungry('a'), user('b', { priority: -1, idleMs: 9000 }), asleep('c')], 'a < c:1'],
+  ['but not for a model of a lower priority', [hungry('a'), asleep('c', { priority: 1 })], '-'],
+  ['and not once somebody asks for it', [hungry('a'), asleep('c', { ongoing: 1, idleMs: 0 })], '-'],
   ['one of higher priority is left alone', [hungry('a'), user('b', { priority: 1 })], '-'],
   ['one at its minimum is left alone', [hungry('a'), user('b', { min: 1 })], '-'],
   ['one that has just been loaded is left alone', [hungry('a'), user('b', { servedMs: defaultDwellMs - 1 })], '-'],
@@ -67,6 +72,7 @@ const users = fc.array(
     min: fc.nat(2),
     target: fc.nat(4),
     running: fc.nat(4),
+    asleep: fc.constantFrom(0, 0, 1),
     gpusEach: fc.constantFrom(0, 0.5, 1, 2),
     leaving: fc.constantFrom(0, 0, 0, 1),
     ongoing: fc.nat(3),
@@ -88,8 +94,8 @@ describe('a preemption', () => {
         let freed = 0;
         for (const { name, replicas } of found.from) {
           const from = models.find((model) => model.name === name) ?? assert.fail('an unknown model');
-          assert.ok(replicas > 0 && replicas <= from.running && from.target - replicas >= from.min);
-          assert.ok(from.priority <= taker.priority && from.servedMs >= defaultDwellMs);
+          assert.ok(replicas > 0 && replicas <= from.running + from.asleep && from.target - replicas >= from.min);
+          assert.ok(from.priority <= taker.priority && (from.asleep > 0 || from.servedMs >= defaultDwellMs));
           freed += replicas * from.gpusEach;
         }
         assert.ok(freed >= taker.gpusEach);

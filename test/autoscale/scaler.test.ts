@@ -26,9 +26,9 @@ class World {
       clock: this.clock,
       log: pino({ level: 'silent' }),
       loads: () => [...this.loads.values()],
-      scale: (name, replicas, { yields }) => {
-        this.told.push(`${name}=${replicas}${yields ? ' yields' : ''}`);
-        this.load(name, { wanted: replicas, running: replicas, newestSince: this.clock.now() });
+      scale: (name, replicas, { yields, asleep }) => {
+        this.told.push(`${name}=${replicas}${yields ? ' yields' : ''}${asleep ? ' asleep' : ''}`);
+        this.load(name, { wanted: replicas, running: asleep ? 0 : replicas, asleep: asleep ? replicas : 0, newestSince: this.clock.now() });
       },
       kept: { read: () => kept, write: (targets) => (this.written = targets) },
       wallClockMs: () => 1_700_000_000_000 + this.clock.now(),
@@ -44,6 +44,7 @@ class World {
       inFlight: 0,
       progress: 0,
       running: 0,
+      asleep: 0,
       wanted: 0,
       newestSince: undefined,
       gpusEach: 0,
@@ -67,6 +68,23 @@ describe('the loop', () => {
     assert.deepEqual(world.told, ['a=1']);
     world.scaler.demand(modelName('a'));
     assert.deepEqual(world.told, ['a=1'], 'one demand, one replica');
+  });
+
+  it('puts to sleep what nobody needs, wakes it in the turn in which a request begins to wait, and stops it in the end', async () => {
+    const world = new World([named('a', { sleepMs: 2000, toZero: { kind: 'idle', ms: 5000 } })]);
+    world.load('a', { waiting: 1 });
+    world.scaler.demand(modelName('a'));
+    world.load('a', { waiting: 0 });
+    await world.clock.advance(2200);
+    assert.deepEqual(world.told, ['a=1', 'a=1 asleep']);
+    world.load('a', { waiting: 1 });
+    world.scaler.demand(modelName('a'));
+    assert.deepEqual(world.told.slice(2), ['a=1']);
+    world.load('a', { waiting: 0 });
+    await world.clock.advance(5200);
+    assert.deepEqual(world.told.slice(3), ['a=1 asleep', 'a=0']);
+    const [report] = world.scaler.reports();
+    assert.deepEqual(report?.changes, { 'cold-start': 1, sleeping: 2, 'to-zero': 1 });
   });
 
   it('follows the load up, down and to zero', async () => {

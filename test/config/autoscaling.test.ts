@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Autoscaling } from '../../src/config/config.ts';
+import { fake } from '../../src/plugins/fake/index.ts';
+import { llamacpp } from '../../src/plugins/llamacpp/index.ts';
 import { loadText, problemsOf } from './load-text.ts';
 
 const model = (keys: string): string => `llm_configs:
@@ -83,6 +85,25 @@ describe('num_replicas: auto', () => {
 });
 
 describe('gateway.idle', () => {
+  it('lets replicas sleep first, where the engine can', (t) => {
+    const { config } = loadText(t, model('    gateway: {idle: {sleep_s: 30, stop_s: 300}}\n'));
+    const [{ autoscaling, traits } = assert.fail()] = config.models;
+    assert.deepEqual([autoscaling?.sleepMs, autoscaling?.toZero, traits.sleeps], [30_000, { kind: 'idle', ms: 300_000 }, true]);
+  });
+  for (const [what, entry, message] of [
+    ['later than it stops', '    gateway: {idle: {sleep_s: 300, stop_s: 300}}\n', /sleep_s: expected less than stop_s \(300\), got 300/],
+    [
+      'for an engine that cannot',
+      '    gateway: {idle: {sleep_s: 1, stop_s: 300}}\n',
+      /sleep_s: llamacpp has no sleep mode that is used here; expected only stop_s/,
+    ],
+  ] as const) {
+    const engine = what === 'for an engine that cannot' ? 'llamacpp' : 'fake';
+    const text = model(entry).replace('llm_engine: fake', `llm_engine: ${engine}`);
+    it(`refuses to let it sleep ${what}`, (t) =>
+      assert.throws(() => loadText(t, text, { engines: new Map([fake, llamacpp].map((each) => [each.name, each])) }), message));
+  }
+
   it('alone makes a model run on demand', (t) => {
     const { config } = loadText(t, model('    deployment_config: {num_replicas: 2}\n    gateway: {idle: {stop_s: 300}}\n'));
     const [{ replicas, autoscaling } = assert.fail('no model')] = config.models;

@@ -35,3 +35,26 @@ test('a model that sleeps is ready, woken by its first request, explained, and a
   const next = await startGateway(t, [onDemand], { stateDir: gateway.stateDir });
   assert.equal((await next.status())[0]?.replicas[0]?.state, 'ready', 'it goes on with the number of the last run');
 });
+
+test('a replica that sleeps keeps its process, and the next request wakes it', async (t) => {
+  const gateway = await startGateway(t, [fakeModel('m', { wake_s: 0.2 }, {}, { idle: { sleep_s: 0.3, stop_s: 600 } })]);
+  const is = (state: string): Promise<void> =>
+    until(`it is ${state}`, async () => (await gateway.status())[0]?.replicas[0]?.state === state, patienceMs);
+  assert.equal((await gateway.post(ask)).status, 200);
+  const engines = await gateway.engines();
+  assert.equal(engines.length, 1);
+  for (let turn = 0; turn < 2; turn += 1) {
+    await is('asleep');
+    const replies = await Promise.all(Array.from({ length: 5 }, () => gateway.post(ask)));
+    assert.deepEqual([...new Set(replies.map(({ status }) => status))], [200]);
+  }
+  assert.deepEqual(await gateway.engines(), engines, 'the same process');
+  await is('asleep');
+  assert.equal((await fetch(`${gateway.url}/ready`)).status, 200);
+  const metrics = await gateway.metrics();
+  assert.match(metrics, /^roundhouse_replica_state\{model="m",replica="0",state="asleep"\} 1$/m);
+  assert.match(metrics, /^roundhouse_autoscale_sleeping_replicas\{model="m"\} 1$/m);
+  const why = await runGateway(['status', 'm', '--why', '--state-dir', gateway.stateDir]);
+  assert.match(why.stdout, /^m: 0 of 1 wanted replica serves, 1 asleep\n/);
+  assert.match(why.stdout, /decision {2}1 asleep: no request for \d+(\.\d)? s of 600 s, then none/);
+});

@@ -16,6 +16,7 @@ import { model } from './support/model.ts';
 import { isAlive, marked, real } from './support/real.ts';
 import { killIfThere } from '../support/gateway-process.ts';
 import type { Real } from './support/real.ts';
+import { remoteEngine } from '../faults/support/remote-engine.ts';
 import { strangerProcess } from '../support/processes.ts';
 
 const script = fileURLToPath(new URL('./support/former-gateway.ts', import.meta.url));
@@ -248,4 +249,21 @@ test('leases hold keys: nobody else may read them', async (t) => {
     assert.equal((await stat(join(dir, name))).mode & 0o777, 0o600);
     assert.ok(!(await readFile(join(dir, name), 'utf8')).includes('hf_secret'));
   }
+});
+
+test('an engine that sleeps when its gateway is killed is woken by the next one before it gets requests', async (t) => {
+  const demo = model({ traits: { sleeps: true } });
+  const { stateDir, pids } = await former(t, [demo]);
+  const [lease] = new Leases(stateDir).read();
+  assert.ok(lease?.kind === 'lease');
+  const upstream = `http://127.0.0.1:${lease.lease.port}`;
+  const [pid = assert.fail('no engine')] = pids;
+  const engine = await remoteEngine(pid, upstream);
+  await engine.call('/sleep');
+  assert.equal((await engine.state()).asleep, true);
+  const next = await real(t, { stateDir });
+  await recover(next, demo);
+  await next.until(() => views(next).length === 1);
+  assert.deepEqual(pidsOf(next), pids);
+  assert.equal((await engine.state()).asleep, false);
 });

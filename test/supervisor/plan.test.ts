@@ -7,10 +7,10 @@ import type { DesiredModel, ObservedReplica, Standing, Step } from '../../src/su
 
 const want = (name: string, replicas: number, fingerprint = 'new'): DesiredModel => ({ name: modelName(name), replicas, fingerprint });
 
-/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0^` drains and may return, `a0~` waits for GPUs that others hold; a trailing `!` marks an outdated fingerprint, `*` one to be renewed. */
+/** `a0+` serves, `a0?` is coming, `a0-` is leaving, `a0^` drains and may return, `a0~` waits for GPUs that others hold, `a0z` sleeps; a trailing `!` marks an outdated fingerprint, `*` one to be renewed. */
 function see(text: string): ObservedReplica[] {
   return text.split(' ').flatMap((word, key) => {
-    const match = /^(\w)(\d)([+?~^-])([!*]?)$/.exec(word);
+    const match = /^(\w)(\d)([+?~^z-])([!*]?)$/.exec(word);
     if (match === null) return [];
     const standing: Standing = match[3] === '+' ? 'serving' : '-^'.includes(match[3] ?? '?') ? 'leaving' : 'coming';
     const fingerprint = match[4] === '!' ? 'old' : 'new';
@@ -24,6 +24,8 @@ function see(text: string): ObservedReplica[] {
         lacksGpus: match[3] === '~',
         renew: match[4] === '*',
         returnable: match[3] === '^',
+        canSleep: true,
+        asleep: match[3] === 'z',
       },
     ];
   });
@@ -33,7 +35,8 @@ function steps(desired: readonly DesiredModel[], observed: readonly ObservedRepl
   const word = (step: Step): string => {
     if (step.kind === 'add') return `+${step.model}${step.index}`;
     const replica = observed.find(({ key }) => key === step.key);
-    return `${step.kind === 'drain' ? '-' : '<'}${replica?.model}${replica?.index}`;
+    const sign = { drain: '-', 'take-back': '<', sleep: 'z', wake: 'w' }[step.kind];
+    return `${sign}${replica?.model}${replica?.index}`;
   };
   return plan(desired, observed).map(word).join(' ');
 }
@@ -51,6 +54,12 @@ const cases: readonly [what: string, desired: readonly DesiredModel[], observed:
   ['more than drain are wanted: the lowest index first, the rest are added', [want('a', 3)], 'a2^ a1^', '<a1 <a2 +a0'],
   ['what drains of another fingerprint, or is to be renewed, goes on', [want('a', 2)], 'a0^! a1^*', '+a2 +a3'],
   ['what drains and is not wanted goes on', [want('a', 1)], 'a0+ a1^', ''],
+  ['nobody needs them: all that serve are put to sleep', [{ ...want('a', 2), asleep: true }], 'a0+ a1z', 'za0'],
+  ['who starts sleeps once it serves', [{ ...want('a', 2), asleep: true }], 'a0? a1z', ''],
+  ['they are needed again', [want('a', 2)], 'a0z a1z', 'wa0 wa1'],
+  ['one less of those that sleep: it is not woken for that', [want('a', 1)], 'a0+ a1z', '-a1'],
+  ['one less, and the rest sleep', [{ ...want('a', 1), asleep: true }], 'a0+ a1+', '-a1 za0'],
+  ['one that sleeps is not kept for its successor to start', [want('a', 1)], 'a0z!', '+a1 -a0'],
   ['none wanted', [want('a', 0)], 'a0+ a1?', '-a0 -a1'],
   ['a model that is gone from the config', [want('b', 1)], 'a0+ b0+', '-a0'],
   ['no GPU beside the old ones: one of them makes room', [want('a', 2)], 'a0+! a1+! a2~ a3~', '-a1'],
@@ -77,9 +86,29 @@ for (const [what, desired, observed, expected] of cases) {
   });
 }
 
+function serving(index: number, inFlight: number, readySince: number): ObservedReplica {
+  const [replica] = see(`a${index}+`);
+  return { ...(replica ?? assert.fail()), key: index, inFlight, readySince };
+}
+
+/** Who goes when `count` are too many. */
+const going = (count: number, ...observed: ObservedReplica[]): string =>
+  sort(steps([want('a', observed.length - count)], observed)).join(' ');
+
+test('plan: of those that serve the one with the fewest requests goes, of equals the newest', () => {
+  assert.equal(going(1, serving(0, 0, 10), serving(1, 5, 20), serving(2, 7, 30)), '-a0');
+  assert.equal(going(2, serving(0, 3, 10), serving(1, 5, 20), serving(2, 4, 30)), '-a0 -a2');
+  assert.equal(going(1, serving(0, 2, 40), serving(1, 2, 20), serving(2, 2, 30)), '-a0');
+});
+
 const standings: fc.Arbitrary<Standing> = fc.constantFrom('serving', 'coming', 'leaving');
 const arbitraryDesired = fc.uniqueArray(
-  fc.record({ name: fc.constantFrom('a', 'b', 'c').map(modelName), replicas: fc.nat({ max: 4 }), fingerprint: fc.constantFrom('1', '2') }),
+  fc.record({
+    name: fc.constantFrom('a', 'b', 'c').map(modelName),
+    replicas: fc.nat({ max: 4 }),
+    fingerprint: fc.constantFrom('1', '2'),
+    asleep: fc.boolean(),
+  }),
   { selector: ({ name }) => name },
 );
 const arbitraryObserved = fc
@@ -90,6 +119,9 @@ const arbitraryObserved = fc
       fingerprint: fc.constantFrom('1', '2'),
       standing: standings,
       renew: fc.boolean(),
+      canSleep: fc.boolean(),
+      inFlight: fc.nat(3),
+      readySince: fc.nat(3),
     }),
     { maxLength: 12 },
   )
@@ -97,8 +129,20 @@ const arbitraryObserved = fc
 
 /** The steps, taken at once. */
 function take(observed: readonly ObservedReplica[], todo: readonly Step[], desired: readonly DesiredModel[]): ObservedReplica[] {
-  const drained = new Set(todo.flatMap((step) => (step.kind === 'drain' ? [step.key] : [])));
-  const kept = observed.map((replica): ObservedReplica => (drained.has(replica.key) ? { ...replica, standing: 'leaving' } : replica));
+  const kinds = new Map(todo.flatMap((step) => (step.kind === 'add' ? [] : [[step.key, step.kind]])));
+  const kept = observed.map((replica): ObservedReplica => {
+    switch (kinds.get(replica.key)) {
+      case 'drain':
+        return { ...replica, standing: 'leaving' };
+      case 'sleep':
+        return { ...replica, standing: 'coming', asleep: true };
+      case 'wake':
+      case 'take-back':
+        return { ...replica, standing: 'serving', asleep: false };
+      case undefined:
+        return replica;
+    }
+  });
   const added = todo.flatMap((step, at): ObservedReplica[] => {
     if (step.kind !== 'add') return [];
     const fingerprint = desired.find(({ name }) => name === step.model)?.fingerprint ?? '';
@@ -112,7 +156,8 @@ test('property: taken steps leave nothing to plan, and what serves is never fewe
     fc.property(arbitraryDesired, arbitraryObserved, (desired, observed) => {
       const after = take(observed, plan(desired, observed), desired);
       assert.deepEqual(plan(desired, after), []);
-      for (const { name, replicas } of desired) {
+      for (const { name, replicas, asleep } of desired) {
+        if (asleep) continue;
         const serving = (all: readonly ObservedReplica[]): number =>
           all.filter(({ model, standing }) => model === name && standing === 'serving').length;
         assert.ok(serving(after) >= Math.min(replicas, serving(observed)));
@@ -128,7 +173,7 @@ test('property: as replicas come and go, the plan ends with exactly what is want
       for (let round = 0; round < 20; round += 1) {
         const settled = now
           .filter(({ standing }) => standing !== 'leaving')
-          .map((replica): ObservedReplica => ({ ...replica, standing: 'serving' }));
+          .map((replica): ObservedReplica => (replica.asleep === true ? replica : { ...replica, standing: 'serving' }));
         now = take(settled, plan(desired, settled), desired);
       }
       const left = now.map(({ model, fingerprint }) => `${model} ${fingerprint}`).sort();

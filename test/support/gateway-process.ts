@@ -88,7 +88,16 @@ export const fakeModel = (id: string, engineKwargs: object = {}, deployment: obj
 });
 
 const makeDir = (): Promise<string> => mkdtemp(join(tmpdir(), 'roundhouse-test-'));
-const removeDir = (dir: string): Promise<void> => rm(dir, { recursive: true, force: true });
+const removeDir = (dir: string): Promise<void> => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+
+/** Those of one test may share a state directory: all end before anything of one is taken away. */
+const startedBy = new WeakMap<TestContext, (() => Promise<unknown>)[]>();
+
+function endOf(t: TestContext, end: () => Promise<unknown>): () => Promise<unknown> {
+  const ends = [...(startedBy.get(t) ?? []), end];
+  startedBy.set(t, ends);
+  return () => Promise.all((startedBy.get(t) ?? []).map((each) => each()));
+}
 
 export async function tempDir(t: TestContext): Promise<string> {
   const dir = await makeDir();
@@ -188,9 +197,12 @@ export async function startGateway(t: TestContext, models: readonly object[], op
     for (const listener of listeners) listener();
   });
   const exited = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
-  t.after(async () => {
+  const endAll = endOf(t, () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    await exited;
+    return exited;
+  });
+  t.after(async () => {
+    await endAll();
     for (const engine of await enginesOf(stateDir)) killIfThere(engine);
     await removeDir(dir);
   });

@@ -64,6 +64,7 @@ function createState(flags: EngineFlags, ending: AbortController): { readonly st
     workers: workers.flatMap(({ pid }) => pid ?? []),
     daemon: flags.settings.daemonise ? daemonise().pid : undefined,
     ready: false,
+    asleep: false,
     open: 0,
     byName: new Map(),
     ending: ending.signal,

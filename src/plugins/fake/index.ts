@@ -4,6 +4,7 @@ import { defineEngine } from '../engine-plugin.ts';
 import { readMaxModelLen } from '../capabilities.ts';
 import { textOf } from '../engine-version.ts';
 import { readModelIds } from '../served-models.ts';
+import { sleepRoutes } from '../sleep-routes.ts';
 import { command } from './command.ts';
 import { dialect } from './dialect.ts';
 import { readLog } from './log.ts';
@@ -24,7 +25,8 @@ const dynamic = adapterRoutes('/v1', {
 
 const atStart: LoraSupport = { kind: 'at-start', handle: String };
 
-function build(given: Partial<Settings>, { lora }: ModelTraits): Engine {
+function build(written: Partial<Settings>, { lora, sleeps }: ModelTraits): Engine {
+  const given = sleeps === undefined ? written : { ...written, enable_sleep_mode: true };
   return {
     executable: process.execPath,
     install: 'The fake engine is part of this package and runs on its own Node.',
@@ -45,6 +47,7 @@ function build(given: Partial<Settings>, { lora }: ModelTraits): Engine {
     },
     readServedModels: readModelIds,
     ...(lora === undefined ? {} : { lora: given.lora_at_start === true ? atStart : dynamic }),
+    ...(sleeps === undefined ? {} : { sleep: sleepRoutes('/sleep') }),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

@@ -29,6 +29,11 @@ export const settings = {
   lora_at_start: flag('start'),
   lora: choice(['ok', 'refuse', 'fail', 'hang']),
   lora_load_s: number(0, seconds),
+  // Sleep
+  enable_sleep_mode: flag('start'),
+  sleep: choice(['ok', 'refuse', 'hang']),
+  wake: choice(['ok', 'refuse', 'hang', 'die', 'lie']),
+  wake_s: number(0, seconds),
   // Generation
   prefill_s: number(0, seconds),
   tokens_per_s: number(0, { min: 0, max: 1_000_000 }),

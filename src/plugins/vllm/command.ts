@@ -14,9 +14,13 @@ const noDomain = 'none.invalid';
 /**
  * Flags checked against the `--help=all` of vLLM 0.26.0.
  * @param values all options, by vLLM's names.
- * @param loadsAdapters whether adapters are loaded while the engine runs.
+ * @param runtime what is asked of it while it runs: to load adapters, to sleep.
  */
-export function command(values: ReadonlyMap<string, unknown>, loadsAdapters: boolean, launch: Launch): CommandLine {
+export function command(
+  values: ReadonlyMap<string, unknown>,
+  runtime: { readonly adapters: boolean; readonly sleeps: boolean },
+  launch: Launch,
+): CommandLine {
   const fixed = [
     'serve',
     launch.model.value,
@@ -43,7 +47,8 @@ export function command(values: ReadonlyMap<string, unknown>, loadsAdapters: boo
       PYTHONUNBUFFERED: '1',
       // A domain that is allowed must not lead to one that is not.
       VLLM_MEDIA_URL_ALLOW_REDIRECTS: '0',
-      ...(loadsAdapters ? { VLLM_ALLOW_RUNTIME_LORA_UPDATING: 'True' } : {}),
+      ...(runtime.adapters ? { VLLM_ALLOW_RUNTIME_LORA_UPDATING: 'True' } : {}),
+      ...(runtime.sleeps ? { VLLM_SERVER_DEV_MODE: '1' } : {}),
     },
   };
 }

@@ -12,6 +12,7 @@ import { readLog } from './log.ts';
 import { planLora, support } from './lora.ts';
 import { readMetrics } from './metrics.ts';
 import { options } from './options.ts';
+import { planSleep, support as sleepSupport } from './sleep.ts';
 import { version } from './version.ts';
 
 /** vLLM's OpenAI-compatible server: safetensors models on GPUs (or its CPU build), a group of processes a replica. */
@@ -25,7 +26,8 @@ const innerPorts = { alone: 4, copies: 16 } as const;
 
 function build(given: ReadKwargs, traits: ModelTraits): Engine {
   const lora = planLora(given, traits);
-  const problems = [...lora.problems, ...tokenizerProblem(given, traits)];
+  const sleep = planSleep(given, traits);
+  const problems = [...lora.problems, ...sleep.problems, ...tokenizerProblem(given, traits)];
   if (problems.length > 0) throw new EngineOptionError('vllm', problems);
   const sequences = numberOf(given.values, 'max_num_seqs', defaultSequences);
   const values = new Map<string, unknown>([
@@ -33,15 +35,16 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     ['max_num_seqs', sequences],
     ...given.values,
     ...lora.added,
+    ...sleep.added,
   ]);
   const copies = numberOf(values, 'data_parallel_size', 1);
-  const notes = [...given.notes, ...rayNote(given), ...lora.notes];
+  const notes = [...given.notes, ...rayNote(given), ...lora.notes, ...sleep.notes];
   // Ray's executor needs a Ray cluster; on one machine vLLM starts its workers itself.
   if (values.get('distributed_executor_backend') === 'ray') values.delete('distributed_executor_backend');
   return {
     executable: 'vllm',
     install: 'Install vLLM (pip install vllm, in a virtual environment), or name its vllm executable in gateway.engines.vllm.command.',
-    command: (launch) => command(values, lora.dynamic, launch),
+    command: (launch) => command(values, { adapters: lora.dynamic, sleeps: sleep.used }, launch),
     innerPorts: copies > 1 ? innerPorts.copies : innerPorts.alone,
     concurrency: sequences * copies,
     needs: {
@@ -66,6 +69,7 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     },
     readServedModels: readModelIds,
     ...(lora.dynamic ? { lora: support } : {}),
+    ...(sleep.used ? { sleep: sleepSupport } : {}),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

@@ -30,6 +30,7 @@ const rules: OptionRules = {
     ],
     ['api_server_count', whole(1, 64)],
     ['trust_remote_code', yesNo],
+    ['enable_sleep_mode', yesNo],
   ]),
 };
 

@@ -8,6 +8,8 @@ export interface RemoteEngine {
   state(): Promise<StateReport>;
   /** Changes settings at run time. */
   control(change: Readonly<Record<string, unknown>>): Promise<StateReport>;
+  /** POSTs to another route of its own. */
+  call(path: string): Promise<void>;
 }
 
 /** Its key is random: it stands only in its environment. */
@@ -30,6 +32,10 @@ export async function remoteEngine(pid: number, upstream: string): Promise<Remot
   return {
     pid,
     state: () => report('/fake/state'),
+    call: async (path) => {
+      const response = await fetch(upstream + path, { method: 'POST', headers });
+      assert.equal(response.status, 200, await response.text());
+    },
     control: (change) => report('/fake/control', { method: 'POST', body: JSON.stringify(change) }),
   };
 }

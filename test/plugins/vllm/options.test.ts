@@ -166,6 +166,20 @@ for (const [options, [maxLoras, maxCpuLoras], note] of loras) {
   });
 }
 
+test('a model that may sleep is started so that it can, with the routes for it', () => {
+  const engine = vllm.configure({}, { sleeps: true });
+  const { args, env } = engine.command(launch);
+  assert.ok(args.includes('--enable-sleep-mode'));
+  assert.equal(env['VLLM_SERVER_DEV_MODE'], '1');
+  assert.match(engine.notes[0]?.message ?? '', /any user of this machine can call them/u);
+  assert.deepEqual(
+    [true, false, 'yes', undefined].map((is_sleeping) => engine.sleep?.readAsleep({ is_sleeping })),
+    [true, false, undefined, undefined],
+  );
+  assert.equal(vllm.configure({ enable_sleep_mode: true }).sleep, undefined);
+  assert.match(notes({ enable_sleep_mode: true })[0] ?? '', /^enable_sleep_mode: no effect: without gateway.idle.sleep_s/u);
+});
+
 test('enable_lora without lora_config is told', () => {
   assert.match(notes({ enable_lora: true })[0] ?? '', /^enable_lora: no effect on requests/u);
 });
@@ -190,6 +204,7 @@ const refused: readonly (readonly [Record<string, unknown>, RegExp, ModelTraits?
   [{ '--seed': 1 }, /"--seed" is no option name/u],
   [{ seed: Number.NaN }, /seed: got NaN/u],
   [{ revision: 'a\0b' }, /revision: got "a\\u0000b"/u],
+  [{ enable_sleep_mode: false }, /enable_sleep_mode: got false, but there is gateway.idle.sleep_s/u, { sleeps: true }],
   [{ enable_lora: false }, /enable_lora: got false, but there is a lora_config/u, { lora: { maxAdaptersPerReplica: 1 } }],
   [{ api_server_count: 2 }, /api_server_count: vLLM loads adapters at run time with one/u, { lora: { maxAdaptersPerReplica: 1 } }],
   [{ max_loras: 4, max_cpu_loras: 2 }, /max_cpu_loras: got 2, expected at least max_loras \(4\)/u, { lora: { maxAdaptersPerReplica: 4 } }],

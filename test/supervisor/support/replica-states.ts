@@ -2,7 +2,7 @@ import type { Failure } from '../../../src/supervisor/failure.ts';
 import type { Limits, ReplicaEvent, ReplicaState } from '../../../src/supervisor/replica-state.ts';
 import { cleanRecord, defaultRestartLimits } from '../../../src/supervisor/restart.ts';
 
-export const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000 };
+export const limits: Limits = { restart: defaultRestartLimits, startupTimeoutMs: 60_000, sleepTimeoutMs: 20_000 };
 const failure: Failure = { code: 'engine_exited', message: 'died', permanent: false };
 const record = cleanRecord;
 const loop = { failures: 9, starts: [], looping: true };
@@ -20,6 +20,12 @@ export const states = {
   'starting, in a loop': { kind: 'starting', deadline: 5000, record: loop },
   ready: { kind: 'ready', since: 0, serving: true, record },
   'ready, withheld': { kind: 'ready', since: 0, serving: false, record },
+  'falling-asleep': { kind: 'falling-asleep', deadline: undefined, since: 0, record },
+  'falling-asleep, told': { kind: 'falling-asleep', deadline: 5000, since: 0, record },
+  'falling-asleep, late': { kind: 'falling-asleep', deadline: 900, since: 0, record },
+  asleep: { kind: 'asleep', since: 0, record },
+  waking: { kind: 'waking', deadline: 5000, since: 0, record },
+  'waking, late': { kind: 'waking', deadline: 900, since: 0, record },
   draining: { kind: 'draining', deadline: 5000, since: 0, record },
   'draining, late': { kind: 'draining', deadline: 900, since: 0, record },
   'stopping for good': { kind: 'stopping', next: { kind: 'stopped' } },
@@ -51,6 +57,10 @@ export const events = {
   drain: { kind: 'drain', deadline: 4000 },
   drained: { kind: 'drained' },
   'take-back': { kind: 'take-back' },
+  sleep: { kind: 'sleep' },
+  slept: { kind: 'slept' },
+  wakeful: { kind: 'wakeful' },
+  wake: { kind: 'wake' },
   leave: { kind: 'leave' },
   retry: { kind: 'retry' },
   stop: { kind: 'stop', now: false },

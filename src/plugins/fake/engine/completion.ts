@@ -4,7 +4,7 @@ import { accents } from './accent.ts';
 import { CutError } from './cut-error.ts';
 import { compose, paced } from './generate.ts';
 import type { Reply } from './generate.ts';
-import { chunkBody, completionBody, parseBody, readGeneration, RequestError } from './openai.ts';
+import { chunkBody, completionBody, errorBody, parseBody, readGeneration, RequestError } from './openai.ts';
 import type { Fields, Generation, ReplyHead, Usage } from './openai.ts';
 import { extraHeaders, readBody, refuse, sendJson, sendText, sendTwoLengths } from './respond.ts';
 import { EventStream } from './sse.ts';
@@ -20,6 +20,11 @@ export async function complete(
 ): Promise<void> {
   const body = await readBody(request);
   state.journal.saw(request, path, body);
+  if (state.asleep) {
+    state.journal.disturbed += 1;
+    sendJson(response, 500, errorBody('The engine sleeps.', 'server_error'));
+    return;
+  }
   const fate = state.faults.requestArrived();
   switch (fate.kind) {
     case 'exit':

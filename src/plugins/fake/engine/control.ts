@@ -10,6 +10,7 @@ import type { EngineState } from './state.ts';
 export interface StateReport {
   readonly pid: number;
   readonly ready: boolean;
+  readonly asleep: boolean;
   readonly hung: boolean;
   readonly open: number;
   readonly running: number;
@@ -19,6 +20,10 @@ export interface StateReport {
   readonly aborted: number;
   readonly tokens: number;
   readonly probes: number;
+  /** How often it fell asleep and woke, and requests that came in between. */
+  readonly sleeps: number;
+  readonly wakes: number;
+  readonly disturbed: number;
   /** Handles of the adapters held, how often one was loaded or unloaded, and the most held at a time. */
   readonly adapters: readonly string[];
   readonly adapterLoads: number;
@@ -35,6 +40,7 @@ export function readState(state: EngineState): StateReport {
   return {
     pid: process.pid,
     ready: state.ready,
+    asleep: state.asleep,
     hung: faults.hung,
     open: state.open,
     running: slots.running,
@@ -44,6 +50,9 @@ export function readState(state: EngineState): StateReport {
     aborted: journal.aborted,
     tokens: journal.tokens,
     probes: journal.probes,
+    sleeps: journal.sleeps,
+    wakes: journal.wakes,
+    disturbed: journal.disturbed,
     adapters: [...adapters.held.keys()],
     adapterLoads: adapters.loads,
     adapterUnloads: adapters.unloads,

@@ -22,6 +22,10 @@ export class Journal {
   /** Of the engine's loop, which turns while any request runs and the engine does not hang. */
   steps = 0;
   probes = 0;
+  sleeps = 0;
+  wakes = 0;
+  /** Generation requests that came while it slept. */
+  disturbed = 0;
   #seen: SeenRequest[] = [];
 
   saw(request: IncomingMessage, path: string, body: Buffer): void {

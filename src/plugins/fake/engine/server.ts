@@ -9,6 +9,7 @@ import { applyControl, readState } from './control.ts';
 import { errorBody } from './openai.ts';
 import { answerOther, isOtherRoute } from './other-routes.ts';
 import { readBody, sendJson, sendText } from './respond.ts';
+import { answerSleep, isSleepRoute } from './sleep.ts';
 import type { EngineState } from './state.ts';
 
 /** The engine's HTTP server, not yet listening. `onDefect` gets what should never be thrown. */
@@ -35,6 +36,7 @@ async function handle(state: EngineState, request: IncomingMessage, response: Se
   if (route === 'GET /fake/state') return sendJson(response, 200, readState(state));
   if (route === 'POST /fake/control') return applyControl(state, await readBody(request), response);
   if (!state.ready) return sendJson(response, 503, errorBody('Loading model', 'unavailable_error', undefined, 'loading'));
+  if (isSleepRoute(state, route)) return answerSleep(state, route, request, response);
   const call = adapterCall(state, route);
   if (call !== undefined) return changeAdapters(state, call, request, response);
   if (isOtherRoute(request.method, path)) return answerOther(state, path, request, response);

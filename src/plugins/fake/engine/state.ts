@@ -18,6 +18,8 @@ export interface EngineState {
   readonly daemon: number | undefined;
   /** The model is loaded. */
   ready: boolean;
+  /** Generation requests are refused while it sleeps. */
+  asleep: boolean;
   /** Generation requests accepted and not yet ended, whether or not their client is still there. */
   open: number;
   /** Ends a generation, by its id: for engines that are told so. */
