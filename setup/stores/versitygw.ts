@@ -24,7 +24,7 @@ export const versitygw: StoreServer = {
     const target = join(stage, 'bin');
     mkdirSync(target);
     // What a user sets for builds of their own, as another system or flags, does not apply.
-    const env = { ...own, GOBIN: target, GOFLAGS: '-modcacherw', GOOS: '', GOARCH: '', CGO_ENABLED: '0', GOWORK: 'off' };
+    const env = { ...own, GOBIN: target, GOFLAGS: '-modcacherw', GOOS: '', GOARCH: '', GOWORK: 'off' };
     const said = await run('go', ['mod', 'download', '-json', `${module}@v${version}`], {
       env,
       signal,
@@ -33,7 +33,7 @@ export const versitygw: StoreServer = {
     });
     const sum = /"Sum": "([^"]*)"/.exec(said)?.[1];
     if (sum !== moduleSum) throw new Error(`the digest of ${module} ${version} is ${sum ?? 'not told'}, expected ${moduleSum}`);
-    await run('go', ['install', '-trimpath', `${module}/cmd/versitygw@v${version}`], { env, signal, cwd: stage, timeoutMs: buildLimitMs });
+    await run('go', ['install', `${module}/cmd/versitygw@v${version}`], { env, signal, cwd: stage, timeoutMs: buildLimitMs });
     return join(target, 'versitygw');
   },
 };

@@ -10,14 +10,16 @@ import type { TestContext } from 'node:test';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../src/core/clock.ts';
 import { nameProblem } from '../../src/models/plan-fetch.ts';
-import type { FetchProgress } from '../../src/models/progress.ts';
 import { parseReference } from '../../src/models/reference.ts';
 import { needsRoot } from './support/privileges.ts';
+import { fakeModel, startGateway } from '../support/gateway-process.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Stub } from '../support/s3-stub.ts';
 import type { Fault } from '../support/s3-stub.ts';
-import { row } from './support/row.ts';
+import { until } from '../support/until.ts';
+import { patienceMs, row } from './support/row.ts';
 
 const kilobyte = 1024;
 const megabyte = 1024 * kilobyte;
@@ -110,21 +112,40 @@ row(
   { skip: needsRoot },
 );
 
+/** Resolves when just so many replicas of the gateway are in that phase. */
+async function tells(what: string, gateway: GatewayProcess, replicas: number, phase: RegExp): Promise<void> {
+  const told = async (): Promise<number> =>
+    (await gateway.status()).flatMap((model) => model.replicas).filter((replica) => phase.test(replica.phase)).length;
+  await until(what, async () => (await told()) === replicas, patienceMs);
+}
+
 row(137, async ({ t }) => {
   const body = weights(4 * megabyte);
   await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
-  const root = temporaryDir(t);
-  const [one, other] = [storeIn(root), storeIn(root)];
-  const told: FetchProgress['kind'][] = [];
-  const onProgress = ({ kind }: FetchProgress): void => void told.push(kind);
-  const leases = await Promise.all([
-    ...[1, 2, 3].map(() => one.fetch(model, options(stub.env))),
-    other.fetch(model, options(stub.env, { onProgress })),
-  ]);
+  const gate = Promise.withResolvers<void>();
+  stub.pace = async () => (stub.sentBytes < megabyte ? undefined : await gate.promise);
+  const fromBucket = (deployment: object): object => ({
+    ...fakeModel('m', {}, deployment),
+    model_loading_config: { model_id: 'm', model_source: 's3://bucket/m' },
+    runtime_env: { env_vars: stub.env },
+  });
+  const more = { cache: { dir: temporaryDir(t) } };
+  // Asleep, so that both gateways are there before any byte is. What they hold when awake is more than at their start: no row's own start.
+  const asleep = [fromBucket({ autoscaling_config: { min_replicas: 0, max_replicas: 3 } })];
+  const [one, other] = [await startGateway(t, asleep, { more }), await startGateway(t, asleep, { more })];
+  await one.writeConfig([fromBucket({ num_replicas: 3 })]);
+  one.signal('SIGHUP');
+  await tells('three replicas tell how far their files are', one, 3, /^downloading \d+ % of 4\.2 MB/);
+  const replies = [one, other].map(async (gateway) => await gateway.post({ model: 'm', messages: [{ role: 'user', content: 'hi' }] }));
+  await tells('the second gateway waits for the first', other, 1, /^waiting for another gateway to download the model$/);
+  gate.resolve();
+  for (const reply of await Promise.all(replies)) assert.equal(reply.status, 200, await reply.text());
   assert.equal(stub.sentBytes, body.length);
-  assert.equal(new Set(leases.map(({ path }) => path)).size, 1);
-  assert.ok(told.includes('waiting'), told.join());
-  for (const lease of leases) lease.release();
+  for (const gateway of [one, other]) {
+    gateway.signal('SIGTERM');
+    assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+    assert.deepEqual(await gateway.engines(), []);
+  }
 });
 
 /** Numbers in [0, 1) that are the same in each run. */

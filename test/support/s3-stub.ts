@@ -166,12 +166,13 @@ export class S3Stub implements AsyncDisposable {
       if (fault?.kind === 'flip' && fault.at >= at && fault.at < at + block.length)
         block[fault.at - at] = ((block[fault.at - at] ?? 0) + 1) % 256;
       this.sentBytes += block.length;
-      await new Promise<void>((resolve) => {
-        response.write(block, () => {
-          resolve();
-        });
-        response.once('close', resolve);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      response.once('close', resolve);
+      response.write(block, () => {
+        resolve();
       });
+      await promise;
+      response.off('close', resolve);
     }
     if (limit === range.end) response.end();
     else if (fault?.kind === 'cut') response.destroy();

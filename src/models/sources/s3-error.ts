@@ -25,7 +25,13 @@ function read(thrown: unknown): Told {
   };
 }
 
-const keysUnknown: ReadonlySet<string> = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'InvalidToken']);
+const keysUnknown: ReadonlySet<string> = new Set([
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'InvalidToken',
+  // Of versitygw 1.8, with 404.
+  'XAdminUserNotFound',
+]);
 const expired: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 const busy: ReadonlySet<string> = new Set([
   'SlowDown',
@@ -72,7 +78,7 @@ export function s3Error(thrown: unknown, where: string): ArtifactError {
   }
   if (name === 'NoSuchBucket')
     return tell('missing', `${where}: there is no such bucket. Check its name, and AWS_ENDPOINT_URL if the store is not Amazon's.`);
-  if (status === 404) return tell('missing', `${where}: there is no such object. Check the prefix.`);
+  if (status === 404) return tell('missing', `${where}: there is no such object (${name || status}). Check the prefix.`);
   if (status === 412) return tell('changed', `${where}: an object was replaced while it was fetched.`);
   if (status === 401 || status === 403)
     return tell(
