@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module';
 import { realpathSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +13,7 @@ import { addImport } from './cli/import.ts';
 import { addInit } from './cli/init.ts';
 import { addKey } from './cli/key.ts';
 import { addLogs } from './cli/logs.ts';
+import { addOpenApi } from './cli/openapi.ts';
 import { addPlan, plan } from './cli/plan.ts';
 import { surviveReaders } from './cli/output.ts';
 import { addPull } from './cli/pull.ts';
@@ -28,6 +28,7 @@ import { addStop } from './cli/stop.ts';
 import { addValidate } from './cli/validate.ts';
 import { type OutputOptions, print, type Run, withOutput } from './cli/verb.ts';
 import { GatewayError } from './core/errors.ts';
+import { version } from './core/version.ts';
 
 /** With a terminal, SIGHUP says that it was closed, and engines must not outlive it unseen. Without, it is how one asks a service to reload. */
 const hasTerminal = (): boolean => isatty(0) || isatty(1);
@@ -62,8 +63,6 @@ const processSession: Omit<Session, 'keepEngines' | 'watch' | 'output'> = {
   },
 };
 
-const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
-
 /** Every verb but `start` and `version`, in the order of the help. */
 const verbs = [
   addPlan,
@@ -78,6 +77,7 @@ const verbs = [
   addPull,
   addCache,
   addSchema,
+  addOpenApi,
   addKey,
   addInit,
   addImport,

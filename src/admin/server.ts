@@ -7,9 +7,11 @@ import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { AdminKey } from './admin-key.ts';
 import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
+import { dataDocument } from '../gateway/openapi/document.ts';
 import { addEnginePass } from './engine-pass.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
+import { adminDocument } from './openapi.ts';
 import { socketPath } from './socket-path.ts';
 
 export interface AdminDeps {
@@ -93,6 +95,8 @@ export function buildAdmin(
     if ('now' in how) return control.stop({ kind: 'now' });
     return control.stop({ kind: 'drain', drainMs: how.drain_s === undefined ? undefined : how.drain_s * 1000 });
   });
+  app.get('/openapi.json', async () => dataDocument());
+  app.get('/openapi-admin.json', async () => adminDocument());
   addEnginePass(app, control);
   // Engines print prompts at some log levels: only for the owner.
   if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));
