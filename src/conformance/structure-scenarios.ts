@@ -79,6 +79,9 @@ const tool = {
   },
 };
 
+/** Engines that force a call hold its arguments to the schema only where it is strict, and some make calls without end unless told one. */
+const strictTool = { ...tool, function: { ...tool.function, strict: true } };
+
 const request = 'Switch the light on.';
 
 function callProblem(call: unknown): string | undefined {
@@ -94,7 +97,13 @@ const toolChoice = (name: string, title: string, choice: unknown): Scenario => (
   title,
   required: false,
   async run({ api, model }) {
-    const reply = await api.chat({ ...question(model, request), max_tokens: 120, tools: [tool], tool_choice: choice });
+    const reply = await api.chat({
+      ...question(model, request),
+      max_tokens: 120,
+      tools: [strictTool],
+      tool_choice: choice,
+      parallel_tool_calls: false,
+    });
     if (reply.status !== 200) return refusal(reply);
     const dropped = droppedOf(reply);
     if (dropped !== undefined) return unshown(dropped);

@@ -52,7 +52,7 @@ describe('conformance of a real llama-server', { skip: skipReal }, () => {
 
   test('started for embeddings it gives a vector each, alike for alike texts', async (t) => {
     const report = await shown(t, 'embeddings', { embeddings: true, pooling: 'mean' });
-    const setting = 'started with embeddings and pooling mean';
+    const setting = 'started for embeddings';
     await keepReport('llamacpp-embeddings.json', { ...about('SmolLM2-135M-Instruct Q4_1, CPU'), setting }, report);
   });
 });

@@ -3,105 +3,17 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { ConformanceReport } from '../../src/cli/conformance.ts';
-import type { EnginePlugin } from '../../src/plugins/engine-plugin.ts';
-import { sglang } from '../../src/plugins/sglang/index.ts';
-import { vllm } from '../../src/plugins/vllm/index.ts';
 import { modelName } from '../../src/core/ids.ts';
 import { keepReport } from '../support/conformance-report.ts';
-import { type GatewayProcess, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
+import { type GatewayProcess, tempDir } from '../support/gateway-process.ts';
 import { processesOf } from '../support/processes.ts';
 import { requestOf } from '../support/request.ts';
 import { until } from '../support/until.ts';
+import { conform, engines, type EngineUnderTest, maxAdaptersPerReplica, model, skipMissing, startOn } from './support/engines.ts';
 
 const adapters = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
 
-interface EngineUnderTest {
-  readonly name: string;
-  /** As people write it. */
-  readonly title: string;
-  /** As in its own `/version` or `/server_info`. */
-  readonly version: string;
-  readonly executable: string | undefined;
-  readonly kwargs: Readonly<Record<string, unknown>>;
-  readonly env: Readonly<Record<string, string>>;
-  /** Scenarios that must be seen to work, beside those that every model must pass. */
-  readonly mustWork: readonly string[];
-  /** In the log while it starts. */
-  readonly phase: RegExp;
-  /** The process that computes, by its name or command line. */
-  readonly worker: RegExp;
-  readonly versionPath: string;
-  readonly plugin: EnginePlugin;
-}
-
-const structured = ['stop', 'n', 'logprobs', 'json_schema', 'json_schema-raw', 'guided_choice', 'tools', 'abort'];
-
-const engines: readonly EngineUnderTest[] = [
-  {
-    name: 'vllm',
-    title: 'vLLM',
-    version: '0.32.0',
-    executable: process.env['ROUNDHOUSE_TEST_VLLM'],
-    kwargs: {
-      enforce_eager: true,
-      max_model_len: 2048,
-      max_num_seqs: 4,
-      max_loras: 2,
-      max_lora_rank: 8,
-      gpu_memory_utilization: 0.2,
-      enable_auto_tool_choice: true,
-      tool_call_parser: 'hermes',
-    },
-    env: { VLLM_CPU_KVCACHE_SPACE: '1' },
-    mustWork: [...structured, 'seed'],
-    phase: /loading weights/,
-    worker: /VLLM::EngineCor/,
-    versionPath: '/version',
-    plugin: vllm,
-  },
-  {
-    name: 'sglang',
-    title: 'SGLang',
-    version: '0.5.23',
-    executable: process.env['ROUNDHOUSE_TEST_SGLANG'],
-    kwargs: {
-      device: 'cpu',
-      attention_backend: 'torch_native',
-      lora_backend: 'torch_native',
-      disable_overlap_schedule: true,
-      context_length: 2048,
-      max_total_tokens: 8192,
-      mem_fraction_static: 0.2,
-      max_running_requests: 4,
-      max_lora_rank: 8,
-      lora_target_modules: ['o_proj', 'down_proj'],
-    },
-    env: { SGLANG_USE_CPU_ENGINE: '1' },
-    mustWork: structured,
-    phase: /loading weights/,
-    worker: /sglang::scheduler/,
-    versionPath: '/server_info',
-    plugin: sglang,
-  },
-];
-
-const model = 'smollm2-135m';
-const maxAdaptersPerReplica = 2;
 const ask = (content: string, more: object = {}): object => ({ model, messages: [{ role: 'user', content }], temperature: 0, ...more });
-
-async function start(t: TestContext, engine: EngineUnderTest): Promise<GatewayProcess> {
-  const configured = {
-    model_loading_config: { model_id: model, model_source: process.env['ROUNDHOUSE_TEST_HF_MODEL'] },
-    llm_engine: engine.name,
-    engine_kwargs: engine.kwargs,
-    lora_config: { max_num_adapters_per_replica: maxAdaptersPerReplica },
-    gateway: { gpus: 0, env: { HF_HUB_OFFLINE: '1', ...engine.env } },
-  };
-  return await startGateway(t, [configured], {
-    more: { engines: { [engine.name]: { command: engine.executable } }, timeouts: { drain_s: 240 } },
-  });
-}
 
 interface Direct {
   readonly base: string;
@@ -187,9 +99,9 @@ async function checkAdapters(t: TestContext, { plugin, kwargs }: EngineUnderTest
 }
 
 for (const engine of engines) {
-  const skip = engine.executable === undefined ? 'not installed: npm run test:engines does it' : false;
-  test(`a real ${engine.name} ${engine.version}, on the CPU`, { skip }, async (t) => {
-    const gateway = await start(t, engine);
+  test(`a real ${engine.name} ${engine.version}, on the CPU`, { skip: skipMissing(engine) }, async (t) => {
+    const lora = { max_num_adapters_per_replica: maxAdaptersPerReplica };
+    const gateway = await startOn(t, engine, { engine_kwargs: engine.kwargs, lora_config: lora });
     assert.match(gateway.output(), engine.phase);
     const real = await direct(gateway);
 
@@ -198,11 +110,9 @@ for (const engine of engines) {
     });
 
     await t.test('conforms', async () => {
-      const args = ['--state-dir', gateway.stateDir, '--model', model, '--require', engine.mustWork.join(), '--json'];
-      const { code, stdout, stderr } = await runGateway(['conformance', ...args]);
-      assert.equal(code, 0, stdout + stderr);
+      const report = await conform(gateway, '--require', engine.mustWork.join());
       const about = { engine: engine.title, version: engine.version, model: 'SmolLM2-135M-Instruct bf16, CPU' };
-      await keepReport(`${engine.name}.json`, about, JSON.parse(stdout) as ConformanceReport);
+      await keepReport(`${engine.name}.json`, about, report);
     });
 
     await t.test('takes adapters as its plugin says: loaded, refused, chosen, more than fit at a time, unloaded', async () => {
