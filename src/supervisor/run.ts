@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ReplicaView } from '../core/table.ts';
@@ -46,7 +47,6 @@ export interface PastRun {
   readonly apiKey: string;
 }
 
-/** An adopted engine that has used its startup timeout up gets this long to show that it serves. */
 const adoptedWaitMs = 10_000;
 
 /** A run that may begin. */
@@ -88,11 +88,24 @@ export async function beginRun(
 }
 
 /**
- * Milliseconds that an adopted engine may still wait for: what is left of its own startup timeout, for one that was ready long ago answers
- * now, or hangs. Undefined for one that we started, which the state's own deadline ends.
+ * Gives an adopted engine up once it has had what is left of its own startup timeout, and 10 s at least: one that was ready long ago answers
+ * now, or hangs. One that we started is ended by its state's own deadline.
  */
-export function adoptedPatienceMs({ adoptedAgeMs }: ReplicaHandle, startupTimeoutMs: number): number | undefined {
-  return adoptedAgeMs === undefined ? undefined : Math.max(adoptedWaitMs, startupTimeoutMs - adoptedAgeMs);
+export function limitAdopted(
+  clock: Clock,
+  run: Run,
+  startupTimeoutMs: number,
+  giveUp: (detail: string) => void,
+  signal: AbortSignal,
+): void {
+  const adoptedAgeMs = run.handle?.adoptedAgeMs;
+  if (adoptedAgeMs === undefined) return;
+  const leftMs = Math.max(adoptedWaitMs, startupTimeoutMs - adoptedAgeMs);
+  const cancel = clock.after(leftMs, () => {
+    const seen = run.lastProbe === undefined ? '' : ` (${run.lastProbe})`;
+    giveUp(`a former gateway left it running, but it was not ready within ${leftMs / 1000} s${seen}`);
+  });
+  signal.addEventListener('abort', cancel, { once: true });
 }
 
 /** How an engine is asked, whatever its state. */

@@ -1,94 +1,52 @@
-import type pino from 'pino';
-import type { LoadBoard } from '../core/board.ts';
-import type { Clock } from '../core/clock.ts';
-import type { GatewayError } from '../core/errors.ts';
-import type { AdapterName, ModelName, ReplicaId } from '../core/ids.ts';
+import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { AdapterDemand } from '../core/messages.ts';
-import type { RoutingTable } from '../core/table.ts';
 import type { Config } from '../config/config.ts';
-import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { AdapterDesk } from './adapters/desk.ts';
+import type { AdaptersReport } from './adapters/desk.ts';
 import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
-import type { CallEngine } from './engine-call.ts';
 import { GpuLedger } from './gpus/ledger.ts';
-import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuReport } from './gpus/ledger.ts';
 import { planLaunch } from './launch-plan.ts';
 import type { LaunchInput, LaunchPlan } from './launch-plan.ts';
 import { findExecutables } from './launch-survey.ts';
 import { loadOf } from './model-load.ts';
 import type { ModelLoad } from './model-load.ts';
+import { modelReports } from './model-reports.ts';
 import { ModelSet } from './model-set.ts';
 import { Pass } from './pass.ts';
 import { plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
-import { getAlone } from './http-get.ts';
-import type { HttpGet } from './http-get.ts';
 import type { Lease } from './providers/lease.ts';
-import type { Recovery, ReplicaProvider } from './providers/provider.ts';
-import { staticProvider } from './providers/static.ts';
+import type { LogWatch, Recovery } from './providers/provider.ts';
 import { redactor } from './redact.ts';
-import { Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 import { replicaName } from './replica-id.ts';
-import { ReplicaSet } from './replica-set.ts';
+import { ReplicaMaker } from './replica-maker.ts';
 import type { ReplicaState } from './replica-state.ts';
+import { ReplicaSet } from './replica-set.ts';
 import type { Restarted } from './replica-set.ts';
-import { desiredOf, gpuRequest, replicaPlan } from './replica-plan.ts';
+import { desiredOf, replicaPlan } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
-import { defaultRestartLimits } from './restart.ts';
-import type { RestartLimits } from './restart.ts';
-import type { EngineAddress, FormerRun } from './run.ts';
+import type { EngineAddress } from './run.ts';
+import { stoppedOrHurried } from './shutdown.ts';
 import { Slots } from './slots.ts';
 import { StartHistory } from './start-history.ts';
 import { StartQueue } from './start-queue.ts';
+import type { Desired, SupervisorDeps } from './supervisor-deps.ts';
 import { TablePublisher } from './table-publisher.ts';
-import { modelStatus, toBeStarted, wakes } from './table.ts';
-import type { Weights } from './weights.ts';
+import { toBeStarted } from './table.ts';
 import type { ModelFact, ReplicaFact } from './table.ts';
-
-export interface SupervisorDeps {
-  readonly clock: Clock;
-  readonly provider: ReplicaProvider;
-  readonly engines: ReadonlyMap<string, EnginePlugin>;
-  readonly board: LoadBoard;
-  /** Hands a table to every worker. */
-  publish(table: RoutingTable): void;
-  /** Answers all who wait for an adapter of a model. Left out: nobody does. */
-  refuse?(model: ModelName, adapter: AdapterName, error: GatewayError): void;
-  /** Lowest version that every live worker has applied; Infinity when none lives. */
-  appliedVersion(): number;
-  readonly log: pino.Logger;
-  /** 0 ≤ random() < 1. */
-  readonly random: () => number;
-  /** Unix time. */
-  wallClockSeconds(): number;
-  readonly get?: HttpGet;
-  readonly call?: CallEngine;
-  readonly restart?: RestartLimits;
-  /** What starts took; without one, only its own are known. */
-  readonly history?: StartHistory;
-  /** Without one, no model's files can be brought here. */
-  readonly weights?: Weights;
-  /** Its own, and closed by `stop()`; without one there are no GPUs. */
-  readonly gpus?: GpuLedger;
-}
 
 export type { Restarted } from './replica-set.ts';
 export type { ModelReport, ReplicaReport } from './report.ts';
-
-type Desired = Pick<Config, 'models' | 'apps' | 'engineCommands'> & Partial<Pick<Config, 'gpus' | 'acceleratorMatch'>>;
+export type { SupervisorDeps } from './supervisor-deps.ts';
 
 /** Engines that may start at once, and how long a slow start counts among them. */
 const startLimits = { parallel: 8, longestMs: 60_000 } as const;
-/** For replicas that others run: to look again costs nothing, and nobody should wait minutes for one that is back. */
-const externalRestart = { longestDelayMs: 5_000, startsPerWindow: Number.POSITIVE_INFINITY } as const;
 /** How often the second fact of a drain (nothing in flight) is looked for. */
 const drainPollMs = 50;
-/** How long a hurried stop waits for processes that even SIGKILL has not ended yet. */
-const hurriedStopMs = 5_000;
-
 /** Whether `drained` is waited for. */
 const awaitsQuiet = (state: ReplicaState): boolean =>
   state.kind === 'draining' || (state.kind === 'falling-asleep' && state.deadline === undefined);
@@ -103,7 +61,7 @@ export class Supervisor {
   readonly #starts: StartQueue;
   readonly #gpus: GpuLedger;
   readonly #adapters: AdapterDesk;
-  readonly #history: StartHistory;
+  readonly #maker: ReplicaMaker;
   readonly #models: ModelSet;
   readonly #replicas = new ReplicaSet();
   readonly #tables: TablePublisher;
@@ -128,7 +86,15 @@ export class Supervisor {
     this.#tables = new TablePublisher(deps);
     this.#starts = new StartQueue(deps.clock, this.#slots, startLimits);
     this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
-    this.#history = deps.history ?? StartHistory.inMemory(deps.log);
+    this.#maker = new ReplicaMaker({
+      supervisor: deps,
+      gpus: this.#gpus,
+      starts: this.#starts,
+      slots: this.#slots,
+      history: deps.history ?? StartHistory.inMemory(deps.log),
+      reaped: () => this.#reaped,
+      changed: () => this.#changed(),
+    });
     this.#gpus.listen(() => this.#changed());
     this.#adapters = new AdapterDesk({
       ...deps,
@@ -264,23 +230,8 @@ export class Supervisor {
   }
 
   status(): readonly ModelReport[] {
-    const now = this.#deps.clock.now();
-    const byModel = this.#replicas.byModel();
-    return [...this.#models.entries()].map(([name, { plan, waiting, formerRestarts }]) => {
-      const replicas = byModel.get(name) ?? [];
-      const reports = replicas.map((replica) => replica.report()).sort((a, b) => a.index - b.index);
-      const facts = replicas.map((replica) => replica.fact());
-      return {
-        name,
-        engine: plan.model.engine,
-        desired: desiredOf(plan).replicas,
-        status: modelStatus(facts, now, wakes(plan.model)),
-        waiting: this.#deps.board.read(waiting),
-        restarts: reports.reduce((sum, report) => sum + report.restarts, formerRestarts),
-        replicas: reports,
-        adapters: this.#adapters.report(name),
-      };
-    });
+    const adapters = (name: ModelName): AdaptersReport | undefined => this.#adapters.report(name);
+    return modelReports(this.#models, this.#replicas.byModel(), this.#deps.board, adapters, this.#deps.clock.now());
   }
 
   /** The GPUs of this machine, once a replica has asked for one. */
@@ -318,19 +269,10 @@ export class Supervisor {
     });
     // Those that drain already may have been given longer.
     for (const replica of this.#replicas.all()) replica.send(keepEngines ? { kind: 'leave' } : { kind: 'drain', deadline });
-    const givenUp = new AbortController();
-    const hurried = new Promise<void>((resolve) => {
-      const kill = (): void => {
-        for (const replica of this.#replicas.all()) replica.send({ kind: 'stop', now: true });
-        const cancel = this.#deps.clock.after(hurriedStopMs, resolve);
-        givenUp.signal.addEventListener('abort', cancel, { once: true });
-      };
-      if (hurry.aborted) kill();
-      else hurry.addEventListener('abort', kill, { once: true, signal: givenUp.signal });
-    });
     this.#changed();
-    await Promise.race([Promise.all([stopped, this.#reaped]), hurried]);
-    givenUp.abort();
+    await stoppedOrHurried(this.#deps.clock, Promise.all([stopped, this.#reaped]), hurry, () => {
+      for (const replica of this.#replicas.all()) replica.send({ kind: 'stop', now: true });
+    });
     this.#cancelPoll?.();
     this.#gpus.close();
     this.#adapters.close();
@@ -401,15 +343,16 @@ export class Supervisor {
     const model = this.#models.get(name);
     if (model === undefined) throw new Error(`planned a replica of ${name}, which is not configured`);
     const upstream = this.#unusedUpstream(model.plan);
-    this.#create(index, upstream === undefined ? model.plan : { ...model.plan, upstream });
+    this.#begin(this.#maker.make(index, upstream === undefined ? model.plan : { ...model.plan, upstream }));
   }
 
   #adopt(lease: Lease, recovery: Recovery): void {
     const model = this.#models.get(lease.model);
     if (model === undefined) throw new Error(`chose an engine of ${lease.model} to adopt, which is not configured`);
     const holder = replicaName(lease.model, lease.index);
-    const kept = this.#gpus.keep(holder, lease.gpus, model.plan.engine.needs.memoryShare);
-    this.#create(lease.index, model.plan, { id: lease.id, adopt: (watch) => recovery.adopt(lease, watch) }, kept);
+    const gpus = this.#gpus.keep(holder, lease.gpus, model.plan.engine.needs.memoryShare);
+    const former = { id: lease.id, adopt: (watch: LogWatch) => recovery.adopt(lease, watch) };
+    this.#begin(this.#maker.make(lease.index, model.plan, { former, gpus }));
   }
 
   /** One that no replica of the present config leads to; undefined where the model's replicas are our own. */
@@ -421,42 +364,8 @@ export class Supervisor {
     return model.upstreams.find(({ url }) => !used.has(url)) ?? model.upstreams[0];
   }
 
-  /** @param kept GPUs that the former run holds. */
-  #create(index: number, plan: ReplicaPlan, former?: FormerRun, kept?: GpuGrant): void {
-    const restart = this.#deps.restart ?? defaultRestartLimits;
-    // What is adopted is there already. All others wait until what a former gateway left has given its memory and ports back.
-    const clear = former === undefined ? this.#reaped : undefined;
-    let held = kept;
-    const replica = new Replica(
-      index,
-      plan,
-      {
-        clock: this.#deps.clock,
-        provider: plan.upstream === undefined ? this.#deps.provider : staticProvider,
-        get: this.#deps.get ?? getAlone,
-        ...(this.#deps.call === undefined ? {} : { call: this.#deps.call }),
-        board: this.#deps.board,
-        log: this.#deps.log,
-        random: this.#deps.random,
-        weights: this.#deps.weights,
-        history: this.#history,
-        restart: plan.upstream === undefined ? restart : { ...restart, ...externalRestart },
-        gpus: async (waits, signal) => {
-          await clear;
-          const grant = held ?? (await this.#gpus.acquire(gpuRequest(index, replica.plan), waits, signal));
-          held = undefined;
-          return grant;
-        },
-        turn: (signal) => this.#starts.take(signal),
-        retire: (turn) => {
-          this.#slots.retire(turn.slot);
-          this.#changed();
-        },
-        changed: () => this.#changed(),
-      },
-      former,
-    );
-    this.#replicas.add(plan.model.name, replica);
+  #begin(replica: Replica): void {
+    this.#replicas.add(replica.plan.model.name, replica);
     replica.start();
     this.#changed();
   }

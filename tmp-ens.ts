@@ -1,2 +1,0 @@
-import { storesForTests } from './setup/stores/stores.ts';
-console.log(await storesForTests(process.env, true, new AbortController().signal));
