@@ -43,7 +43,8 @@ export class ReplicaMaker {
 
   /** One that has not asked for its first start yet. */
   make(index: number, plan: ReplicaPlan, continued?: Continued): Replica {
-    const { supervisor, gpus, starts, slots, history, changed } = this.#deps;
+    const { supervisor, gpus, starts, slots, history } = this.#deps;
+    const changed = (): void => this.#deps.changed();
     const { clock, board, log, random, weights, provider, call, get = getAlone, restart = defaultRestartLimits } = supervisor;
     const own = plan.upstream === undefined;
     // What is adopted is there already. All others wait until what a former gateway left has given its memory and ports back.

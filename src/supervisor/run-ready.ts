@@ -32,11 +32,12 @@ export async function startedEvent(deps: ReadyDeps, run: Run, plan: ReplicaPlan,
   return event.kind === 'ready' && (await sleeps(deps, run, plan, signal)) === true ? await wokenEvent(deps, run, plan, signal) : event;
 }
 
+const notAwake = (detail: string): ReplicaEvent => ({ kind: 'condemned', reason: { kind: 'not-awake', detail } });
+
 /** What comes of waking it: it is ready again only after the same proof as after a start. Rejects only with `signal.reason`. */
 export async function wokenEvent(deps: ReadyDeps, run: Run, plan: ReplicaPlan, signal: AbortSignal): Promise<ReplicaEvent> {
   const { sleep } = plan.engine;
   if (sleep === undefined) throw new Error(`${run.id} was told to wake, and cannot`);
-  const notAwake = (detail: string): ReplicaEvent => ({ kind: 'condemned', reason: { kind: 'not-awake', detail } });
   const refusal = await wakeUp(deps.call ?? callOverHttp, handleOf(run), sleep, signal);
   if (refusal !== undefined) return notAwake(refusal);
   const event = await proved(deps, run, plan, signal);

@@ -228,6 +228,8 @@ test('a drained replica is stopped only when both facts hold: no table has it, a
   const slot = slotOf(sim, 1);
   const [, process] = sim.provider.processes;
   assert.ok(process);
+  // Or the one without requests would go instead.
+  sim.board.add(0, slotOf(sim, 0), 1);
   sim.board.add(0, slot, 1);
   sim.applied = sim.tables.at(-1)?.version;
   sim.apply(model({ replicas: 1, drainTimeoutMs: 600_000 }));
@@ -250,6 +252,8 @@ test('a drained replica is stopped only when both facts hold: no table has it, a
 test('a drain ends at its deadline, requests or not', async () => {
   const sim = simulate();
   await serving(sim, model({ replicas: 2, drainTimeoutMs: 5000 }));
+  // Or the one without requests would go instead.
+  sim.board.add(0, slotOf(sim, 0), 1);
   sim.board.add(0, slotOf(sim, 1), 1);
   sim.apply(model({ replicas: 1, drainTimeoutMs: 5000 }));
   await sim.clock.advance(4900);
@@ -262,6 +266,8 @@ test('demand that returns during a drain takes the replica back: same process, s
   const sim = simulate();
   await serving(sim, model({ replicas: 2 }));
   const slot = slotOf(sim, 1);
+  // Or the one without requests would go instead.
+  sim.board.add(0, slotOf(sim, 0), 1);
   sim.board.add(0, slot, 1);
   sim.supervisor.scale(modelName('demo'), 1);
   await sim.clock.advance(1000);
