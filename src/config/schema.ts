@@ -280,6 +280,13 @@ export const gatewaySchema = mapping({
     failed_auth_per_minute: whole(1, 100_000).optional(),
     ...modelLimitsShape,
   }).prefault({}),
+  media: mapping({
+    fetch: choice(['public', 'listed', 'none']).default('public'),
+    allowed_hosts: z.array(host, { error: 'expected a list of host names' }).default([]),
+    max_images: whole(1, 1000).default(16),
+    max_image_bytes: whole(1, 1024 ** 3).default(20 * 1024 * 1024),
+    timeout_s: seconds(0.001).default(15),
+  }).prefault({}),
   cors: mapping({
     allowed_origins: z
       .array(

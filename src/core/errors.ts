@@ -30,6 +30,19 @@ export const errorTable = {
     meaning:
       'A parameter that clients may not use: by it they could run code in an engine, or make it open files or connections. `gateway.allowed_params` lets it through.',
   },
+  media_refused: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning:
+      'An image is named by a URL that the gateway does not fetch: not public, of another scheme, too large, too many (`gateway.media`).',
+  },
+  media_unavailable: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'An image that is named by a URL could not be fetched, or is none; the message has the cause.',
+  },
   param_unsupported: {
     status: 400,
     type: 'invalid_request_error',

@@ -11,6 +11,22 @@ export interface CorsSettings {
   readonly maxAgeS: number;
 }
 
+/** How images that requests name by a URL are fetched. */
+export interface MediaSettings {
+  /** From whom: all of the public internet and `allowedHosts`, these alone, or nobody. */
+  readonly fetch: 'public' | 'listed' | 'none';
+  /** Lower case, without brackets; fetched from although they are in a private network. */
+  readonly allowedHosts: readonly string[];
+  /** Of one request. */
+  readonly maxImages: number;
+  /** Of one image, fetched or in a data URL. */
+  readonly maxImageBytes: number;
+  /** Of all images fetched for a request. */
+  readonly maxTotalBytes: number;
+  /** For all images of a request. */
+  readonly timeoutMs: number;
+}
+
 /** What a worker needs besides the routing table. */
 export interface GatewaySettings {
   readonly limits: {
@@ -26,6 +42,7 @@ export interface GatewaySettings {
     readonly failedAuthPerMinute: number | undefined;
   };
   readonly cors: CorsSettings;
+  readonly media: MediaSettings;
   readonly client: {
     /** Silence towards the client of a stream after which it gets a comment. */
     readonly heartbeatMs: number;

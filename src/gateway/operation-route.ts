@@ -6,8 +6,10 @@ import { type EnginePaths, openaiPath } from '../plugins/openai-path.ts';
 import { affinityKey } from './affinity-key.ts';
 import { keyOf } from './auth/ask-for-key.ts';
 import type { Limiter } from './auth/limiter.ts';
+import type { Grant } from './auth/grant.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { checkForm, checkInput } from './input/check.ts';
+import type { MediaDesk, MediaWork } from './media/desk.ts';
 import { normalize, normalizeForm, withoutMembers } from './openai/normalize.ts';
 import { type Api, operationNames, operations } from './operations.ts';
 import { prefixOf } from './route-prefix.ts';
@@ -16,6 +18,7 @@ export interface OperationDeps extends ExchangeDeps {
   /** True from the moment the gateway takes no new requests. */
   draining(): boolean;
   readonly limiter: Limiter;
+  readonly media: MediaDesk;
   /** What of the table the client may know of. */
   visibleTable(request: FastifyRequest): RoutingTable;
 }
@@ -74,8 +77,16 @@ function addHeaders(reply: FastifyReply, headers: readonly string[]): void {
   for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
 }
 
+interface Accepted {
+  readonly operation: Operation;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly acceptedAt: number;
+  readonly grant: Grant | undefined;
+}
+
 function handle(deps: OperationDeps, operation: Operation) {
-  return (request: FastifyRequest, reply: FastifyReply): void => {
+  return (request: FastifyRequest, reply: FastifyReply): void | Promise<void> => {
     const acceptedAt = deps.clock.now();
     if (deps.draining()) {
       reply.header('connection', 'close');
@@ -84,12 +95,37 @@ function handle(deps: OperationDeps, operation: Operation) {
     const read = readRequest(operation, request, deps.visibleTable(request));
     checkServed(read, deps);
     const normalized = withinLimits(read, deps);
+    const media = deps.media.work(normalized);
     const grant = deps.limiter.grant(keyOf(request.raw), normalized.raw.byteLength, (headers) => addHeaders(reply, headers));
-    reply.hijack();
-    const routing = deps.table().models.get(normalized.model)?.routing;
-    const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
-    new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant }).start();
+    const accepted = { operation, request, reply, acceptedAt, grant };
+    if (media === undefined) begin(deps, accepted, normalized);
+    else return beginWithMedia(deps, accepted, normalized, media);
   };
+}
+
+function begin(deps: OperationDeps, { request, reply, acceptedAt, grant }: Accepted, normalized: NormalizedRequest): void {
+  reply.hijack();
+  const routing = deps.table().models.get(normalized.model)?.routing;
+  const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
+  new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant }).start();
+}
+
+/** As `begin`, once the request's images are there. A client that leaves before ends the fetching. */
+async function beginWithMedia(deps: OperationDeps, accepted: Accepted, normalized: NormalizedRequest, media: MediaWork): Promise<void> {
+  const left = new AbortController();
+  const leave = (): void => left.abort(new GatewayError('client_closed', 'The client closed the connection.'));
+  const { raw } = accepted.reply;
+  raw.on('close', leave);
+  try {
+    const filled = await deps.media.fill(normalized, media, left.signal);
+    left.signal.throwIfAborted();
+    begin(deps, accepted, filled);
+  } catch (error) {
+    accepted.grant?.end(false);
+    throw error;
+  } finally {
+    raw.off('close', leave);
+  }
 }
 
 /** Adds the routes of everything that is asked of models. */

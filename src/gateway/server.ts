@@ -12,6 +12,7 @@ import { addCors } from './cors.ts';
 import type { ExchangeDeps } from './exchange.ts';
 import { addOperations, apiOf, operationMethods, takesForms } from './operation-route.ts';
 import { checkEncoding, checkHead, maxHeaders } from './http-rules.ts';
+import type { MediaDesk } from './media/desk.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
 import { errorReply } from './openai/error-body.ts';
@@ -22,6 +23,8 @@ export interface ServerDeps extends ExchangeDeps {
   /** Who may use the API now. */
   gate(): Gate;
   readonly limiter: Limiter;
+  /** Fetches what requests name by URL. */
+  readonly media: MediaDesk;
   /** Undefined: nobody counts wrong keys. */
   readonly guesses: Guesses | undefined;
   /** True from the moment the gateway is not ready any more because it will stop; it may still take requests. */

@@ -16,6 +16,8 @@ import { Limiter } from './auth/limiter.ts';
 import type { Exchange } from './exchange.ts';
 import { LoadTotals } from './load-totals.ts';
 import { LiveSet } from './live-set.ts';
+import { MediaDesk } from './media/desk.ts';
+import { resolveHost } from './media/resolve.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ReplicaMemory } from './replica-memory.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -99,6 +101,7 @@ const app = buildServer({
   gate: () => gate,
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
   limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
+  media: new MediaDesk({ settings: start.settings.media, clock, resolve: resolveHost }),
   log,
   ending: () => ending,
   draining: () => draining,

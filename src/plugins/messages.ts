@@ -1,4 +1,3 @@
-import { GatewayError } from '../core/errors.ts';
 import { isMapping, type Mapping } from '../core/json.ts';
 import type { RequestDraft } from './request-draft.ts';
 
@@ -31,38 +30,5 @@ export function wrapImageUrls(draft: RequestDraft): void {
       isMapping(part) && typeof part['image_url'] === 'string' ? { ...part, image_url: { url: part['image_url'] } } : part,
     );
     return parts.some((part, at) => part !== content[at]) ? { ...message, content: parts } : message;
-  });
-}
-
-/**
- * For an engine that has no list of hosts it may fetch media from, or reads local files: a client could make it fetch anything.
- * @throws GatewayError `request_invalid`
- */
-export function refuseRemoteMedia(draft: RequestDraft): void {
-  for (const name of ['messages', 'input']) refuseRemoteMediaIn(draft, name);
-}
-
-function refuseRemoteMediaIn(draft: RequestDraft, name: string): void {
-  if (!draft.mentions(name, 'url"')) return;
-  const messages = draft.get(name);
-  for (const [index, message] of Array.isArray(messages) ? messages.entries() : []) {
-    const content: unknown = isMapping(message) ? message['content'] : undefined;
-    const url = Array.isArray(content)
-      ? content.flatMap((part: unknown) => mediaUrls(part)).find((given) => !/^data:/iu.test(given))
-      : undefined;
-    if (url === undefined) continue;
-    const param = `${name}.${index}.content`;
-    const shown = JSON.stringify(url.slice(0, 200));
-    throw new GatewayError('request_invalid', `${param}: ${shown} would have to be fetched by the engine; expected a data: URL`, { param });
-  }
-}
-
-function mediaUrls(part: unknown): readonly string[] {
-  if (!isMapping(part)) return [];
-  return Object.entries(part).flatMap(([name, value]) => {
-    // Anthropic's word for where a part comes from.
-    if (!name.endsWith('_url') && name !== 'source') return [];
-    const url = isMapping(value) ? value['url'] : value;
-    return typeof url === 'string' ? [url] : [];
   });
 }

@@ -17,6 +17,8 @@ import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
+import { MediaDesk } from '../../src/gateway/media/desk.ts';
+import type { ResolveHost } from '../../src/gateway/media/resolve.ts';
 import { GatewayMetrics } from '../../src/gateway/metrics.ts';
 import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
 import { RetryBudget } from '../../src/gateway/retry-budget.ts';
@@ -77,6 +79,15 @@ export async function scriptedEngine(
 
 /** Writes one server-sent event. */
 export const event = (data: unknown): string => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
+
+const defaultMedia: GatewaySettings['media'] = {
+  fetch: 'public',
+  allowedHosts: [],
+  maxImages: 16,
+  maxImageBytes: 20_971_520,
+  maxTotalBytes: 104_857_600,
+  timeoutMs: 15_000,
+};
 
 const limits: ModelLimits = { maxWaiting: 10, queueTimeoutMs: 60_000, firstByteTimeoutMs: 60_000, idleTimeoutMs: 60_000 };
 
@@ -141,6 +152,9 @@ export async function dataPlane(
     engineKey?: string;
     failedAuthPerMinute?: number;
     allowedOrigins?: readonly string[];
+    media?: Partial<GatewaySettings['media']>;
+    /** Looks hosts up; without it no host is found. */
+    resolve?: ResolveHost;
   } = {},
 ): Promise<DataPlaneUnderTest> {
   const clock = options.clock ?? systemClock;
@@ -158,6 +172,7 @@ export async function dataPlane(
   const perMinute = options.failedAuthPerMinute;
   const rates = RateBoard.create(1, options.nanoseconds);
   const seats = new Seats(rates);
+  const media = { ...defaultMedia, ...options.media };
   const gateOf = (access: Access): Gate => new Gate(seats.assign(access), wallClock);
   let gate = gateOf(options.access ?? openToAll);
   const view = (replica: Replica, index: number): ReplicaView => ({
@@ -222,12 +237,14 @@ export async function dataPlane(
         maxConnections: 10_000,
         failedAuthPerMinute: perMinute,
       },
+      media,
       cors: { allowedOrigins: options.allowedOrigins, maxAgeS: 600 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
       debugHeaders: options.debugHeaders ?? false,
       access: openToAll,
     },
     gate: () => gate,
+    media: new MediaDesk({ settings: media, clock, resolve: options.resolve ?? (async () => []) }),
     limiter: new Limiter(rates, 0),
     guesses: perMinute === undefined ? undefined : new Guesses(guessMemory('salt'), perMinute, options.nanoseconds),
     log: pino({ level: 'silent' }),

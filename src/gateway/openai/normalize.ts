@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { ModelName } from '../../core/ids.ts';
 import type { Member, NormalizedRequest, Operation } from '../../core/request.ts';
 import type { RoutingTable } from '../../core/table.ts';
+import { RequestDraft } from '../../plugins/request-draft.ts';
 import { scanForm } from '../form.ts';
 import { operations } from '../operations.ts';
 import { listModels, resolveModel } from './model-name.ts';
@@ -67,21 +68,21 @@ export function normalizeForm(
   };
 }
 
-/** The same request without some of its members, the bytes of the others as they came. */
-export function withoutMembers(request: NormalizedRequest, names: readonly string[]): NormalizedRequest {
-  const raw = Buffer.from(request.raw.buffer, request.raw.byteOffset, request.raw.byteLength);
-  const kept = [...request.members]
-    .filter(([name]) => !names.includes(name))
-    .map(([, member]) => raw.subarray(member.keyStart, member.end));
-  const bytes = Buffer.concat([open, ...kept.flatMap((piece, at) => (at === 0 ? [piece] : [comma, piece])), close]);
-  // What asks for nothing is not missed.
-  const unknown = names.filter((name) => request.members.get(name)?.kind !== 'null');
-  return { ...requestOf(request.operation, bytes, scanObject(bytes), request), unknown };
+/** The same request with other values for some of its members, the bytes of the rest as they came. undefined: without it. */
+export function withMembers(request: NormalizedRequest, changes: ReadonlyMap<string, unknown>): NormalizedRequest {
+  const draft = new RequestDraft(request);
+  for (const [name, value] of changes) draft.set(name, value);
+  const bytes = Buffer.from(draft.toRequest().body);
+  const { unknown } = request;
+  return { ...requestOf(request.operation, bytes, scanObject(bytes), request), ...(unknown === undefined ? {} : { unknown }) };
 }
 
-const open = Buffer.from('{');
-const comma = Buffer.from(',');
-const close = Buffer.from('}');
+/** The same request without members that its engine does not know. */
+export function withoutMembers(request: NormalizedRequest, names: readonly string[]): NormalizedRequest {
+  // What asks for nothing is not missed.
+  const unknown = names.filter((name) => request.members.get(name)?.kind !== 'null');
+  return { ...withMembers(request, new Map(names.map((name) => [name, undefined]))), unknown };
+}
 
 /** The same request with another body, of our own making. */
 export function withBody(request: NormalizedRequest, body: Readonly<Record<string, unknown>>): NormalizedRequest {

@@ -3,7 +3,7 @@ import { isMapping } from '../../core/json.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
 import { takeConstraint } from '../constraint.ts';
 import type { EngineRequest } from '../engine-plugin.ts';
-import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { nameReasoning, wrapImageUrls } from '../messages.ts';
 import { type EnginePaths, openaiPath } from '../openai-path.ts';
 import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
@@ -22,7 +22,6 @@ export const paths: EnginePaths = served;
 export function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
   if (!isGeneration(request)) {
     const passed = asItCame(request, { served: request.requestedModel, internal, paths }, (draft) => {
-      refuseRemoteMedia(draft);
       tokensInItsWords(draft);
       constrainResponse(draft);
       if (request.operation === 'embeddings') dropUnsupported(draft, ['dimensions'], 'llama-server');
@@ -36,7 +35,6 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
   nameMaxTokens(draft);
   namePenalty(draft);
   nameReasoning(draft, 'reasoning_content');
-  refuseRemoteMedia(draft);
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'llama-server');
   leaveOutInternal(draft, internal);

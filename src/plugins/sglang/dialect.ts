@@ -4,7 +4,7 @@ import type { Dialect, EngineRequest } from '../engine-plugin.ts';
 import { readErrorReply } from '../error-reply.ts';
 import { mendFastapiError } from '../fastapi-error.ts';
 import { goOnWith, unfinishedTurn } from '../go-on.ts';
-import { nameReasoning, refuseRemoteMedia, wrapImageUrls } from '../messages.ts';
+import { nameReasoning, wrapImageUrls } from '../messages.ts';
 import { type EnginePaths, openaiPath } from '../openai-path.ts';
 import { asItCame, isGeneration } from '../other-operations.ts';
 import { RequestDraft } from '../request-draft.ts';
@@ -47,14 +47,13 @@ function mend(request: NormalizedRequest): ReplyMender {
 function toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest {
   const base = toServedName(request.model);
   const served = adapter === undefined ? base : `${base}:${adapter}`;
-  if (!isGeneration(request)) return asItCame(request, { served, internal, paths }, refuseRemoteMedia);
+  if (!isGeneration(request)) return asItCame(request, { served, internal, paths });
   const draft = new RequestDraft(request);
   if (request.requestedModel !== served) draft.set('model', served);
   nameSchema(draft);
   constrain(draft);
   nameMaxTokens(draft);
   nameReasoning(draft, 'reasoning_content');
-  refuseRemoteMedia(draft);
   wrapImageUrls(draft);
   dropUnsupported(draft, unsupported, 'SGLang');
   leaveOutInternal(draft, internal);

@@ -70,11 +70,6 @@ test('an adapter is named by its place, whatever the client says', () => {
   assert.deepEqual(JSON.parse(Buffer.from(sent.body).toString()), { prompt: 'p', lora: [{ id: 1, scale: 1 }] });
 });
 
-test('the engine is not made to fetch media', () => {
-  const messages = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'http://169.254.169.254/' } }] }];
-  assert.throws(() => dialect.toEngine(requestOf('chat', JSON.stringify({ messages })), 'attempt'), { code: 'request_invalid' });
-});
-
 const mistake = { type: 'invalid_request_error' } as const;
 
 /** Bodies as llama-server 0.7.0 (build 11669) sent them. */
