@@ -40,7 +40,7 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
   });
   const logLoss = new Counter({
     name: 'roundhouse_replica_log_lost_bytes_total',
-    help: "Bytes of an engine's output that were lost: unread (it wrote faster than is read for causes and phases; the file has them), unkept (no room on the disk for the older half of the log). From its present run.",
+    help: "Bytes of an engine's output that were lost: unread (it wrote faster than is read for causes and phases; the file has them), unkept (the disk is full: the log was cut without a copy). From its present run.",
     labelNames: [...replicaLabels, 'how'],
     registers: [registry],
   });

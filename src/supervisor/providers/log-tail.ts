@@ -1,8 +1,9 @@
 import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
-import { copyFile, open, rm, truncate } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '../../core/clock.ts';
+import { cutLog, isDiskFull, scarceBytes } from './log-cut.ts';
 import { LineSplitter } from './line-splitter.ts';
 
 /** Bounds in bytes; what is beyond them is skipped, never buffered. */
@@ -11,7 +12,7 @@ export interface TailLimits {
   readonly chunk: number;
   /** Further behind the end of the file than this, the reader jumps to the last `chunk` of it. */
   readonly behind: number;
-  /** A file that grows larger is copied to `<file>.1`, where there is room for that, and emptied. */
+  /** A file that grows larger is copied to `<file>.1`, where there is room for that, and emptied; any of 64 KB is on a full disk. */
   readonly file: number;
 }
 
@@ -21,7 +22,7 @@ export const defaultTailLimits: TailLimits = { chunk: 262_144, behind: 1_048_576
 export interface LogLoss {
   /** Skipped by the reader, which was too far behind; the file has them. */
   readonly unread: number;
-  /** Cut off the file without a copy: the disk had no room for one. */
+  /** Cut off the file without a copy: the disk had no room for one, or for anything. */
   readonly unkept: number;
 }
 
@@ -178,33 +179,19 @@ export class LogTail {
     const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#offset);
     this.#offset += bytesRead;
     for (const line of this.#splitter.push(buffer.subarray(0, bytesRead))) this.#take(line);
-    if (this.#offset >= size && size > this.#limits.file && this.#canEmpty) await this.#empty(size);
+    if (this.#offset >= size && this.#canEmpty && !this.#closed) await this.#relieve(size);
     return this.#offset < size;
   }
 
-  /** What the engine writes between the copy and the cut is lost: the price of not sitting in its way. */
-  async #empty(size: number): Promise<void> {
-    const kept = await this.#keepCopy();
-    try {
-      await truncate(this.#file, 0);
-    } catch {
-      this.#canEmpty = false;
-      return;
-    }
+  /** A log that is too large is cut; on a full disk even a small one: its lines are still read here, and the engines need the room. */
+  async #relieve(size: number): Promise<void> {
+    const full = size >= scarceBytes && (await isDiskFull(this.#file));
+    if (!full && size <= this.#limits.file) return;
+    const cut = await cutLog(this.#file, !full);
+    this.#canEmpty = cut !== 'uncut';
+    if (cut === 'uncut') return;
     this.#offset = 0;
-    if (!kept) this.#loss = { ...this.#loss, unkept: this.#loss.unkept + size };
-  }
-
-  async #keepCopy(): Promise<boolean> {
-    const copy = `${this.#file}.1`;
-    try {
-      await copyFile(this.#file, copy);
-      return true;
-    } catch {
-      // Most likely the disk is full: half a copy, and the older one it was to replace, only take the room that the engines need.
-      await rm(copy, { recursive: true, force: true }).catch(() => undefined);
-      return false;
-    }
+    if (cut === 'unkept') this.#loss = { ...this.#loss, unkept: this.#loss.unkept + size };
   }
 
   #jump(offset: number): void {

@@ -105,8 +105,9 @@ const engineProcesses = {
       'it is never held up, requests are answered, the gateway’s memory stays flat, the log is cut, and what was not read of it is counted',
   },
   27: {
-    happens: 'the disk of the state directory is full, and then an engine dies',
-    holds: 'serving goes on, log lines are lost; the next start is refused with the reason, and tried again until there is room',
+    happens: 'logs fill the disk of the state directory; then somebody else does, and an engine dies',
+    holds:
+      'serving goes on; logs are cut, and what is lost of them is counted; the next start is refused with the reason, and tried again until there is room',
   },
   28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
   29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
