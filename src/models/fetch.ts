@@ -1,10 +1,10 @@
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import type { Clock } from '../core/clock.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { backoffMs } from './backoff.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
+import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
 import type { RemoteObject, Source } from './source.ts';
@@ -43,9 +43,6 @@ export interface FetchedFile {
   readonly etag: string;
   readonly crc32: number;
 }
-
-/** Written, and told to the journal, at once. */
-const blockBytes = 512 * 1024;
 
 /** Fetches what a partial download lacks, in bounded parallel parts, and verifies each file. */
 export class Fetch {
@@ -132,63 +129,27 @@ export class Fetch {
 
   /** One connection: from `from` to the end of the part, or until it breaks. `reached`: all before it is on disk. */
   async #stream(part: Part, from: number, reached: (to: number) => void): Promise<void> {
-    const { source, clock, limits, onBytes } = this.#deps;
+    const { source, partial, clock, limits, onBytes } = this.#deps;
     const object = this.#object(part.object);
-    const file = await this.#file(part.object);
+    const writer = new PartWriter({ file: await this.#file(part.object), partial, object: part.object, start: from, reached });
     const stall = stallWatch(clock, limits.stallMs, object.key);
     const signal = AbortSignal.any([this.#signal, stall.signal]);
     let at = from;
-    let blocks: Uint8Array[] = [];
-    let held = 0;
-    let writing = Promise.resolve();
-    const flush = async (): Promise<void> => {
-      await writing;
-      if (held > 0) writing = this.#write(file, part.object, at - held, blocks, reached);
-      // Seen by the next flush; until then nobody else looks.
-      writing.catch(() => undefined);
-      blocks = [];
-      held = 0;
+    const take = (chunk: Uint8Array): Promise<void> | undefined => {
+      stall.heard();
+      if (at + chunk.length > part.end) throw new ArtifactError('changed', `${object.key}: the store sent more than was asked for.`);
+      at += chunk.length;
+      onBytes(chunk.length);
+      return writer.take(chunk);
     };
     try {
-      for await (const chunk of source.read(object, { start: from, end: part.end }, signal)) {
-        stall.heard();
-        at += chunk.length;
-        if (at > part.end) throw new ArtifactError('changed', `${object.key}: the store sent more than was asked for.`);
-        held += chunk.length;
-        blocks.push(chunk);
-        onBytes(chunk.length);
-        if (held >= blockBytes) await flush();
-      }
+      await source.read(object, { start: from, end: part.end }, take, signal);
       if (at < part.end)
         throw new ArtifactError('unreachable', `${object.key}: the connection ended after ${at - from} of ${part.end - from} bytes.`);
     } finally {
       stall.end();
-      // What came before a cut is not fetched again.
-      if (at <= part.end) await flush();
-      await writing;
+      await writer.end();
     }
-  }
-
-  async #write(
-    file: FileHandle,
-    object: number,
-    start: number,
-    blocks: readonly Uint8Array[],
-    reached: (to: number) => void,
-  ): Promise<void> {
-    let at = start;
-    let crc = 0;
-    try {
-      for (const block of blocks) {
-        crc = crc32(block, crc);
-        at += block.length;
-      }
-      await writeAll(file, blocks, start);
-    } catch (thrown) {
-      throw diskError(thrown, this.#deps.partial.file(object));
-    }
-    this.#deps.partial.record(object, { start, end: at, crc32: crc });
-    reached(at);
   }
 
   async #file(object: number): Promise<FileHandle> {
@@ -248,25 +209,4 @@ export class Fetch {
 /** The failure was told where the file was opened. */
 function ignoreFailedOpen(): void {
   return undefined;
-}
-
-async function writeAll(file: FileHandle, blocks: readonly Uint8Array[], start: number): Promise<void> {
-  const total = blocks.reduce((sum, { length }) => sum + length, 0);
-  const { bytesWritten } = await file.writev(blocks, start);
-  if (bytesWritten === total) return;
-  // A full disk takes a part of it, and says why only when it is asked to take the rest.
-  const rest = Buffer.concat(blocks).subarray(bytesWritten);
-  for (let at = 0; at < rest.length;) at += (await file.write(rest, at, rest.length - at, start + bytesWritten + at)).bytesWritten;
-}
-
-function diskError(thrown: unknown, file: string): unknown {
-  const code = (thrown as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new ArtifactError(
-      'no-space',
-      `The disk is full (${code}) while writing ${file}. Make room, or give gateway.cache.dir another disk.`,
-      thrown,
-    );
-  if (code === 'ELOOP') return new ArtifactError('unsafe', `${file} is a symlink, which the gateway did not make. Take it away.`, thrown);
-  return thrown;
 }

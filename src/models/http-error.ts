@@ -1,5 +1,5 @@
 import { ArtifactError } from './artifact-error.ts';
-import type { HttpReply } from './http.ts';
+import type { HttpHead, HttpReply } from './http.ts';
 
 /** What to tell of a refusal, by store. */
 export interface Remedies {
@@ -11,15 +11,19 @@ export interface Remedies {
   readonly missing: string;
 }
 
-/** Takes a reply whose status is not one of `good` for a failure, and drops it. @throws ArtifactError */
-export async function expectStatus(reply: HttpReply, good: readonly number[], { where, forbidden, missing }: Remedies): Promise<void> {
-  const { status } = reply;
-  if (good.includes(status)) return;
-  await reply.body.dump();
-  if (status === 401 || status === 403) throw new ArtifactError('forbidden', `${where}: access denied (${status}). ${forbidden}`);
-  if (status === 404 || status === 410) throw new ArtifactError('missing', `${where}: not found (${status}). ${missing}`);
-  if (status === 412 || status === 416) throw new ArtifactError('changed', `${where}: it was replaced while it was fetched (${status}).`);
+/** What a status that is not the wanted one means. */
+export function statusError({ status, url }: HttpHead, { where, forbidden, missing }: Remedies): ArtifactError {
+  if (status === 401 || status === 403) return new ArtifactError('forbidden', `${where}: access denied (${status}). ${forbidden}`);
+  if (status === 404 || status === 410) return new ArtifactError('missing', `${where}: not found (${status}). ${missing}`);
+  if (status === 412 || status === 416) return new ArtifactError('changed', `${where}: it was replaced while it was fetched (${status}).`);
   if (status === 408 || status === 429 || status >= 500)
-    throw new ArtifactError('busy', `${where}: ${reply.url.origin} asks for patience (${status}). It is asked again, more slowly.`);
-  throw new ArtifactError('unreadable', `${where}: ${reply.url.origin} answers ${status}.`);
+    return new ArtifactError('busy', `${where}: ${url.origin} asks for patience (${status}). It is asked again, more slowly.`);
+  return new ArtifactError('unreadable', `${where}: ${url.origin} answers ${status}.`);
+}
+
+/** Takes a reply whose status is not 200 for a failure, and drops it. @throws ArtifactError */
+export async function expectOk(reply: HttpReply, remedies: Remedies): Promise<void> {
+  if (reply.status === 200) return;
+  await reply.body.dump();
+  throw statusError(reply, remedies);
 }

@@ -2,13 +2,21 @@ import { EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
+import { BodyReceiver } from './body-receiver.ts';
+import type { TakeBytes } from './body-receiver.ts';
 import { redirectTarget } from './redirect.ts';
+import type { SourceEnv } from './source.ts';
 
-export interface HttpReply {
+/** What a server says before the body. */
+export interface HttpHead {
   /** The URL that answered, after redirects. */
   readonly url: URL;
   readonly status: number;
   header(name: string): string | undefined;
+}
+
+export interface HttpReply extends HttpHead {
+  readonly headers: RawHeaders;
   readonly body: Dispatcher.ResponseData['body'];
 }
 
@@ -18,38 +26,113 @@ export interface HttpAsk {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the origin of `url` and to no other. */
   readonly authorization?: string | undefined;
+  /** What to do about a redirect; default: it is followed by our rules. */
+  readonly redirects?: 'follow' | 'give';
 }
 
 const mostRedirects = 5;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export function headOf(url: URL, status: number, headers: RawHeaders): HttpHead {
+  const header = (name: string): string | undefined => {
+    const value = headers[name];
+    return typeof value === 'string' || value === undefined ? value : value[0];
+  };
+  return { url, status, header };
+}
+
+/** The proxies that the environment names, in either case of letters; the model's own variables stand above the process's. */
+function proxiesOf(env: SourceEnv): EnvHttpProxyAgent.Options {
+  const of = (name: string): string => env[name] ?? env[name.toUpperCase()] ?? '';
+  return { httpProxy: of('http_proxy'), httpsProxy: of('https_proxy'), noProxy: of('no_proxy') };
+}
+
 /** HTTP as the stores speak it: one pool of connections, redirects followed by our rules. No timeout but that of the signal. */
 export class HttpClient {
-  readonly #agent = new EnvHttpProxyAgent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 15_000 }, allowH2: false });
+  readonly #agent: EnvHttpProxyAgent;
+
+  /** @param env `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` */
+  constructor(env: SourceEnv) {
+    this.#agent = new EnvHttpProxyAgent({
+      ...proxiesOf(env),
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: 15_000 },
+      allowH2: false,
+    });
+  }
 
   /** @throws ArtifactError `unreachable`, `unsafe`; the signal's reason. A status is the caller's to judge. */
   async send(ask: HttpAsk, signal: AbortSignal): Promise<HttpReply> {
+    return await this.#following(ask, async (at) => {
+      const { url, method, headers } = at;
+      const {
+        statusCode,
+        headers: got,
+        body,
+      } = await this.#reached(at, signal, () => request(url, { method, headers, signal, dispatcher: this.#agent }));
+      const reply = { ...headOf(url, statusCode, got), headers: got, body };
+      if (isRedirect(reply, ask)) await reply.body.dump();
+      return reply;
+    });
+  }
+
+  /**
+   * Passes a body on as it comes, without a stream in between.
+   * @param accept judges the head: false where the body is not what was asked for. What it throws ends the request.
+   * @returns `text`: of a body that was not accepted, its first 16 KB
+   * @throws ArtifactError `unreachable`, `unsafe`; what `accept` and `take` throw; the signal's reason
+   */
+  async receive(
+    ask: HttpAsk,
+    accept: (head: HttpHead) => boolean,
+    take: TakeBytes,
+    signal: AbortSignal,
+  ): Promise<{ readonly head: HttpHead; readonly text: string }> {
+    const { head, text } = await this.#following(ask, async (at) => {
+      const received = await this.#reached(at, signal, () => {
+        const receiver = new BodyReceiver(
+          (status, headers) => {
+            const head = headOf(at.url, status, headers);
+            return isRedirect(head, ask) ? false : accept(head);
+          },
+          take,
+          signal,
+        );
+        const { origin, pathname, search } = at.url;
+        this.#agent.dispatch({ origin, path: pathname + search, method: at.method, headers: at.headers }, receiver);
+        return receiver.done;
+      });
+      const head = headOf(at.url, received.status, received.headers);
+      return { ...head, head, text: received.text };
+    });
+    return { head, text };
+  }
+
+  close(): void {
+    // Whoever still reads is cut off; nobody should be.
+    void this.#agent.destroy();
+  }
+
+  async #following<Reply extends HttpHead>(ask: HttpAsk, once: (ask: HttpAsk) => Promise<Reply>): Promise<Reply> {
     let { url } = ask;
     for (let hops = 0; hops <= mostRedirects; hops += 1) {
       const credentials = ask.authorization === undefined || url.origin !== ask.url.origin ? {} : { authorization: ask.authorization };
-      const reply = await this.#once({ ...ask, url, headers: { ...ask.headers, ...credentials } }, signal);
-      if (!redirects.has(reply.status)) return reply;
-      await reply.body.dump();
+      const reply = await once({ ...ask, url, headers: { ...ask.headers, ...credentials } });
+      if (!isRedirect(reply, ask)) return reply;
       url = redirectTarget(url, reply.header('location'));
     }
     throw new ArtifactError('unreadable', `${ask.url.origin} redirects more than ${mostRedirects} times.`);
   }
 
-  async #once({ method, url, headers }: HttpAsk, signal: AbortSignal): Promise<HttpReply> {
+  async #reached<Result>({ url }: HttpAsk, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
     try {
-      const { statusCode, headers: got, body } = await request(url, { method, headers, signal, dispatcher: this.#agent });
-      const header = (name: string): string | undefined => {
-        const value = got[name];
-        return Array.isArray(value) ? value[0] : value;
-      };
-      return { url, status: statusCode, header, body };
+      return await work();
     } catch (thrown) {
       signal.throwIfAborted();
+      if (thrown instanceof ArtifactError) throw thrown;
       throw new ArtifactError(
         'unreachable',
         `Cannot reach ${url.origin}: ${messageOf(thrown)}. Check the network and HTTPS_PROXY.`,
@@ -57,9 +140,8 @@ export class HttpClient {
       );
     }
   }
+}
 
-  close(): void {
-    // Whoever still reads is cut off; nobody should be.
-    void this.#agent.destroy();
-  }
+function isRedirect({ status }: HttpHead, { redirects: rule = 'follow' }: HttpAsk): boolean {
+  return rule === 'follow' && redirects.has(status);
 }

@@ -15,6 +15,6 @@ export async function openSource(reference: RemoteReference, env: SourceEnv): Pr
     case 'hf':
       return new HubSource(reference, env);
     case 'https':
-      return new UrlSource(reference);
+      return new UrlSource(reference, env);
   }
 }

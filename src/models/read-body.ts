@@ -1,33 +1,36 @@
-import { messageOf } from '../core/errors.ts';
-import { ArtifactError } from './artifact-error.ts';
+import type { ArtifactError } from './artifact-error.ts';
+import type { TakeBytes } from './body-receiver.ts';
 import { checkRange, rangeHeader } from './content-range.ts';
-import type { HttpAsk, HttpClient } from './http.ts';
-import { expectStatus } from './http-error.ts';
-import type { Remedies } from './http-error.ts';
+import type { HttpAsk, HttpClient, HttpHead } from './http.ts';
 import type { ByteRange, RemoteObject } from './source.ts';
 
-/** The bytes of a range over plain HTTP; `Source.read` of the stores that speak it. */
-export async function* readRange(
+/**
+ * The bytes of a range over plain HTTP; `Source.read` of all stores.
+ * @param refuse what to tell of another status; `text`: what the store says to it
+ * @throws ArtifactError, that of `refuse` too; what `take` throws; the signal's reason
+ */
+export async function readRange(
   http: HttpClient,
   ask: Omit<HttpAsk, 'method'>,
   object: RemoteObject,
   range: ByteRange,
-  remedies: Remedies,
+  refuse: (head: HttpHead, text: string) => ArtifactError,
+  take: TakeBytes,
   signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
+): Promise<void> {
   const header = rangeHeader(object, range);
-  const headers = { ...ask.headers, 'accept-encoding': 'identity', ...(header === undefined ? {} : { range: header }) };
-  const reply = await http.send({ ...ask, method: 'GET', headers }, signal);
-  await expectStatus(reply, [header === undefined ? 200 : 206], remedies);
-  const length = reply.header('content-length');
-  try {
-    checkRange(object, range, { contentRange: reply.header('content-range'), length: length === undefined ? undefined : Number(length) });
-    for await (const chunk of reply.body) yield chunk as Uint8Array;
-  } catch (thrown) {
-    signal.throwIfAborted();
-    if (thrown instanceof ArtifactError) throw thrown;
-    throw new ArtifactError('unreachable', `${remedies.where}: the connection broke: ${messageOf(thrown)}.`, thrown);
-  } finally {
-    reply.body.destroy();
-  }
+  const headers = { 'accept-encoding': 'identity', ...(header === undefined ? {} : { range: header }), ...ask.headers };
+  const wanted = header === undefined ? 200 : 206;
+  const accept = (head: HttpHead): boolean => {
+    // A store that sends the whole object instead sends other bytes than were asked for.
+    if (head.status !== wanted && head.status !== 200) return false;
+    const length = head.header('content-length');
+    checkRange(object, range, {
+      contentRange: head.header('content-range'),
+      length: length === undefined ? undefined : Number(length),
+    });
+    return true;
+  };
+  const { head, text } = await http.receive({ ...ask, method: 'GET', headers }, accept, take, signal);
+  if (head.status !== wanted) throw refuse(head, text);
 }

@@ -1,3 +1,5 @@
+import type { TakeBytes } from './body-receiver.ts';
+
 /** Digests that a store gives of a whole object, in lower-case hex. */
 export interface Digests {
   readonly md5?: string;
@@ -29,10 +31,10 @@ export interface Source {
   /** Everything below the reference, page by page. A reference to one object gives that object alone. */
   list(signal: AbortSignal): AsyncIterable<RemoteObject>;
   /**
-   * The bytes of `range`, and no other: a store that would send other ones, or those of a changed object, is an error (`changed`).
-   * Leaving the loop early closes the connection.
+   * Gives `take` the bytes of `range`, in order, and no other: a store that would send other ones, or those of a changed object, is an error
+   * (`changed`). Aborting closes the connection.
    */
-  read(object: RemoteObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void>;
   /** Digests that the listing does not have; asked for once, before a large object is fetched. */
   digests?(object: RemoteObject, signal: AbortSignal): Promise<Digests>;
   close(): void;

@@ -1,8 +1,10 @@
 import { messageOf } from '../../core/errors.ts';
 import { z } from 'zod';
 import { ArtifactError } from '../artifact-error.ts';
+import type { TakeBytes } from '../body-receiver.ts';
 import { HttpClient } from '../http.ts';
-import { expectStatus } from '../http-error.ts';
+import type { HttpHead } from '../http.ts';
+import { expectOk, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -50,19 +52,20 @@ export class GcsSource implements Source {
   readonly #reference: Reference;
   readonly #origin: string;
   readonly #authorize: Authorize;
-  readonly #http = new HttpClient();
+  readonly #http: HttpClient;
 
   static async open(reference: Reference, env: SourceEnv): Promise<GcsSource> {
     const emulator = env['STORAGE_EMULATOR_HOST'];
     if (emulator !== undefined && emulator !== '') {
       const origin = emulator.includes('://') ? emulator.replace(/\/+$/, '') : `http://${emulator}`;
-      return new GcsSource(reference, origin, async () => undefined);
+      return new GcsSource(reference, origin, async () => undefined, env);
     }
     const authorize: Authorize = reference.anonymous ? async () => undefined : await defaultCredentials(env);
-    return new GcsSource(reference, 'https://storage.googleapis.com', authorize);
+    return new GcsSource(reference, 'https://storage.googleapis.com', authorize, env);
   }
 
-  private constructor(reference: Reference, origin: string, authorize: Authorize) {
+  private constructor(reference: Reference, origin: string, authorize: Authorize, env: SourceEnv) {
+    this.#http = new HttpClient(env);
     this.#reference = reference;
     this.#origin = origin;
     this.#authorize = authorize;
@@ -103,7 +106,7 @@ export class GcsSource implements Source {
         ...(token === undefined ? {} : { pageToken: token }),
       }).toString();
       const reply = await this.#http.send({ method: 'GET', url, headers: {}, authorization: await this.#authorization() }, signal);
-      await expectStatus(reply, [200], this.#remedies);
+      await expectOk(reply, this.#remedies);
       const parsed = page.safeParse(await reply.body.json().catch(() => undefined));
       signal.throwIfAborted();
       if (!parsed.success)
@@ -120,17 +123,16 @@ export class GcsSource implements Source {
     } while (token !== undefined && token !== '');
   }
 
-  async *read(object: RemoteObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
     const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o/${encodeURIComponent(object.key)}`);
     // A generation that was replaced is not found, or is still the same bytes: never another file's.
     url.search = new URLSearchParams({ alt: 'media', generation: object.etag }).toString();
     const ask = { url, headers: {}, authorization: await this.#authorization() };
-    try {
-      yield* readRange(this.#http, ask, object, range, this.#remedies, signal);
-    } catch (thrown) {
-      if (!(thrown instanceof ArtifactError) || thrown.problem !== 'missing') throw thrown;
-      throw new ArtifactError('changed', `${this.#remedies.where}: ${object.key} was replaced while it was fetched.`, thrown);
-    }
+    const refuse = (head: HttpHead): ArtifactError =>
+      head.status === 404
+        ? new ArtifactError('changed', `${this.#remedies.where}: ${object.key} was replaced while it was fetched.`)
+        : statusError(head, this.#remedies);
+    await readRange(this.#http, ask, object, range, refuse, take, signal);
   }
 
   close(): void {

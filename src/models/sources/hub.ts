@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ArtifactError } from '../artifact-error.ts';
+import type { TakeBytes } from '../body-receiver.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpReply } from '../http.ts';
-import { expectStatus } from '../http-error.ts';
+import { expectOk, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -27,13 +28,14 @@ const encoded = (path: string): string => path.split('/').map(encodeURIComponent
 /** A repository of the Hugging Face hub, pinned to the commit that its revision is now. `HF_ENDPOINT`: a mirror. */
 export class HubSource implements Source {
   readonly #reference: Reference;
-  readonly #http = new HttpClient();
+  readonly #http: HttpClient;
   readonly #origin: string;
   readonly #authorization: string | undefined;
   #commit = '';
 
   constructor(reference: Reference, env: SourceEnv) {
     this.#reference = reference;
+    this.#http = new HttpClient(env);
     this.#origin = (env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(/\/+$/, '');
     const token = env['HF_TOKEN'] ?? env['HUGGING_FACE_HUB_TOKEN'];
     this.#authorization = token === undefined || token === '' ? undefined : `Bearer ${token}`;
@@ -71,9 +73,10 @@ export class HubSource implements Source {
     }
   }
 
-  read(object: RemoteObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
     const url = new URL(`${this.#origin}/${this.#reference.repo}/resolve/${this.#commit}/${encoded(object.key)}`);
-    return readRange(this.#http, { url, headers: {}, authorization: this.#authorization }, object, range, this.#remedies, signal);
+    const ask = { url, headers: {}, authorization: this.#authorization };
+    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), take, signal);
   }
 
   close(): void {
@@ -90,7 +93,7 @@ export class HubSource implements Source {
       { method: 'GET', url, headers: { accept: 'application/json' }, authorization: this.#authorization },
       signal,
     );
-    await expectStatus(reply, [200], this.#remedies);
+    await expectOk(reply, this.#remedies);
     const parsed = schema.safeParse(await reply.body.json().catch(() => undefined));
     signal.throwIfAborted();
     if (!parsed.success)

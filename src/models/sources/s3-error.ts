@@ -1,5 +1,18 @@
 import { messageOf } from '../../core/errors.ts';
 import { ArtifactError } from '../artifact-error.ts';
+import type { HttpHead } from '../http.ts';
+
+const elementOf = (xml: string, name: string): string | undefined => new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
+
+/** A refusal that did not go through the SDK, as the SDK would tell it. `text`: the body. */
+export function s3Refusal(head: HttpHead, text: string): Error {
+  const region = elementOf(text, 'Region') ?? head.header('x-amz-bucket-region');
+  return Object.assign(new Error(elementOf(text, 'Message') ?? `status ${head.status}`), {
+    name: elementOf(text, 'Code') ?? '',
+    $metadata: { httpStatusCode: head.status },
+    ...(region === undefined ? {} : { Region: region }),
+  });
+}
 
 /** What is read of an error of the SDK's (3.1175); every field may be missing. */
 interface Told {

@@ -1,20 +1,22 @@
 import { ArtifactError } from '../artifact-error.ts';
+import type { TakeBytes } from '../body-receiver.ts';
 import { HttpClient } from '../http.ts';
-import { expectStatus } from '../http-error.ts';
+import { expectOk, statusError } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
 import { referenceText } from '../reference.ts';
-import type { ByteRange, RemoteObject, Source } from '../source.ts';
+import type { ByteRange, RemoteObject, Source, SourceEnv } from '../source.ts';
 
 type Reference = RemoteReference & { readonly kind: 'https' };
 
 /** One file on a web server. */
 export class UrlSource implements Source {
   readonly #reference: Reference;
-  readonly #http = new HttpClient();
+  readonly #http: HttpClient;
 
-  constructor(reference: Reference) {
+  constructor(reference: Reference, env: SourceEnv) {
     this.#reference = reference;
+    this.#http = new HttpClient(env);
   }
 
   get #remedies() {
@@ -24,7 +26,7 @@ export class UrlSource implements Source {
   async *list(signal: AbortSignal): AsyncIterable<RemoteObject> {
     const url = new URL(this.#reference.url);
     const reply = await this.#http.send({ method: 'HEAD', url, headers: { 'accept-encoding': 'identity' } }, signal);
-    await expectStatus(reply, [200], this.#remedies);
+    await expectOk(reply, this.#remedies);
     await reply.body.dump();
     const length = reply.header('content-length');
     if (length === undefined)
@@ -37,9 +39,10 @@ export class UrlSource implements Source {
     yield { path, key: this.#remedies.where, sizeBytes: Number(length), etag: strong, digests: {}, ranges };
   }
 
-  read(object: RemoteObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
     const headers = object.etag === '' ? {} : { 'if-match': object.etag };
-    return readRange(this.#http, { url: new URL(this.#reference.url), headers }, object, range, this.#remedies, signal);
+    const ask = { url: new URL(this.#reference.url), headers };
+    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), take, signal);
   }
 
   close(): void {
