@@ -119,6 +119,8 @@ function scalerOf({ stateDir, models }: Config, supervisor: Supervisor, log: Log
     log,
     loads: () => supervisor.loads(),
     scale: (model, replicas, how) => supervisor.scale(model, replicas, how),
+    findsGpus: (taker, givenUp) => supervisor.findsGpus(taker, givenUp),
+    keepGpusFor: (model) => supervisor.keepGpusFor(model),
     kept: targetsIn(stateDir, log),
     wallClockMs: () => Date.now(),
   });

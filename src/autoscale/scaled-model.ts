@@ -58,11 +58,8 @@ export class ScaledModel {
     this.#count(kind);
   }
 
-  gpuUser(
-    { name, priority, running, asleep, gpusEach, leaving, waiting, inFlight, newestSince, lacksGpus }: ModelLoad,
-    now: number,
-  ): GpuUser {
-    this.#lacksSince = lacksGpus === undefined ? undefined : (this.#lacksSince ?? now);
+  /** As of the decision that was made last. */
+  gpuUser({ name, priority, running, asleep, gpusEach, leaving, waiting, inFlight, newestSince }: ModelLoad, now: number): GpuUser {
     return {
       name,
       priority,
@@ -84,6 +81,7 @@ export class ScaledModel {
     // Requests too short to be seen in flight are seen by what was sent for them.
     if (ongoingNow > 0 || (this.#progress !== undefined && progress !== this.#progress)) this.#busyAt = now;
     this.#progress = progress;
+    this.#lacksSince = lacksGpus === undefined ? undefined : (this.#lacksSince ?? now);
     this.#window.add(now, ongoingNow);
     const ongoing = this.#window.read(this.rule.aggregation, now);
     return { ongoing, ongoingNow, running, asleep, idleMs: now - this.#busyAt, lacksGpus: lacksGpus !== undefined };

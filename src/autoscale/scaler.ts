@@ -11,6 +11,7 @@ import type { HistoryRecord } from './history.ts';
 import type { KeptTargets } from './kept-targets.ts';
 import { ScaledModel } from './scaled-model.ts';
 import { preempt } from './preempt.ts';
+import type { FindsGpus, GpuTurn } from './preempt.ts';
 
 export interface ScalerDeps {
   readonly clock: Clock;
@@ -19,6 +20,9 @@ export interface ScalerDeps {
   loads(): readonly ModelLoad[];
   /** `yields`: what it loses goes to another model, and is not taken back. `asleep`: what it keeps is to sleep, where it can. */
   scale(model: ModelName, replicas: number, how: { readonly yields: boolean; readonly asleep: boolean }): void;
+  readonly findsGpus: FindsGpus;
+  /** GPUs that come free are kept for this model, if for any. */
+  keepGpusFor(model: ModelName | undefined): void;
   readonly kept: KeptTargets;
   /** Unix milliseconds. */
   wallClockMs(): number;
@@ -51,6 +55,8 @@ export class Scaler {
   readonly #deps: ScalerDeps;
   readonly #models = new Map<ModelName, ScaledModel>();
   readonly #kept: ReadonlyMap<string, number>;
+  /** Whose turn it is to get GPUs. */
+  #taker: ModelName | undefined;
   #cancel: (() => void) | undefined;
   #stopped = false;
 
@@ -183,13 +189,18 @@ export class Scaler {
   }
 
   #shareGpus(loads: readonly ModelLoad[], now: number): void {
-    if (!loads.some(({ lacksGpus }) => lacksGpus !== undefined)) return;
-    const users = loads.flatMap((load) => this.#models.get(load.name)?.gpuUser(load, now) ?? []);
-    const found = preempt(users);
-    for (const { name, replicas } of found?.from ?? []) {
+    const turn = loads.some(({ lacksGpus }) => lacksGpus !== undefined) ? this.#turn(loads, now) : undefined;
+    if (turn?.taker !== this.#taker) this.#deps.keepGpusFor(turn?.taker);
+    this.#taker = turn?.taker;
+    for (const { name, replicas } of turn?.from ?? []) {
       const model = this.#models.get(name);
-      if (model !== undefined) this.#intervene(name, model, model.state.target - replicas, 'yielded', `its GPUs go to ${found?.taker}`);
+      if (model !== undefined) this.#intervene(name, model, model.state.target - replicas, 'yielded', `its GPUs go to ${turn?.taker}`);
     }
+  }
+
+  #turn(loads: readonly ModelLoad[], now: number): GpuTurn | undefined {
+    const users = loads.flatMap((load) => this.#models.get(load.name)?.gpuUser(load, now) ?? []);
+    return preempt(users, (taker, givenUp) => this.#deps.findsGpus(taker, givenUp), this.#taker);
   }
 
   #keep(): void {

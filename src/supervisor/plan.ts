@@ -75,7 +75,7 @@ export function lowestFree(count: number, taken: ReadonlySet<number>): number[] 
 }
 
 /** Those who lose least by going come first: what does not serve, then what has the fewest requests, then the newest. */
-function leastWorth(replicas: readonly ObservedReplica[], count: number): readonly ObservedReplica[] {
+export function leastWorth(replicas: readonly ObservedReplica[], count: number): readonly ObservedReplica[] {
   const serves = (replica: ObservedReplica): number => Number(replica.standing === 'serving');
   const byWorth = (a: ObservedReplica, b: ObservedReplica): number =>
     serves(a) - serves(b) || (a.inFlight ?? 0) - (b.inFlight ?? 0) || (b.readySince ?? 0) - (a.readySince ?? 0) || b.index - a.index;

@@ -40,6 +40,7 @@ export function gpuRequest(index: number, { model, engine, upstream }: ReplicaPl
   const { gpus, memoryShare: share, optional = false } = engine.needs;
   return {
     holder: replicaName(model.name, index),
+    model: model.name,
     gpus: upstream === undefined ? (model.gpus ?? gpus) : 0,
     share,
     optional: optional && model.gpus === undefined,

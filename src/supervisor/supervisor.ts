@@ -15,7 +15,7 @@ import type { ModelLoad } from './model-load.ts';
 import { modelReports } from './model-reports.ts';
 import { ModelSet } from './model-set.ts';
 import { Pass } from './pass.ts';
-import { plan, standingOf } from './plan.ts';
+import { leastWorth, plan, standingOf } from './plan.ts';
 import type { Step } from './plan.ts';
 import type { Lease } from './providers/lease.ts';
 import type { LogWatch, Recovery } from './providers/provider.ts';
@@ -26,7 +26,7 @@ import { ReplicaMaker } from './replica-maker.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { ReplicaSet } from './replica-set.ts';
 import type { Restarted } from './replica-set.ts';
-import { desiredOf, replicaPlan } from './replica-plan.ts';
+import { gpuRequest, desiredOf, replicaPlan } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
 import type { EngineAddress } from './run.ts';
@@ -211,6 +211,23 @@ export class Supervisor {
     const { board } = this.#deps;
     const byModel = this.#replicas.byModel();
     return scaled.map(({ plan, waiting }) => loadOf(plan, board.read(waiting), byModel.get(plan.model.name) ?? [], board));
+  }
+
+  /** GPUs that come free are kept for this model until a replica of it has what it waits for. */
+  keepGpusFor(model: ModelName | undefined): void {
+    this.#gpus.keepFor(model);
+  }
+
+  /** Whether another replica of `model` would find its GPUs if others drained so many of theirs. */
+  findsGpus(model: ModelName, drained: ReadonlyMap<ModelName, number>): boolean {
+    const taker = this.#models.get(model);
+    if (taker === undefined) return false;
+    const observed = Map.groupBy(this.#replicas.observed(false), (replica) => replica.model);
+    const going = [...drained].flatMap(([name, count]) => {
+      const staying = (observed.get(name) ?? []).filter(({ standing }) => standing !== 'leaving');
+      return leastWorth(staying, count).map(({ index }) => replicaName(name, index));
+    });
+    return this.#gpus.fits(gpuRequest(0, taker.plan), new Set(going));
   }
 
   /** A worker says whether requests wait there for an adapter. */

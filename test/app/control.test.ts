@@ -30,6 +30,8 @@ function controlOf(file: string, more: Pick<RunningControlDeps, 'supervisor'> & 
       log: pino({ level: 'silent' }),
       loads: () => [],
       scale: () => undefined,
+      findsGpus: () => false,
+      keepGpusFor: () => undefined,
       kept: { read: () => new Map(), write: () => undefined },
       wallClockMs: () => 0,
     }),

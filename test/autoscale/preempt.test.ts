@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { defaultDwellMs, type GpuUser, preempt } from '../../src/autoscale/preempt.ts';
+import { defaultDwellMs, type FindsGpus, type GpuUser, preempt } from '../../src/autoscale/preempt.ts';
 import { modelName } from '../../src/core/ids.ts';
 
 const long = 10 * defaultDwellMs;
@@ -27,10 +27,26 @@ const hungry = (name: string, more: Partial<GpuUser> = {}): GpuUser =>
 const asleep = (name: string, more: Partial<GpuUser> = {}): GpuUser => user(name, { running: 0, asleep: 1, servedMs: 0, ...more });
 const busy = { ongoing: 3, idleMs: 0 };
 
-function words(models: readonly GpuUser[]): string {
-  const found = preempt(models);
-  return found === undefined ? '-' : `${found.taker} < ${found.from.map(({ name, replicas }) => `${name}:${replicas}`).join(' ')}`;
+/** By counting: of a model's replicas those go first that have no GPU yet. */
+const counting =
+  (models: readonly GpuUser[], free: number): FindsGpus =>
+  (taker, givenUp) => {
+    const freed = models.map(({ name, target, running, asleep, gpusEach }) => {
+      const without = Math.max(0, target - running - asleep);
+      return Math.max(0, (givenUp.get(name) ?? 0) - without) * gpusEach;
+    });
+    const needed = models.find(({ name }) => name === taker)?.gpusEach ?? assert.fail('an unknown taker');
+    return freed.reduce((sum, gpus) => sum + gpus, free) >= needed;
+  };
+
+/** `a < b:1`: b gives one up for a; `a <`: what comes free is kept for a; `-`: it is nobody's turn. */
+function words(models: readonly GpuUser[], free = 0, before?: string): string {
+  const found = preempt(models, counting(models, free), before === undefined ? undefined : modelName(before));
+  if (found === undefined) return '-';
+  return [`${found.taker} <`, ...found.from.map(({ name, replicas }) => `${name}:${replicas}`)].join(' ');
 }
+
+const turn = { lacksForMs: defaultDwellMs };
 
 const cases: readonly (readonly [what: string, models: readonly GpuUser[], expected: string])[] = [
   ['nobody lacks a GPU', [user('a'), user('b')], '-'],
@@ -54,6 +70,11 @@ const cases: readonly (readonly [what: string, models: readonly GpuUser[], expec
     '-',
   ],
   ['and from the idle it does', [hungry('a', { running: 1, target: 2 }), user('b')], 'a < b:1'],
+  [
+    'a busy model gives all that it has to who needs them and has waited a turn',
+    [hungry('a', { gpusEach: 2, ...turn }), user('b', { ...busy, target: 2, running: 2 })],
+    'a < b:2',
+  ],
   ['several give what one needs', [hungry('a', { gpusEach: 2 }), user('b'), user('c')], 'a < b:1 c:1'],
   ['nobody gives half of what is needed', [hungry('a', { gpusEach: 2 }), user('b')], '-'],
   ['who needs less is not kept waiting by that', [hungry('a', { gpusEach: 2, lacksForMs: 900 }), hungry('c'), user('b')], 'c < b:1'],
@@ -62,8 +83,47 @@ const cases: readonly (readonly [what: string, models: readonly GpuUser[], expec
   ['nothing is taken for a model that nobody asks for any more', [hungry('a', { ongoing: 0 }), user('b')], '-'],
 ];
 
+const onlyB: FindsGpus = (_, givenUp) => givenUp.has(modelName('b'));
+
 describe('who gives GPUs up', () => {
   for (const [what, models, expected] of cases) it(what, () => assert.equal(words(models), expected));
+
+  it('nobody, where enough are free', () => assert.equal(words([hungry('a'), user('b')], 1), 'a <'));
+  it('only as many as are missing beside those that are free', () => {
+    assert.equal(words([hungry('a', { gpusEach: 2 }), user('b')], 1), 'a < b:1');
+  });
+  it('who has no GPU yet gives none', () => {
+    assert.equal(words([hungry('a'), user('b', { target: 2, lacksForMs: 50 })]), 'a < b:2');
+  });
+  it('nobody whose GPUs would not do, though they come first', () => {
+    const models = [hungry('a'), user('small', { idleMs: 9000 }), user('b')];
+    assert.deepEqual(preempt(models, onlyB)?.from, [{ name: 'b', replicas: 1 }]);
+  });
+});
+
+const big = (more: Partial<GpuUser> = {}): GpuUser => hungry('big', { gpusEach: 2, ...more });
+
+describe('a model that needs several GPUs', () => {
+  const fresh = { ...busy, servedMs: 3000 };
+
+  it('is overtaken while it has not waited for a turn', () => {
+    assert.equal(words([big({ lacksForMs: 9000 }), hungry('c'), user('a'), user('b', fresh)]), 'c < a:1');
+  });
+  it('is waited for once it has, and then gets all at once', () => {
+    assert.equal(words([big(turn), hungry('c'), user('a', busy), user('b', fresh)]), 'big <');
+    assert.equal(words([big(turn), hungry('c'), user('a', busy), user('b', busy)]), 'big < a:1 b:1');
+  });
+  it('has what comes free kept for it until it has enough', () => {
+    const leaving = user('b', { running: 0, target: 0, leaving: 1 });
+    assert.equal(words([big(turn), hungry('c'), leaving], 1, 'big'), 'big <');
+    assert.equal(words([hungry('c'), leaving], 1, 'big'), '-', 'and no longer than it waits');
+  });
+  it('keeps nobody waiting where it could never have enough', () => {
+    assert.equal(words([big(turn), hungry('c'), user('a'), user('b', { ...busy, min: 1 })]), 'c < a:1');
+  });
+  it('lets a more important one pass', () => {
+    assert.equal(words([big(turn), hungry('c', { priority: 1 }), user('a'), user('b', fresh)]), 'c < a:1');
+  });
 });
 
 const users = fc.array(
@@ -86,20 +146,21 @@ const users = fc.array(
 describe('a preemption', () => {
   it('frees enough for its taker, never goes below a minimum, and takes from nobody of higher priority', () => {
     fc.assert(
-      fc.property(users, (all) => {
+      fc.property(users, fc.nat(2), (all, free) => {
         const models = all.map((each, at): GpuUser => ({ ...each, name: modelName(`m${at}`) }));
-        const found = preempt(models);
+        const finds = counting(models, free);
+        const found = preempt(models, finds);
         if (found === undefined) return;
         const taker = models.find(({ name }) => name === found.taker) ?? assert.fail('an unknown taker');
-        let freed = 0;
         for (const { name, replicas } of found.from) {
           const from = models.find((model) => model.name === name) ?? assert.fail('an unknown model');
-          assert.ok(replicas > 0 && replicas <= from.running + from.asleep && from.target - replicas >= from.min);
+          assert.ok(replicas > 0 && from.target - replicas >= from.min);
           assert.ok(from.priority <= taker.priority && (from.asleep > 0 || from.servedMs >= defaultDwellMs));
-          freed += replicas * from.gpusEach;
         }
-        assert.ok(freed >= taker.gpusEach);
-        assert.ok(models.every(({ gpusEach, leaving }) => gpusEach === 0 || leaving === 0));
+        const given = new Map(found.from.map(({ name, replicas }) => [name, replicas]));
+        assert.ok(found.from.length === 0 || finds(taker.name, given));
+        for (const name of given.keys()) assert.ok(!finds(taker.name, new Map([...given].filter(([other]) => other !== name))));
+        if (found.from.length > 0) assert.ok(models.every(({ gpusEach, leaving }) => gpusEach === 0 || leaving === 0));
       }),
     );
   });

@@ -30,6 +30,10 @@ class World {
         this.told.push(`${name}=${replicas}${yields ? ' yields' : ''}${asleep ? ' asleep' : ''}`);
         this.load(name, { wanted: replicas, running: asleep ? 0 : replicas, asleep: asleep ? replicas : 0, newestSince: this.clock.now() });
       },
+      findsGpus: (taker, givenUp) =>
+        [...givenUp].reduce((sum, [name, count]) => sum + count * (this.loads.get(name)?.gpusEach ?? 0), 0) >=
+        (this.loads.get(taker)?.gpusEach ?? 0),
+      keepGpusFor: (name) => this.told.push(`next ${name ?? 'nobody'}`),
       kept: { read: () => kept, write: (targets) => (this.written = targets) },
       wallClockMs: () => 1_700_000_000_000 + this.clock.now(),
     });

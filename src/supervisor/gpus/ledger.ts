@@ -72,6 +72,7 @@ export class GpuLedger {
   #settings: GpuSettings = { gpus: undefined, acceleratorMatch: 'warn' };
   #settling = false;
   #again = false;
+  #next: string | undefined;
   #cancelRetry: (() => void) | undefined;
   /** Set while any GPU is held. */
   #cancelLossPoll: (() => void) | undefined;
@@ -100,6 +101,19 @@ export class GpuLedger {
   configure(settings: GpuSettings): void {
     this.#settings = settings;
     if (this.#waiting.size > 0) this.#settle();
+  }
+
+  /** What comes free is kept for this model until it has what it waits for, and given to those who wait too if nobody is next. */
+  keepFor(model: string | undefined): void {
+    if (model === this.#next) return;
+    this.#next = model;
+    if (this.#waiting.size > 0) this.#settle();
+  }
+
+  /** Whether `request` would be granted now if `without` held nothing, by what was last read of the GPUs. */
+  fits(request: GpuRequest, without: ReadonlySet<string>): boolean {
+    const holds = this.#holds.all().filter(({ holder }) => !without.has(holder));
+    return place([request], this.#pool(this.#settings), holds)[0]?.kind === 'placed';
   }
 
   /**
@@ -229,7 +243,7 @@ export class GpuLedger {
     this.#cancelRetry?.();
     const byRequest = new Map([...this.#waiting].map((waiting) => [waiting.request, waiting]));
     // Without an answer nothing is given: a card that is gone could be among those known.
-    const placements = unread === undefined ? place([...byRequest.keys()], this.#pool(this.#settings), this.#holds.all()) : [];
+    const placements = unread === undefined ? place([...byRequest.keys()], this.#pool(this.#settings), this.#holds.all(), this.#next) : [];
     for (const placement of placements) {
       const waiting = byRequest.get(placement.request);
       if (waiting === undefined) continue;

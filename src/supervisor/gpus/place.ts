@@ -6,6 +6,8 @@ import type { GpuDevice } from './devices.ts';
 export interface GpuRequest {
   /** Its name, unique. */
   readonly holder: string;
+  /** Whose replica it is; left out where none can be the next. */
+  readonly model?: string;
   readonly gpus: number;
   /** Of each GPU's memory: 0 < share ≤ 1; 1: the GPU is its own. */
   readonly share: number;
@@ -152,17 +154,18 @@ function waitsFor(request: GpuRequest, candidates: readonly GpuDevice[], holders
   return `waiting for ${what}: ${shortened(shown, held)}`;
 }
 
-/** Who chooses first: the more important; then those that are hard to place, so that small ones do not stand in their way. */
-function inOrder(requests: readonly GpuRequest[]): readonly GpuRequest[] {
-  return requests.toSorted((a, b) => b.priority - a.priority || b.gpus - a.gpus || b.share - a.share);
+/** Who chooses first: the more important; the one whose turn it is; then those that are hard to place, so that small ones do not stand in their way. */
+function inOrder(requests: readonly GpuRequest[], next: string | undefined): readonly GpuRequest[] {
+  const turn = ({ model }: GpuRequest): number => Number(next !== undefined && model === next);
+  return requests.toSorted((a, b) => b.priority - a.priority || turn(b) - turn(a) || b.gpus - a.gpus || b.share - a.share);
 }
 
 /**
  * A GPU for each request that one can be found for, in the order of importance; a request that does not fit keeps none of those behind
- * it waiting. Each GPU is given to as many as share it by memory, or to one. Shares go where they fit tightest, several GPUs are of one
+ * it waiting, but for those of `next`: what it could use is kept for it until there is enough. Each GPU is given to as many as share it by memory, or to one. Shares go where they fit tightest, several GPUs are of one
  * kind where that is possible, and the kind with the fewest left comes first: what is big still finds room.
  */
-export function place(requests: readonly GpuRequest[], pool: GpuPool, holds: readonly GpuHold[]): readonly Placement[] {
+export function place(requests: readonly GpuRequest[], pool: GpuPool, holds: readonly GpuHold[], next?: string): readonly Placement[] {
   const left = rooms(pool.devices, holds);
   const usable = usableIn(pool);
   const holders = new Map<string, string[]>();
@@ -172,14 +175,21 @@ export function place(requests: readonly GpuRequest[], pool: GpuPool, holds: rea
     else names.push(holder);
   };
   for (const { device, holder } of holds) hold(device, holder);
-  const placements = inOrder(requests).map((request): Placement => {
+  const placements = inOrder(requests, next).map((request): Placement => {
     if (request.gpus === 0) return { kind: 'placed', request, devices: [] };
     if (request.optional && pool.devices.length === 0) return { kind: 'placed', request, devices: [] };
     const candidates = usable(request);
     const devices = choose(request, candidates, left);
     if (devices === undefined) {
       const reason = impossible(request, candidates, pool);
-      return { kind: 'pending', request, reason: reason ?? waitsFor(request, candidates, holders), possible: reason === undefined };
+      const said = reason ?? waitsFor(request, candidates, holders);
+      if (next !== undefined && request.model === next && reason === undefined) {
+        for (const { id } of candidates) {
+          if (holders.get(id) === undefined) hold(id, `${request.holder} (next)`);
+          left.set(id, 0);
+        }
+      }
+      return { kind: 'pending', request, reason: said, possible: reason === undefined };
     }
     for (const { id } of devices) {
       left.set(id, Math.max(0, (left.get(id) ?? 0) - request.share));

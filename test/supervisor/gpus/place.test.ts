@@ -127,6 +127,28 @@ const anyRequest = fc.record({
   acceleratorType: fc.constantFrom(undefined, 'H100', 'L4'),
 });
 
+test('what is free is kept for the model that is next, unless that could never have enough', () => {
+  const holds: GpuHold[] = [{ holder: 'a-0', device: 'GPU-0', share: 1 }];
+  const big = request('big-0', { model: 'big', gpus: 2 });
+  const small = request('small-0', { model: 'small' });
+  const placed = (next?: string, ...asked: readonly GpuRequest[]): Record<string, readonly number[] | string> =>
+    said(place(asked, pool(gpus(2)), holds, next));
+  const waits = 'waiting for 2 GPUs: 0 held by a-0';
+  assert.deepEqual(placed(undefined, big, small), { 'big-0': waits, 'small-0': [1] });
+  assert.deepEqual(placed('big', big, small), { 'big-0': waits, 'small-0': 'waiting for a GPU: 0 held by a-0, 1 held by big-0 (next)' });
+  assert.deepEqual(placed('big', small), { 'small-0': [1] }, 'once it waits no longer, nothing is kept');
+  assert.deepEqual(placed('big', big, { ...small, priority: 1 }), {
+    'small-0': [1],
+    'big-0': 'waiting for 2 GPUs: 0 held by a-0, 1 held by small-0',
+  });
+  assert.deepEqual(placed('big', { ...big, gpus: 3 }, small), { 'big-0': 'needs 3 GPUs, there are 2 to use', 'small-0': [1] });
+});
+
+test('of equals the model that is next chooses first', () => {
+  const asked = [request('a-0', { model: 'a' }), request('b-0', { model: 'b' })];
+  assert.deepEqual(said(place(asked, pool(gpus(1)), [], 'b'))['b-0'], [0]);
+});
+
 test('whatever is asked: no GPU is given beyond its whole, none lost or forbidden is given, and nobody waits for what is free', () => {
   const cases = fc.record({
     names: fc.array(fc.constantFrom('NVIDIA H100', 'NVIDIA L4'), { maxLength: 8 }),
