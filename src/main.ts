@@ -36,6 +36,7 @@ const stopSignals = (): readonly NodeJS.Signals[] => (hasTerminal() ? ['SIGINT',
 
 const processSession: Omit<Session, 'keepEngines' | 'watch' | 'output'> = {
   out: process.stdout,
+  atTerminal: isatty(1) || isatty(2),
   env: process.env,
   onSignal(listener) {
     const signals = stopSignals();

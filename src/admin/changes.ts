@@ -61,6 +61,7 @@ function gatewayFacts(config: Config): Facts {
     'gateway.plugins': config.plugins,
     'gateway.engine_ports': config.enginePorts,
     'gateway.log.level': config.logLevel,
+    'gateway.log.file': config.logFile,
     'gateway.limits': config.settings.limits,
     'gateway.cors': config.settings.cors,
     'gateway.media': config.settings.media,

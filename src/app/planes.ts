@@ -31,6 +31,8 @@ export interface Planes {
   /** With the numbers of replicas that the last run ended with, where they follow the load. */
   readonly config: Config;
   readonly log: Logger;
+  /** Undefined: the log is stderr. */
+  readonly logFile: string | undefined;
   readonly board: LoadBoard;
   readonly data: DataPlane;
   readonly admin: { readonly port: number; close(): Promise<void> };
@@ -203,7 +205,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     const metrics = metricsOf(data, supervisor, control, deps);
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, metrics, control });
     watchStalls(systemClock, log, closing.signal);
-    return { config: scaled, log, board, data, admin, supervisor, scaler, provider, control, closing };
+    return { config: scaled, log, logFile, board, data, admin, supervisor, scaler, provider, control, closing };
   } catch (error) {
     scaler.stop();
     await link.data?.terminate();

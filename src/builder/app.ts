@@ -27,8 +27,8 @@ export class App implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
 
   /**
-   * Checks the config; nothing runs yet. Relative paths start at the working directory. `log` unless given: stderr, at
-   * `gateway.log.level`; worker threads write to stderr in any case.
+   * Checks the config; nothing runs yet. Relative paths start at the working directory. `log` unless given: `gateway.log.file`
+   * or stderr, at `gateway.log.level`; worker threads write there in any case.
    * @throws GatewayError `config_invalid` with every mistake, a line each
    */
   constructor(config: FileConfig, log?: Logger) {
@@ -113,7 +113,7 @@ export class App implements AsyncDisposable {
       this.#log ??
       pino(
         { level: config.logLevel, base: null },
-        openLogDestination(2, () => (dropped += 1)),
+        openLogDestination(config.logFile ?? 2, () => (dropped += 1)),
       );
     const mended = closeToOthers(config.stateDir);
     if (mended !== undefined) log.warn(mended);
@@ -122,7 +122,7 @@ export class App implements AsyncDisposable {
     const planes = await openPlanes(config, {
       engines: this.#built.engines,
       log,
-      logFile: undefined,
+      logFile: config.logFile,
       logLinesDropped: () => dropped,
       env: process.env,
     });

@@ -6,6 +6,8 @@ export interface Addresses {
   /** Where clients reach the data plane, e.g. `http://127.0.0.1:8000`. */
   readonly data: string;
   readonly admin: string;
+  /** Of the gateway's own log; undefined where it is stderr. */
+  readonly logFile?: string;
 }
 
 /** A URL a person on this machine can open: "any address" is not one. */
@@ -56,5 +58,6 @@ export function readyBlock(
     const asksForKey = access.keys.some(({ prefix }) => prefix === undefined || prefix === entry.prefix);
     lines.push('', 'Try it (add "stream":true to see it come):', curl(addresses.data + entry.prefix, entry.name, asksForKey));
   }
-  return [...lines, '', 'Ctrl-C stops it.', ''].join('\n');
+  const log = addresses.logFile === undefined ? [] : [`Its log is ${addresses.logFile}.`];
+  return [...lines, '', ...log, 'Ctrl-C stops it.', ''].join('\n');
 }

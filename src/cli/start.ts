@@ -35,6 +35,8 @@ export interface Session {
   /** Whether the config is read again when its files change. */
   readonly watch: boolean;
   readonly out: NodeJS.WriteStream;
+  /** Whether a person reads what it prints, on stdout or stderr. */
+  readonly atTerminal: boolean;
   readonly output: OutputOptions;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `listener` at each signal that asks to stop. Returns what removes it. */
@@ -46,10 +48,10 @@ export interface Session {
 }
 
 /** The log, and how many of its lines could not be written so far. */
-function openLog(config: Config, out: NodeJS.WriteStream): { log: Logger; file: string | undefined; dropped: () => number } {
+function openLog(config: Config, atTerminal: boolean): { log: Logger; file: string | undefined; dropped: () => number } {
   let dropped = 0;
   // A person at a terminal reads the lines of `Terminal`; a service's log collector reads stderr.
-  const file = out.isTTY ? join(config.stateDir, 'gateway.log') : undefined;
+  const file = config.logFile ?? (atTerminal ? join(config.stateDir, 'gateway.log') : undefined);
   const destination = openLogDestination(file ?? 2, () => (dropped += 1));
   return { log: pino({ level: config.logLevel, base: null }, destination), file, dropped: () => dropped };
 }
@@ -84,7 +86,7 @@ export async function start(files: readonly string[], session: Session): Promise
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
 async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Session): Promise<ExitCode> {
   const { config, engines } = loaded;
-  const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.out);
+  const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.atTerminal);
   const asked: Asked = { first: Promise.withResolvers(), now: new AbortController() };
   const planes = await openPlanes(config, {
     engines,
@@ -198,7 +200,7 @@ interface Announced {
 }
 
 /** Prints what is new; once the start is over, the block with the URL - and again if no model served then and one does now. */
-function announce({ supervisor, config, data, admin }: Planes, terminal: Terminal, announced: Announced): void {
+function announce({ supervisor, config, data, admin, logFile }: Planes, terminal: Terminal, announced: Announced): void {
   const models = supervisor.status();
   terminal.update(models, systemClock.now());
   const now = serving(models) ? 'ready' : 'listening';
@@ -206,7 +208,8 @@ function announce({ supervisor, config, data, admin }: Planes, terminal: Termina
   announced.said = now;
   const [url, adminUrl] = [localUrl(config.listen.host, data.port), localUrl(config.admin.host, admin.port)];
   const served = models.map(({ name, replicas, desired }) => ({ name, ready: readyOf(replicas), desired }));
-  terminal.say({ kind: now, url, adminUrl, models: served }, readyBlock({ data: url, admin: adminUrl }, models, config));
+  const log = logFile === undefined ? {} : { logFile };
+  terminal.say({ kind: now, url, adminUrl, ...log, models: served }, readyBlock({ data: url, admin: adminUrl, ...log }, models, config));
 }
 
 /** Drains, saying what it waits for; a second signal cuts it short. */

@@ -15,6 +15,8 @@ export type Said =
       readonly kind: 'ready' | 'listening';
       readonly url: string;
       readonly adminUrl: string;
+      /** Where the gateway's own log is, unless that is stderr. */
+      readonly logFile?: string;
       readonly models: readonly { readonly name: string; readonly ready: number; readonly desired: number }[];
     }
   | ({ readonly kind: 'reloaded' } & ChangeReply)
@@ -54,6 +56,8 @@ export class Terminal {
   /** Prints what changed since the last call. */
   update(models: readonly ModelReport[], now: number): void {
     const news = newsOf(models, !this.#rewrites);
+    // What is loading may be something else by now: it is told after the news.
+    this.#show('');
     for (const [id, told] of news) {
       if (!isNew(this.#shown.get(id), told)) continue;
       const { headline: message, failure } = told;
@@ -68,6 +72,10 @@ export class Terminal {
   refresh(models: readonly ModelReport[], now: number): void {
     if (!this.#rewrites) return;
     const live = loadingLine(models, now)?.slice(0, this.#out.columns - 1) ?? '';
+    this.#show(live);
+  }
+
+  #show(live: string): void {
     if (live === this.#live) return;
     this.#out.write(`${this.#live === '' ? '' : clearLine}${live}`);
     this.#live = live;

@@ -135,6 +135,8 @@ export interface Config {
   /** Ports for engines: the first, and how many. */
   readonly enginePorts: { readonly first: number; readonly count: number };
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** Absolute; undefined: stderr, and a file in the state directory where a person reads the terminal. */
+  readonly logFile: string | undefined;
   readonly settings: GatewaySettings;
   /** How long requests are still taken when the gateway stops, with its readiness off. */
   readonly preStopMs: number;

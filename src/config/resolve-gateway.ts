@@ -20,6 +20,7 @@ type GatewayConfig = Pick<
   | 'acceleratorMatch'
   | 'enginePorts'
   | 'logLevel'
+  | 'logFile'
   | 'settings'
   | 'preStopMs'
   | 'drainTimeoutMs'
@@ -46,6 +47,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
     acceleratorMatch: gateway.accelerator_match,
     enginePorts: resolvePorts(gateway.engine_ports, context),
     logLevel: gateway.log.level,
+    logFile: resolveFile(gateway.log.file, ['gateway', 'log', 'file'], context),
     settings: {
       limits: {
         maxBodyBytes: limits.max_body_bytes,
@@ -103,6 +105,13 @@ function resolveListen({ listen, admin }: GatewayEntry, http: HttpOptions, conte
     context.problem(['gateway', 'admin', 'port'], `${admin.host}:${admin.port} is also where the API listens; expected another port`);
   }
   return address;
+}
+
+/** A file that need not be there yet. */
+function resolveFile(given: string | undefined, path: readonly string[], context: ResolveContext): string | undefined {
+  if (given === undefined) return undefined;
+  const directory = context.directoryOf(path);
+  return localPath(given, directory, context.homeDir) ?? resolve(directory, given);
 }
 
 function resolveStateDir(given: string | undefined, { env, homeDir, ...context }: ResolveContext): string {

@@ -321,7 +321,10 @@ export const gatewaySchema = mapping({
   allowed_params: allowedParamsSchema.optional(),
   resume_streams: z.boolean({ error: 'expected true or false' }).default(false),
   engine_ports: mapping({ first: whole(1, 65_535).default(20_000), count: whole(1, 65_535).default(2000) }).prefault({}),
-  log: mapping({ level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  log: mapping({
+    level: choice(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+    file: text('the path of a file').optional(),
+  }).prefault({}),
 });
 
 /** The whole file. That it has either `applications` or `llm_configs` is checked in resolve.ts. */

@@ -42,6 +42,7 @@ describe('a config', () => {
       acceleratorMatch: 'warn',
       enginePorts: { first: 20_000, count: 2000 },
       logLevel: 'info',
+      logFile: undefined,
       settings: {
         limits: {
           maxBodyBytes: 10_485_760,
@@ -122,7 +123,7 @@ gateway:
   timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, pre_stop_s: 8, heartbeat_s: 6, write_stall_s: 7}
   engines: {Fake: {command: [./bin/fake, -x]}}
   engine_ports: {first: 30000, count: 10}
-  log: {level: debug}
+  log: {level: debug, file: log/gateway.log}
 `,
     );
     assert.deepEqual(warnings, []);
@@ -145,6 +146,7 @@ gateway:
     assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));
     assert.deepEqual(config.enginePorts, { first: 30_000, count: 10 });
     assert.equal(config.logLevel, 'debug');
+    assert.equal(config.logFile, join(folder, 'log/gateway.log'));
     const [model] = config.models;
     assert.deepEqual(model?.engineOptions, { tokens: 5 });
     assert.deepEqual(model?.env, { A: '1' });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,6 +14,18 @@ test('a full disk costs log lines, which are counted, and neither the process no
   const log = pino({ base: null }, destination);
   for (let line = 0; line < 2000; line += 1) log.info('x'.repeat(100));
   assert.ok(dropped > 1000, `${dropped} lines dropped`);
+});
+
+test('a file that cannot be written is told of at once', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-log-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  for (const file of [dir, join(dir, 'a-file', 'gateway.log')]) {
+    await writeFile(join(dir, 'a-file'), '');
+    assert.throws(() => openLogDestination(file, () => undefined), {
+      code: 'state_unusable',
+      message: new RegExp(`^The log ${file} cannot be written: .*gateway\\.log\\.file`, 'u'),
+    });
+  }
 });
 
 test('what can be written is, and the folder is made', async (t) => {
