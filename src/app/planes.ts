@@ -23,6 +23,7 @@ import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { LocalProvider } from '../supervisor/providers/local.ts';
 import { StartHistory } from '../supervisor/start-history.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
+import { adapterSources } from '../supervisor/adapters/sources.ts';
 import { storedWeights } from '../supervisor/weights.ts';
 import { openStore } from './model-store.ts';
 
@@ -93,19 +94,23 @@ function composeSupervisor(
     log,
     random: Math.random,
   });
+  const store = openStore(config);
   const supervisor = new Supervisor({
     clock: systemClock,
     provider,
     engines,
     board,
     log,
-    weights: storedWeights(openStore(config), env, log),
+    weights: storedWeights(store, env, log),
+    adapterSource: (plan) => adapterSources(plan, store, env),
     history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),
     publish: (table) => {
       if (link.data === undefined) link.first = table;
       else link.data.publish(table);
     },
+    // No adapters are looked for before there is a config, which comes after the data plane.
+    showAdapters: (model, names) => link.data?.showAdapters(model, names),
     refuse: (model, adapter, error) => link.data?.refuse(model, adapter, error),
     appliedVersion: () => link.data?.appliedVersion() ?? 0,
     random: Math.random,

@@ -35,15 +35,33 @@ export interface Autoscaling {
   readonly aggregation: 'mean' | 'max' | 'min';
 }
 
+/** Where an adapter is, or below which many are. */
+export type AdapterPlace =
+  /** Absolute, on this machine. */
+  | { readonly kind: 'path'; readonly value: string }
+  /** Brought here when it is asked for. `value`: the reference as it is shown. */
+  | { readonly kind: 'remote'; readonly value: string; readonly reference: RemoteReference };
+
+/** Where a model's adapters are found by their names. */
+export type AdapterRoot =
+  /** Has a directory (or a GGUF file) for each. */
+  | AdapterPlace
+  /** Repositories of the model hub: `name` is one of `owner`; without one, adapters are named `owner/name`. */
+  | { readonly kind: 'hub'; readonly value: string; readonly owner: string | undefined };
+
 /** The LoRA adapters of a model: `lora_config`. */
 export interface Adapters {
-  /** `dynamic_lora_loading_path`: a directory (absolute) with a directory for each adapter. */
-  readonly root: string | undefined;
-  /** `adapters`: those with a place of their own (absolute). */
-  readonly listed: readonly { readonly name: AdapterName; readonly path: string }[];
+  /** `dynamic_lora_loading_path` */
+  readonly root: AdapterRoot | undefined;
+  /** `adapters`: those with a place of their own, which come first. */
+  readonly listed: readonly { readonly name: AdapterName; readonly place: AdapterPlace }[];
   readonly maxPerReplica: number;
-  /** How often new weights are looked for. */
+  /** How often new adapters and new weights are looked for. */
   readonly refreshMs: number;
+  /** The longest that one may take to be brought here; undefined: as long as bytes come. */
+  readonly downloadTimeoutMs: number | undefined;
+  /** Pickled weights, and code that comes with them, are let through. */
+  readonly trustRemoteCode: boolean;
 }
 
 /** Where a model's files are. */

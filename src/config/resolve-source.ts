@@ -24,7 +24,8 @@ export function resolveSource(entry: ModelEntry, path: ConfigPath, context: Reso
   return { kind: 'reference', value: source };
 }
 
-function option(entry: ModelEntry, name: string): unknown {
+/** An engine's option, whichever way it is written. */
+export function option(entry: ModelEntry, name: string): unknown {
   return entry.engine_kwargs[name] ?? entry.engine_kwargs[name.replaceAll('_', '-')];
 }
 

@@ -154,7 +154,7 @@ const loraSchema = mapping({
       mapping(
         {
           name: textLike(/^(?:[A-Za-z0-9._-]{1,96}\/)?[A-Za-z0-9._-]{1,96}$/, 'letters, digits, ., _ and -, perhaps with org/ before'),
-          source: text('the path of an adapter'),
+          source: text('a path, a bucket, or the id of a repository of the hub'),
         },
         'a mapping with name and source',
       ),
@@ -162,7 +162,7 @@ const loraSchema = mapping({
     )
     .default([]),
   refresh_s: seconds(1).default(60),
-  download_timeout_s: z.number({ error: 'expected a number of seconds' }).nullish(),
+  download_timeout_s: seconds(0.001).nullish(),
   max_download_tries: whole(1, 1000).optional(),
 });
 

@@ -65,6 +65,8 @@ export type ToWorker =
   | { readonly kind: 'table'; readonly table: RoutingTable }
   /** Holds for every request from then on: whole, never a patch. */
   | { readonly kind: 'access'; readonly access: Access }
+  /** Which adapters of a model there are, loaded or not: names, sorted, with a line feed between them; empty: none. */
+  | { readonly kind: 'adapters'; readonly model: ModelName; readonly names: string }
   /** Answers those who wait for an adapter: it will not come. */
   | {
       readonly kind: 'refuse';

@@ -12,6 +12,7 @@ import { RateBoard } from '../core/rate-board.ts';
 import type { AdapterDemand, GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
+import { nameSeparator } from './adapter-names.ts';
 import { guessMemory } from './auth/guesses.ts';
 import { Seats } from './auth/seats.ts';
 import type { WorkerStart } from './worker.ts';
@@ -67,6 +68,7 @@ export class DataPlane {
   readonly #scrapes = new Map<number, (metrics: unknown) => void>();
   #table: RoutingTable;
   #access: Access;
+  readonly #adapterNames = new Map<ModelName, string>();
   readonly #rates: RateBoard;
   readonly #seating: Seats;
   readonly #guesses = guessMemory(randomUUID());
@@ -143,6 +145,14 @@ export class DataPlane {
       clearTimeout(timer);
       this.#scrapes.delete(id);
     });
+  }
+
+  /** Tells clients which adapters of a model there are. @param names sorted */
+  showAdapters(model: ModelName, names: readonly AdapterName[]): void {
+    const text = names.join(nameSeparator);
+    if (text === '') this.#adapterNames.delete(model);
+    else this.#adapterNames.set(model, text);
+    this.#broadcast({ kind: 'adapters', model, names: text });
   }
 
   /** Answers all who wait for an adapter: it will not come. */
@@ -229,6 +239,7 @@ export class DataPlane {
       this.#watch(seat);
       // They may have changed while it was started.
       thread.postMessage({ kind: 'access', access: this.#access } satisfies ToWorker);
+      for (const [model, names] of this.#adapterNames) thread.postMessage({ kind: 'adapters', model, names } satisfies ToWorker);
       if (this.#ending) thread.postMessage({ kind: 'announce-end' } satisfies ToWorker);
       if (this.#draining) await thread.terminate();
       else thread.postMessage({ kind: 'table', table: this.#table } satisfies ToWorker);

@@ -3,6 +3,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Logger } from 'pino';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { RoutingTable } from '../core/table.ts';
+import type { AdapterNames } from './adapter-names.ts';
 import type { Gate } from './auth/gate.ts';
 import type { Guesses } from './auth/guesses.ts';
 import type { Limiter } from './auth/limiter.ts';
@@ -16,7 +17,6 @@ import type { MediaDesk } from './media/desk.ts';
 import { prefixOf, rewriteUrl } from './route-prefix.ts';
 import { listCards, modelCard } from './openai/model-card.ts';
 import { errorReply } from './openai/error-body.ts';
-import { resolveModel } from './openai/model-name.ts';
 
 export interface ServerDeps extends ExchangeDeps {
   readonly log: Logger;
@@ -25,6 +25,7 @@ export interface ServerDeps extends ExchangeDeps {
   readonly limiter: Limiter;
   /** Fetches what requests name by URL. */
   readonly media: MediaDesk;
+  readonly adapterNames: AdapterNames;
   /** Undefined: nobody counts wrong keys. */
   readonly guesses: Guesses | undefined;
   /** True from the moment the gateway is not ready any more because it will stop; it may still take requests. */
@@ -219,11 +220,10 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   onClientError(deps, app);
   onExpectContinue(app, limits);
   addOperations(app, { ...deps, visibleTable: (request) => visibleTable(deps, request) });
-  app.get('/v1/models', (request, reply) => reply.send(listCards(visibleTable(deps, request), prefixOf(request.raw))));
+  app.get('/v1/models', (request, reply) => reply.send(listCards(visibleTable(deps, request), prefixOf(request.raw), deps.adapterNames)));
   app.get('/v1/models/*', (request: FastifyRequest<{ Params: { '*': string } }>, reply) => {
-    const id = request.params['*'];
     const table = visibleTable(deps, request);
-    return reply.send(modelCard(table, id, resolveModel(table, prefixOf(request.raw), id)));
+    return reply.send(modelCard(table, prefixOf(request.raw), request.params['*'], deps.adapterNames));
   });
   app.get('/health', (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', handleReady(deps));

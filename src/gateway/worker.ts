@@ -10,6 +10,7 @@ import { RateBoard } from '../core/rate-board.ts';
 import type { RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
 import { engines as builtIn } from '../plugins/registry.ts';
+import { AdapterNames } from './adapter-names.ts';
 import { Gate } from './auth/gate.ts';
 import { type GuessMemory, Guesses } from './auth/guesses.ts';
 import { Limiter } from './auth/limiter.ts';
@@ -60,6 +61,7 @@ const room = new WaitingRoom(clock, (model, adapter, waiting) => send({ kind: 'a
 const upstreams = new Upstreams();
 const metrics = new GatewayMetrics();
 const lag = new EventLoopLag(clock);
+const adapterNames = new AdapterNames();
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
 const engines = await withEngines(builtIn, start.plugins).catch((error: unknown) => {
@@ -100,6 +102,7 @@ const app = buildServer({
   settings: start.settings,
   gate: () => gate,
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
+  adapterNames,
   limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
   media: new MediaDesk({ settings: start.settings.media, clock, resolve: resolveHost }),
   log,
@@ -141,6 +144,9 @@ function receive(message: ToWorker): void {
       return;
     case 'access':
       gate = new Gate(message.access, wallClock);
+      return;
+    case 'adapters':
+      adapterNames.set(message.model, message.names);
       return;
     case 'refuse':
       room.refuse(message.model, message.adapter, new GatewayError(message.code, message.message, { param: 'model' }));

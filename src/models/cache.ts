@@ -107,11 +107,18 @@ export class ModelCache {
     return folders(join(this.root, 'partial')).map((id) => ({ id, dir: join(this.root, 'partial', id) }));
   }
 
+  /** All entries of `reference`, the last used first. */
+  revisions(reference: string): readonly Cached[] {
+    const slug = slugOf(reference);
+    return folders(join(this.root, 'models', slug))
+      .flatMap((revision) => this.find(`${slug}/${revision}`) ?? [])
+      .filter(({ entry }) => entry.reference === reference)
+      .sort((a, b) => b.usedAt - a.usedAt);
+  }
+
   /** The entry of `reference` that was used last. */
   latest(reference: string): Cached | undefined {
-    return this.list()
-      .filter(({ entry }) => entry.reference === reference)
-      .sort((a, b) => b.usedAt - a.usedAt)[0];
+    return this.revisions(reference)[0];
   }
 
   /** Shows what `dir` holds as the entry `id`, in one step. */

@@ -30,6 +30,8 @@ export interface ByteRange {
 export interface Source {
   /** Everything below the reference, page by page. A reference to one object gives that object alone. */
   list(signal: AbortSignal): AsyncIterable<RemoteObject>;
+  /** Names directly below a reference, each once: of folders, with a `/` behind, and of objects. Left out: it has no such thing. */
+  names?(signal: AbortSignal): AsyncIterable<string>;
   /**
    * Gives `take` the bytes of `range`, in order, and no other: a store that would send other ones, or those of a changed object, is an error
    * (`changed`). Aborting closes the connection.

@@ -26,14 +26,26 @@ export interface FetchOptions {
   /** For credentials and endpoints; the process's own variables are not added. */
   readonly env: SourceEnv;
   readonly trustRemoteCode: boolean;
+  /** What it must be; left out: anything. */
+  readonly expects?: Expectation;
   readonly signal: AbortSignal;
   onProgress(progress: FetchProgress): void;
+}
+
+/** Asked of the paths of a listing before anything is fetched. */
+export interface Expectation {
+  /** Tells it from others. */
+  readonly id: string;
+  /** @throws for what is something else. */
+  check(paths: readonly string[]): void;
 }
 
 /** A model on this machine. `release()` lets the cache take it away again; until then it stays. */
 export interface ModelLease {
   /** What an engine is given: a directory, or a file. */
   readonly path: string;
+  /** The directory that all its files are below. */
+  readonly root: string;
   readonly revision: string;
   readonly sizeBytes: number;
   /** Set where the store could not be asked whether there is a newer one. */
@@ -81,7 +93,7 @@ export class ModelStore {
 
   /** @throws ArtifactError `artifact_unavailable`; the signal's reason. */
   async fetch(reference: RemoteReference, options: FetchOptions): Promise<ModelLease> {
-    const key = JSON.stringify([reference, options.trustRemoteCode, options.env]);
+    const key = JSON.stringify([reference, options.trustRemoteCode, options.env, options.expects?.id]);
     const work = async (signal: AbortSignal, onProgress: (progress: FetchProgress) => void): Promise<Found> =>
       await this.#make(reference, { ...options, signal, onProgress });
     for (;;) {
@@ -96,6 +108,27 @@ export class ModelStore {
   async held(reference: RemoteReference, signal: AbortSignal): Promise<ModelLease | undefined> {
     const found = this.cache.latest(referenceText(reference));
     return found === undefined ? undefined : await this.#lease(found.id, undefined, signal);
+  }
+
+  /** The revisions of a reference that are here, the last used first. */
+  revisions(reference: RemoteReference): readonly string[] {
+    return this.cache.revisions(referenceText(reference)).map(({ entry }) => entry.revision);
+  }
+
+  /** One of `revisions()`, without asking its store; undefined where it is not here. */
+  async heldAt(reference: RemoteReference, revision: string, signal: AbortSignal): Promise<ModelLease | undefined> {
+    const found = this.cache.revisions(referenceText(reference)).find(({ entry }) => entry.revision === revision);
+    return found === undefined ? undefined : await this.#lease(found.id, undefined, signal);
+  }
+
+  /** Names directly below a reference in its store, as `Source.names()`; none where it has no such thing. */
+  async *names(reference: RemoteReference, env: SourceEnv, signal: AbortSignal): AsyncIterable<string> {
+    const source = await this.#open(reference, env);
+    try {
+      if (source.names !== undefined) yield* source.names(signal);
+    } finally {
+      source.close();
+    }
   }
 
   /** What is below a reference in its store; nothing is fetched. */
@@ -115,6 +148,7 @@ export class ModelStore {
     const { dir, entry } = found;
     return {
       path: modelPath(dir, entry),
+      root: join(dir, 'files'),
       revision: entry.revision,
       sizeBytes: entry.sizeBytes,
       stale,
@@ -159,6 +193,7 @@ export class ModelStore {
       return { id: here.id, stale: thrown.message };
     }
     const plan = planFetch(objects, name, options);
+    options.expects?.check(plan.objects.map(({ path }) => path));
     const id = `${slugOf(name)}/${revisionOf(plan.objects)}`;
     const claim = await this.cache.claim(id, options.signal, () => {
       options.onProgress({ kind: 'waiting' });
@@ -175,8 +210,9 @@ export class ModelStore {
   }
 
   /** Whole, and allowed by the rules of this caller. */
-  #good({ dir, entry }: Cached, { trustRemoteCode }: FetchOptions): boolean {
+  #good({ dir, entry }: Cached, { trustRemoteCode, expects }: FetchOptions): boolean {
     if (entryProblem(dir, entry) !== undefined) return false;
+    expects?.check(entry.files.map(({ path }) => path));
     if (!trustRemoteCode)
       refuseCode(
         join(dir, 'files'),

@@ -1,5 +1,5 @@
 import { isMapping } from '../core/json.ts';
-import type { AdapterAnswer, LoraSupport } from './engine-plugin.ts';
+import type { AdapterAnswer, AdapterContents, LoraSupport } from './engine-plugin.ts';
 import { readErrorReply } from './error-reply.ts';
 import { parseObject } from './reply-mend.ts';
 
@@ -16,9 +16,15 @@ export interface RefusalReasons {
 }
 
 /** The routes for adapters that vLLM and SGLang have alike, under different prefixes. */
-export function adapterRoutes(prefix: '/v1' | '', reasons: RefusalReasons): LoraSupport {
+export function adapterRoutes(
+  prefix: '/v1' | '',
+  reasons: RefusalReasons,
+  problem?: (adapter: AdapterContents) => string | undefined,
+): LoraSupport {
   return {
     kind: 'dynamic',
+    format: 'peft',
+    ...(problem === undefined ? {} : { problem }),
     load: ({ handle, path }) => ({ method: 'POST', path: `${prefix}/load_lora_adapter`, body: { lora_name: handle, lora_path: path } }),
     unload: (handle) => ({ method: 'POST', path: `${prefix}/unload_lora_adapter`, body: { lora_name: handle } }),
     readLoaded(status, body) {

@@ -69,22 +69,41 @@ export type AdapterAnswer =
   /** `status`: what those who asked for the adapter get: 400 or 404 where it cannot be loaded anywhere, 503 where it may be later or elsewhere. */
   | { readonly kind: 'refused'; readonly status: 400 | 404 | 503; readonly message: string };
 
+/** What is known of an adapter from its files. */
+export interface AdapterContents {
+  readonly path: string;
+  /** Of a PEFT adapter its `adapter_config.json`, of a GGUF file its metadata (texts and numbers). */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Names of its tensors; empty for pickled weights, which nobody but the engine reads. */
+  readonly tensors: readonly string[];
+}
+
+/** What adapters an engine takes. */
+interface AdapterRules {
+  /** `peft`: a directory with `adapter_config.json`; `gguf`: one GGUF file. */
+  readonly format: 'peft' | 'gguf';
+  /** Why the engine must not be given an adapter, for who asks for it; undefined where it may. */
+  problem?(adapter: AdapterContents): string | undefined;
+}
+
 /** How an engine serves LoRA adapters. */
-export type LoraSupport =
+export type LoraSupport = AdapterRules &
   /** All are named in `command()` (`Launch.adapters`); another set needs a new process. `handle`: what requests name the one at `index` by. */
-  | { readonly kind: 'at-start'; handle(index: number): string }
-  | {
-      readonly kind: 'dynamic';
-      load(adapter: AdapterFiles): EngineCall;
-      unload(handle: string): EngineCall;
-      /** `body`: at most 64 KB of text, not always JSON. */
-      readLoaded(status: number, body: string): AdapterAnswer;
-      readUnloaded(status: number, body: string): AdapterAnswer;
-      /** Asks which are loaded. */
-      readonly resident: EngineCall;
-      /** Their handles. */
-      readResident(body: unknown): readonly string[];
-    };
+  (
+    | { readonly kind: 'at-start'; handle(index: number): string }
+    | {
+        readonly kind: 'dynamic';
+        load(adapter: AdapterFiles): EngineCall;
+        unload(handle: string): EngineCall;
+        /** `body`: at most 64 KB of text, not always JSON. */
+        readLoaded(status: number, body: string): AdapterAnswer;
+        readUnloaded(status: number, body: string): AdapterAnswer;
+        /** Asks which are loaded. */
+        readonly resident: EngineCall;
+        /** Their handles. */
+        readResident(body: unknown): readonly string[];
+      }
+  );
 
 /** How an engine gives the memory of its GPUs back and keeps its process, so that it can serve again sooner than by a start. */
 export interface SleepSupport {

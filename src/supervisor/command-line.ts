@@ -13,7 +13,11 @@ export function executableOf(model: ModelConfig, engine: Engine, commands: Confi
 }
 
 /** What follows a replica's executable and its leading arguments, and what its engine needs in its environment. */
-export function commandLineOf(model: ModelConfig, engine: Engine, given: Pick<Launch, 'port' | 'innerPort' | 'apiKey'>): CommandLine {
+export function commandLineOf(
+  model: ModelConfig,
+  engine: Engine,
+  given: Pick<Launch, 'port' | 'innerPort' | 'apiKey' | 'adapters'>,
+): CommandLine {
   return engine.command({
     model: model.source.kind === 'remote' ? { kind: 'path', value: modelPlaceholder } : model.source,
     servedName: model.name,

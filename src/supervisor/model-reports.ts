@@ -1,6 +1,6 @@
 import type { LoadBoard } from '../core/board.ts';
 import type { ModelName } from '../core/ids.ts';
-import type { AdaptersReport } from './adapters/desk.ts';
+import type { AdaptersReport } from './adapters/report.ts';
 import type { ModelSet } from './model-set.ts';
 import { desiredOf } from './replica-plan.ts';
 import type { Replica } from './replica.ts';

@@ -1,6 +1,7 @@
 import type pino from 'pino';
 import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
+import type { StartAdapter } from './adapters/started.ts';
 import type { CallEngine } from './engine-call.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuWait } from './gpus/ledger.ts';
@@ -26,6 +27,10 @@ export interface ReplicaDeps {
   readonly history: StartHistory;
   /** Without one, no model's files can be brought here. */
   readonly weights?: Weights | undefined;
+  /** LoRA adapters that its next run is started with; each is to be released. */
+  adapters(signal: AbortSignal): Promise<readonly StartAdapter[]>;
+  /** A run did not start because of one of them. @param handle as `adapters()` has it */
+  blame(handle: string, why: string): void;
   /** Waits for the GPUs of its next run; `waits` is told why it must, each time that changes. */
   gpus(waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant>;
   /** Waits for the right to start a process. */

@@ -1,7 +1,6 @@
 import { GatewayError, messageOf } from '../core/errors.ts';
-import type { ModelLease } from '../models/store.ts';
 import { explain } from './failure.ts';
-import type { Failure } from './failure.ts';
+import type { Failure, FailureReason } from './failure.ts';
 import type { GpuWait } from './gpus/ledger.ts';
 import type { ReplicaHandle, ReplicaSpec } from './providers/provider.ts';
 import { redactor, secretsOf } from './redact.ts';
@@ -9,11 +8,12 @@ import type { ReplicaDeps } from './replica-deps.ts';
 import { runId } from './replica-id.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { Effect, ReplicaEvent, ReplicaState } from './replica-state.ts';
-import { beginRun, evidenceOf, limitAdopted, newRun, pastRun } from './run.ts';
+import { beginRun, blamedAdapter, evidenceOf, limitAdopted, newRun, pastRun, releaseFiles } from './run.ts';
 import type { FormerRun, PastRun, Run } from './run.ts';
 import { learnCapabilities, learnRelease } from './run-learning.ts';
 import { RunLog } from './run-log.ts';
 import { fetchFiles, takeTurn } from './run-needs.ts';
+import type { RunFiles } from './run-needs.ts';
 import { refusesSleep, startedEvent, wokenEvent } from './run-ready.ts';
 import { learnStart } from './start-estimate.ts';
 import { watchReplica } from './watch.ts';
@@ -143,9 +143,9 @@ export class ReplicaEffects {
   }
 
   async #awaitTurn(signal: AbortSignal): Promise<void> {
-    let files: ModelLease | undefined;
+    let files: RunFiles;
     try {
-      files = await fetchFiles(this.#deps, this.#owner.plan, this.#former !== undefined, (wait) => this.#waitForFiles(wait), signal);
+      files = await fetchFiles(this.#deps, this.#owner.plan, this.#former, (wait) => this.#waitForFiles(wait), signal);
     } catch (thrown) {
       signal.throwIfAborted();
       this.#owner.send({ kind: 'gone', failure: this.#withoutSecrets(weightsFailure(thrown)), jitter: this.#deps.random() });
@@ -201,6 +201,7 @@ export class ReplicaEffects {
       id: run.id,
       index: this.#owner.index,
       gpus: run.gpus,
+      adapters: run.adapters,
     };
     const handle = await beginRun(this.#deps.provider, spec, former, (line) => this.#read(run, line), signal);
     if (handle.adoptedAgeMs !== undefined)
@@ -272,7 +273,7 @@ export class ReplicaEffects {
     await run.launched;
     await run.handle?.stop(run.graceMs ?? 0);
     const next = this.#owner.state.kind === 'stopping' ? this.#owner.state.next : undefined;
-    const failure = next?.kind === 'restart' ? this.#withoutSecrets(explain(next.reason, evidenceOf(run, this.#owner.plan))) : undefined;
+    const failure = next?.kind === 'restart' ? this.#failureOf(run, next.reason) : undefined;
     this.#over(run);
     this.#owner.send({ kind: 'gone', failure, jitter: this.#deps.random() });
   }
@@ -282,7 +283,7 @@ export class ReplicaEffects {
     this.#run = undefined;
     run.turn.started();
     run.gpus.release();
-    run.weights?.release();
+    releaseFiles(run);
     this.#deps.retire(run.turn);
   }
 
@@ -294,6 +295,15 @@ export class ReplicaEffects {
   #waitForFiles(wait: WeightsWait | undefined): void {
     this.#filesWait = wait;
     this.#deps.changed();
+  }
+
+  /** One that an adapter is to blame for is not the model's: the next run is started without it. */
+  #failureOf(run: Run, reason: FailureReason): Failure {
+    const failure = this.#withoutSecrets(explain(reason, evidenceOf(run, this.#owner.plan)));
+    const blamed = run.wasReady ? undefined : blamedAdapter(run, this.#owner.plan.engine);
+    if (blamed === undefined) return failure;
+    this.#deps.blame(blamed.handle, failure.message);
+    return { ...failure, permanent: false };
   }
 
   /** What a failure quotes of the engine's log goes to clients too. */

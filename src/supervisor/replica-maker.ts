@@ -1,3 +1,4 @@
+import type { AdapterDesk } from './adapters/desk.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuLedger } from './gpus/ledger.ts';
@@ -21,6 +22,7 @@ export interface ReplicaMakerDeps {
   readonly starts: StartQueue;
   readonly slots: Slots;
   readonly history: StartHistory;
+  readonly adapters: Pick<AdapterDesk, 'startSet' | 'blame'>;
   /** Settles when what a former gateway left has given its memory and ports back. */
   reaped(): Promise<void>;
   /** Something has changed that a plan or a table may show. */
@@ -43,7 +45,8 @@ export class ReplicaMaker {
 
   /** One that has not asked for its first start yet. */
   make(index: number, plan: ReplicaPlan, continued?: Continued): Replica {
-    const { supervisor, gpus, starts, slots, history } = this.#deps;
+    const { supervisor, gpus, starts, slots, history, adapters } = this.#deps;
+    const { name } = plan.model;
     const changed = (): void => this.#deps.changed();
     const { clock, board, log, random, weights, provider, call, get = getAlone, restart = defaultRestartLimits } = supervisor;
     const own = plan.upstream === undefined;
@@ -64,6 +67,9 @@ export class ReplicaMaker {
         call,
         provider: own ? provider : staticProvider,
         restart: own ? restart : { ...restart, ...externalRestart },
+        // Those that others run were started by them.
+        adapters: (signal) => (own ? adapters.startSet(name, signal) : Promise.resolve([])),
+        blame: (handle, why) => adapters.blame(name, handle, why),
         gpus: async (waits, signal) => {
           await clear;
           const grant = held ?? (await gpus.acquire(gpuRequest(index, replica.plan), waits, signal));

@@ -64,8 +64,11 @@ export class ReplicaSet {
     return stopped.map(([, member]) => member);
   }
 
-  /** @param gpusUnsettled GPUs may come free by themselves: nobody has to make room yet. */
-  observed(gpusUnsettled: boolean): readonly ObservedReplica[] {
+  /**
+   * @param gpusUnsettled GPUs may come free by themselves: nobody has to make room yet.
+   * @param outdated what should be replaced although its config is the present one.
+   */
+  observed(gpusUnsettled: boolean, outdated: (model: ModelName, replica: Replica) => boolean): readonly ObservedReplica[] {
     return [...this.#members].map(([key, { model, replica, renew, final }]) => ({
       key,
       model,
@@ -73,7 +76,7 @@ export class ReplicaSet {
       fingerprint: replica.plan.fingerprint,
       standing: standingOf(replica.state),
       lacksGpus: replica.lacksGpus && !gpusUnsettled,
-      renew,
+      renew: renew || outdated(model, replica),
       returnable: replica.state.kind === 'draining' && !final,
       canSleep: replica.canSleep,
       asleep: replica.state.kind === 'asleep' || (replica.state.kind === 'falling-asleep' && replica.state.deadline === undefined),

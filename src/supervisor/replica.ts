@@ -1,4 +1,5 @@
 import type { ReplicaId } from '../core/ids.ts';
+import type { StartedWith } from './adapters/started.ts';
 import type { Failure } from './failure.ts';
 import type { ReplicaDeps } from './replica-deps.ts';
 import { ReplicaEffects } from './replica-effects.ts';
@@ -9,7 +10,7 @@ import type { Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import { reportOf } from './report.ts';
 import type { ReplicaReport } from './report.ts';
 import { cleanRecord } from './restart.ts';
-import { viewOf } from './run.ts';
+import { startedWith, viewOf } from './run.ts';
 import type { EngineAddress, FormerRun } from './run.ts';
 import { firstPhase } from './run-log.ts';
 import { startLeftMs } from './start-estimate.ts';
@@ -144,12 +145,19 @@ export class Replica {
     return this.#effects.run?.turn.slot;
   }
 
+  /** What its present process was started with; undefined where it has none of ours. */
+  get started(): StartedWith | undefined {
+    const { run } = this.#effects;
+    return run === undefined || this.#plan.upstream !== undefined ? undefined : startedWith(run);
+  }
+
   fact(): ReplicaFact {
     const { run, waits } = this.#effects;
     return {
       state: this.#state,
       phase: run?.log.phase ?? firstPhase,
       view: run === undefined ? undefined : viewOf(run, this.#plan, this.index),
+      started: this.started,
       lastFailure: this.#lastFailure,
       capabilities: run?.capabilities,
       waitsFor: waits.files?.phase ?? waits.gpus?.reason,

@@ -1,6 +1,6 @@
 import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ModelStatus } from '../core/table.ts';
-import type { AdaptersReport } from './adapters/desk.ts';
+import type { AdaptersReport } from './adapters/report.ts';
 import type { Failure } from './failure.ts';
 import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';

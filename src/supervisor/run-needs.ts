@@ -2,8 +2,32 @@ import type { ModelLease } from '../models/store.ts';
 import type { GpuWait } from './gpus/ledger.ts';
 import type { ReplicaDeps } from './replica-deps.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
-import type { Run } from './run.ts';
+import { releaseFiles } from './run.ts';
+import type { FormerRun, Run } from './run.ts';
 import type { WeightsWait } from './weights.ts';
+
+/** What of a run is on this machine's disk. */
+export type RunFiles = Pick<Run, 'weights' | 'adapters'>;
+
+/**
+ * All files of a run, as `weightsOf()` and `ReplicaDeps.adapters()`.
+ * @param former its engine runs already, and has them open.
+ */
+export async function fetchFiles(
+  deps: Pick<ReplicaDeps, 'weights' | 'adapters'>,
+  plan: ReplicaPlan,
+  former: FormerRun | undefined,
+  tell: (wait: WeightsWait | undefined) => void,
+  signal: AbortSignal,
+): Promise<RunFiles> {
+  const weights = await weightsOf(deps, plan, former !== undefined, tell, signal);
+  try {
+    return { weights, adapters: former?.adapters ?? (await deps.adapters(signal)) };
+  } catch (thrown) {
+    weights?.release();
+    throw thrown;
+  }
+}
 
 /**
  * The model's files, where they are brought from elsewhere. They come first: whoever waits for them for an hour must not hold GPUs, nor the
@@ -12,7 +36,7 @@ import type { WeightsWait } from './weights.ts';
  * @param tell why it waits; undefined: no longer.
  * @throws GatewayError as `Weights.fetch()`; `signal.reason`.
  */
-export async function fetchFiles(
+async function weightsOf(
   { weights }: Pick<ReplicaDeps, 'weights'>,
   { model, upstream }: ReplicaPlan,
   adopting: boolean,
@@ -35,10 +59,10 @@ export async function fetchFiles(
  */
 export async function takeTurn(
   deps: Pick<ReplicaDeps, 'gpus' | 'turn' | 'retire'>,
-  files: ModelLease | undefined,
+  files: RunFiles,
   waits: (wait: GpuWait | undefined) => void,
   signal: AbortSignal,
-): Promise<Pick<Run, 'weights' | 'gpus' | 'turn'>> {
+): Promise<RunFiles & Pick<Run, 'gpus' | 'turn'>> {
   let gpus: Run['gpus'] | undefined;
   let turn: Run['turn'] | undefined;
   try {
@@ -46,9 +70,9 @@ export async function takeTurn(
     turn = await deps.turn(signal);
     // It may have been aborted after its turn was granted.
     signal.throwIfAborted();
-    return { weights: files, gpus, turn };
+    return { ...files, gpus, turn };
   } catch (thrown) {
-    files?.release();
+    releaseFiles(files);
     gpus?.release();
     turn?.started();
     if (turn !== undefined) deps.retire(turn);

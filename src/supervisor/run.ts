@@ -4,8 +4,11 @@ import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ReplicaView } from '../core/table.ts';
 import type { ModelLease } from '../models/store.ts';
+import type { Engine } from '../plugins/engine-plugin.ts';
+import type { StartAdapter, StartedWith } from './adapters/started.ts';
 import type { Evidence } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
+import type { Lease } from './providers/lease.ts';
 import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { RunLog } from './run-log.ts';
@@ -15,6 +18,8 @@ import type { Turn } from './start-queue.ts';
 /** A run that a former gateway began. */
 export interface FormerRun {
   readonly id: ReplicaId;
+  /** What it was started with. */
+  readonly adapters: readonly StartAdapter[];
   /** Undefined if it has ended meanwhile; then nothing of it is left. */
   adopt(watch: LogWatch): Promise<ReplicaHandle | undefined>;
 }
@@ -27,6 +32,8 @@ export interface Run {
   readonly log: RunLog;
   /** The model's files, where they were brought here. */
   readonly weights: ModelLease | undefined;
+  /** What its engine is started with, where it takes adapters at its start only. */
+  readonly adapters: readonly StartAdapter[];
   /** Settles when the launch has; never rejects. */
   launched: Promise<void>;
   handle: ReplicaHandle | undefined;
@@ -50,7 +57,7 @@ export interface PastRun {
 const adoptedWaitMs = 10_000;
 
 /** A run that may begin. */
-export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log' | 'weights'>): Run {
+export function newRun(held: Pick<Run, 'id' | 'turn' | 'gpus' | 'log' | 'weights' | 'adapters'>): Run {
   return {
     ...held,
     launched: Promise.resolve(),
@@ -108,6 +115,11 @@ export function limitAdopted(
   signal.addEventListener('abort', cancel, { once: true });
 }
 
+/** The adapters that a run was started with, in order; undefined without any, and while it has no process. */
+export function startedWith({ adapters, handle }: Run): StartedWith | undefined {
+  return handle === undefined ? undefined : new Map(adapters.map(({ adapter, handle: name }) => [adapter, name]));
+}
+
 /** How an engine is asked, whatever its state. */
 export type EngineAddress = Pick<ReplicaHandle, 'upstream' | 'apiKey' | 'ca'>;
 
@@ -131,4 +143,21 @@ export function evidenceOf(run: Run, plan: ReplicaPlan): Evidence {
     startupTimeoutMs: plan.model.startupTimeoutMs,
     lastProbe: run.lastProbe,
   };
+}
+
+/** The adapter that a cause of failure in the engine's log names by its path. */
+export function blamedAdapter({ adapters, handle }: Run, engine: Pick<Engine, 'readLog'>): StartAdapter | undefined {
+  const causes = (handle?.tail() ?? []).filter((line) => engine.readLog(line)?.kind === 'cause');
+  return adapters.find(({ path }) => causes.some((line) => line.includes(path)));
+}
+
+/** What the engine of a lease was started with. It has read their files. */
+export function adoptedAdapters({ adapters }: Lease): readonly StartAdapter[] {
+  return adapters.map((adapter) => ({ ...adapter, release: () => undefined }));
+}
+
+/** The files of a run that is over need to be here no more. */
+export function releaseFiles({ weights, adapters }: Pick<Run, 'weights' | 'adapters'>): void {
+  weights?.release();
+  for (const adapter of adapters) adapter.release();
 }

@@ -6,6 +6,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { AdapterName, ModelName } from '../core/ids.ts';
 import type { RoutingTable } from '../core/table.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
+import type { AdapterDeskDeps } from './adapters/desk.ts';
 import type { CallEngine } from './engine-call.ts';
 import type { GpuLedger } from './gpus/ledger.ts';
 import type { HttpGet } from './http-get.ts';
@@ -23,6 +24,8 @@ export interface SupervisorDeps {
   publish(table: RoutingTable): void;
   /** Answers all who wait for an adapter of a model. Left out: nobody does. */
   refuse?(model: ModelName, adapter: AdapterName, error: GatewayError): void;
+  /** Tells clients which adapters of a model there are, loaded or not. Left out: nobody asks. */
+  showAdapters?(model: ModelName, names: readonly AdapterName[]): void;
   /** Lowest version that every live worker has applied; Infinity when none lives. */
   appliedVersion(): number;
   readonly log: pino.Logger;
@@ -37,6 +40,8 @@ export interface SupervisorDeps {
   readonly history?: StartHistory;
   /** Without one, no model's files can be brought here. */
   readonly weights?: Weights;
+  /** Where the adapters of a model come from; left out: from this machine only. */
+  readonly adapterSource?: AdapterDeskDeps['sourceOf'];
   /** Its own, and closed by `stop()`; without one there are no GPUs. */
   readonly gpus?: GpuLedger;
 }

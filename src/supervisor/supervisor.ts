@@ -2,7 +2,8 @@ import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { AdapterDemand } from '../core/messages.ts';
 import type { Config } from '../config/config.ts';
 import { AdapterDesk } from './adapters/desk.ts';
-import type { AdaptersReport } from './adapters/desk.ts';
+import type { AdaptersReport } from './adapters/report.ts';
+import { localAdapters } from './adapters/sources.ts';
 import { chooseAdoptions } from './adoption.ts';
 import { noGpus } from './gpus/devices.ts';
 import { GpuLedger } from './gpus/ledger.ts';
@@ -29,6 +30,7 @@ import type { Restarted } from './replica-set.ts';
 import { gpuRequest, desiredOf, replicaPlan } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { ModelReport } from './report.ts';
+import { adoptedAdapters } from './run.ts';
 import type { EngineAddress } from './run.ts';
 import { stoppedOrHurried } from './shutdown.ts';
 import { Slots } from './slots.ts';
@@ -86,25 +88,28 @@ export class Supervisor {
     this.#tables = new TablePublisher(deps);
     this.#starts = new StartQueue(deps.clock, this.#slots, startLimits);
     this.#gpus = deps.gpus ?? new GpuLedger({ clock: deps.clock, log: deps.log, probe: noGpus, env: {} });
-    this.#maker = new ReplicaMaker({
-      supervisor: deps,
-      gpus: this.#gpus,
-      starts: this.#starts,
-      slots: this.#slots,
-      history: deps.history ?? StartHistory.inMemory(deps.log),
-      reaped: () => this.#reaped,
-      changed: () => this.#changed(),
-    });
     this.#gpus.listen(() => this.#changed());
     this.#adapters = new AdapterDesk({
       ...deps,
+      sourceOf: deps.adapterSource ?? localAdapters,
       refuse: (model, adapter, error) => deps.refuse?.(model, adapter, error),
+      show: (model, names) => deps.showAdapters?.(model, names),
       takeSlot: () => this.#slots.take(),
       retireSlot: (slot) => {
         this.#slots.retire(slot);
         this.#changed();
       },
       quiet: (slot) => this.#tables.quiet(slot),
+      changed: () => this.#changed(),
+    });
+    this.#maker = new ReplicaMaker({
+      supervisor: deps,
+      gpus: this.#gpus,
+      starts: this.#starts,
+      slots: this.#slots,
+      history: deps.history ?? StartHistory.inMemory(deps.log),
+      adapters: this.#adapters,
+      reaped: () => this.#reaped,
       changed: () => this.#changed(),
     });
   }
@@ -170,7 +175,7 @@ export class Supervisor {
   async preview(config: Config, env: LaunchInput['env']): Promise<LaunchPlan> {
     const plans = this.#plansOf(config);
     const [executables, gpus] = await Promise.all([findExecutables(plans, env), this.#gpus.survey(config)]);
-    const standing = this.#replicas.observed(false).map(({ model, index, fingerprint, standing: now, renew }) => ({
+    const standing = this.#replicas.observed(false, this.#outdated).map(({ model, index, fingerprint, standing: now, renew }) => ({
       model,
       index,
       fingerprint,
@@ -222,7 +227,7 @@ export class Supervisor {
   findsGpus(model: ModelName, drained: ReadonlyMap<ModelName, number>): boolean {
     const taker = this.#models.get(model);
     if (taker === undefined) return false;
-    const observed = Map.groupBy(this.#replicas.observed(false), (replica) => replica.model);
+    const observed = Map.groupBy(this.#replicas.observed(false, this.#outdated), (replica) => replica.model);
     const going = [...drained].flatMap(([name, count]) => {
       const staying = (observed.get(name) ?? []).filter(({ standing }) => standing !== 'leaving');
       return leastWorth(staying, count).map(({ index }) => replicaName(name, index));
@@ -333,7 +338,7 @@ export class Supervisor {
       asleep,
       ...(this.#stopping === undefined ? {} : { replicas: 0 }),
     }));
-    return plan(desired, this.#replicas.observed(this.#gpus.unsettled));
+    return plan(desired, this.#replicas.observed(this.#gpus.unsettled, this.#outdated));
   }
 
   #take(step: Step): void {
@@ -356,6 +361,8 @@ export class Supervisor {
     }
   }
 
+  readonly #outdated = (model: ModelName, replica: Replica): boolean => this.#adapters.outdated(model, replica.started);
+
   #add(name: ModelName, index: number): void {
     const model = this.#models.get(name);
     if (model === undefined) throw new Error(`planned a replica of ${name}, which is not configured`);
@@ -368,7 +375,7 @@ export class Supervisor {
     if (model === undefined) throw new Error(`chose an engine of ${lease.model} to adopt, which is not configured`);
     const holder = replicaName(lease.model, lease.index);
     const gpus = this.#gpus.keep(holder, lease.gpus, model.plan.engine.needs.memoryShare);
-    const former = { id: lease.id, adopt: (watch: LogWatch) => recovery.adopt(lease, watch) };
+    const former = { id: lease.id, adapters: adoptedAdapters(lease), adopt: (watch: LogWatch) => recovery.adopt(lease, watch) };
     this.#begin(this.#maker.make(lease.index, model.plan, { former, gpus }));
   }
 

@@ -1,6 +1,7 @@
 import type { Slot } from '../core/ids.ts';
 import type { Capabilities, ModelEntry, ModelStatus, ReplicaView, RoutingTable } from '../core/table.ts';
 import type { ModelConfig } from '../config/config.ts';
+import type { StartedWith } from './adapters/started.ts';
 import type { Failure } from './failure.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { cleanRecord } from './restart.ts';
@@ -12,6 +13,8 @@ export interface ReplicaFact {
   readonly phase: string;
   /** Where it is reached; undefined while no process of it exists. */
   readonly view: ReplicaView | undefined;
+  /** LoRA adapters that its present run was started with; undefined where it has none, or loads them while it runs. */
+  readonly started?: StartedWith | undefined;
   /** Why its last run failed; undefined once it is ready again. */
   readonly lastFailure: Failure | undefined;
   /** What its engine can do, once it has told. */

@@ -309,6 +309,18 @@ const rays: Case[] = [
     '4:19 llm_configs[0].lora_config.max_adapters',
     'unknown key "max_adapters"; expected one of',
   ]),
+  inModel('one adapter for the place of all', '    lora_config: {dynamic_lora_loading_path: "hf://owner/repo"}\n', [
+    '4:46 llm_configs[0].lora_config.dynamic_lora_loading_path',
+    '"hf://owner/repo" is one adapter; expected where many are: a directory, s3://bucket/prefix, gs://bucket/prefix, or hf://owner',
+  ]),
+  inModel('a secret in the place of adapters', '    lora_config: {adapters: [{name: a, source: "s3://key:secret@bucket/a"}]}\n', [
+    '4:48 llm_configs[0].lora_config.adapters[0].source',
+    '"s3://…@bucket/a": credentials do not belong in a source; expected them in the environment, and nothing but anonymous@ before the bucket',
+  ]),
+  inModel('a word for the place of an adapter', '    lora_config: {adapters: [{name: a, source: mine}]}\n', [
+    '4:48 llm_configs[0].lora_config.adapters[0].source',
+    '"mine": expected a path (./…, ~/… or /…), s3://bucket/prefix, gs://bucket/prefix, or the owner/name of a repository of the hub',
+  ]),
   inModel('room for no adapter', '    lora_config: {max_num_adapters_per_replica: 0}\n', [
     '4:49 llm_configs[0].lora_config.max_num_adapters_per_replica',
     'expected a whole number from 1 to 10000, got 0',

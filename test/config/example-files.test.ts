@@ -13,11 +13,6 @@ const configs = join(import.meta.dirname, '../../configs');
 /** What an engine printed for its help. */
 const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/engines/${engine}/help.txt`, import.meta.url), 'utf8');
 
-/** What an example shows that is not in this version yet: the paths of its warnings. */
-const notYet: Readonly<Record<string, readonly string[]>> = {
-  'lora.yaml': ['llm_configs[0].lora_config.dynamic_lora_loading_path'],
-};
-
 /** A part of the command of each model, in order. */
 const planned: Readonly<Record<string, readonly RegExp[]>> = {
   'applications.yaml': [/--served-model-name=chat-1$/, /--served-model-name=chat-2$/],
@@ -48,9 +43,8 @@ describe('the config files that come along', () => {
       const { config, warnings } = loadConfig(join(folder, 'configs', name), { ...deps, engines });
       assert.deepEqual(
         warnings.map(({ path }) => path),
-        notYet[name] ?? [],
+        [],
       );
-      if (name in notYet) assert.match(readFileSync(join(configs, name), 'utf8'), /this version/);
       assert.ok(config.models.length > 0);
       assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8000 });
       const text = readFileSync(join(configs, name), 'utf8');

@@ -421,7 +421,7 @@ llm_configs:
   - model_loading_config: {model_id: m, tokenizer_source: x}
     llm_engine: fake
     accelerator_type: L4
-    lora_config: {dynamic_lora_loading_path: "s3://x"}
+    lora_config: {dynamic_lora_loading_path: "s3://bucket", max_download_tries: 3}
     deployment_config:
       ray_actor_options: {num_cpus: 1}
       autoscaling_config: {min_replicas: 2, max_replicas: 4}
@@ -432,7 +432,7 @@ llm_configs:
       warnings.map(({ line, column, path, message }) => [`${line}:${column}`, path, message.slice(0, 24)]),
       [
         ['1:1', 'proxy_location', 'accepted, no effect here'],
-        ['6:19', 'llm_configs[0].lora_config.dynamic_lora_loading_path', 'accepted, no effect yet:'],
+        ['6:61', 'llm_configs[0].lora_config.max_download_tries', 'accepted, no effect here'],
         ['8:7', 'llm_configs[0].deployment_config.ray_actor_options', 'accepted, no effect here'],
         ['10:19', 'llm_configs[0].runtime_env.pip', 'accepted, no effect here'],
       ],

@@ -90,3 +90,25 @@ describe('requests for an adapter', () => {
     assert.equal(gateway.waiting(), 0);
   });
 });
+
+const idsOf = (list: unknown): string[] => (list as { data: { id: string }[] }).data.map(({ id }) => id);
+
+describe('the list of models', () => {
+  test('has every adapter that was found or is loaded, once, with its parent', async (t) => {
+    const engine = await echo(t, 'engine');
+    const gateway = await dataPlane(t, [{ url: engine.url, adapters: { b: 'b.1', 'b@main': 'b.2' } }], { lora: true, aliases: ['alias'] });
+    gateway.adapterNames.set(modelName(model), 'a\nb\nc');
+    const list: unknown = await (await fetch(`${gateway.url}/v1/models`)).json();
+    assert.deepEqual(idsOf(list), [model, ...['a', 'b', 'c', 'b@main'].map((name) => `${model}:${name}`), 'alias']);
+    const card = (name: string): Promise<Response> => fetch(`${gateway.url}/v1/models/${model}:${name}`);
+    const [loaded, known] = (await Promise.all([(await card('b')).json(), (await card('a')).json()])) as Record<string, unknown>[];
+    assert.deepEqual([loaded?.['id'], loaded?.['parent'], loaded?.['status']], [`${model}:b`, model, 'ready']);
+    assert.deepEqual([known?.['parent'], known?.['status']], [model, 'not loaded']);
+    assert.equal(((await (await fetch(`${gateway.url}/v1/models/alias:a`)).json()) as { parent: string }).parent, 'alias');
+    const unknown = await card('d');
+    assert.equal(unknown.status, 404);
+    assert.equal(((await unknown.json()) as { error: { code: string } }).error.code, 'adapter_not_found');
+    gateway.adapterNames.set(modelName(model), '');
+    assert.deepEqual(idsOf(await (await fetch(`${gateway.url}/v1/models`)).json()), [model, `${model}:b`, `${model}:b@main`, 'alias']);
+  });
+});

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { adapterName, modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView, RoutingTable } from '../../src/core/table.ts';
+import { AdapterNames } from '../../src/gateway/adapter-names.ts';
 import { listCards, modelCard } from '../../src/gateway/openai/model-card.ts';
-import { resolveModel } from '../../src/gateway/openai/model-name.ts';
 import { fakeModel, startGateway } from '../support/gateway-process.ts';
 import { modelEntry } from '../support/model-entry.ts';
 
@@ -43,11 +43,13 @@ const table: RoutingTable = {
   ]),
 };
 
-const card = (id: string) => modelCard(table, id, resolveModel(table, '', id));
+const names = new AdapterNames();
+names.set(base, 'later\nteam/a');
+const card = (id: string) => modelCard(table, '', id, names);
 
 describe('a model card', () => {
   test("has OpenAI's four members, and what the engine has told", () => {
-    assert.deepEqual(modelCard(table, 'short', { model: base }), {
+    assert.deepEqual(card('short'), {
       id: 'short',
       object: 'model',
       created: 1_700_000_000,
@@ -61,20 +63,22 @@ describe('a model card', () => {
   test('of an adapter names its parent as the client did, and whether it is loaded', () => {
     assert.deepEqual([card('short:team/a').parent, card('short:team/a').status], ['short', 'ready']);
     assert.deepEqual([card('org/m:later').parent, card('org/m:later').status], ['org/m', 'not loaded']);
+    assert.throws(() => card('org/m:never'), { code: 'adapter_not_found' });
   });
 
-  test('stands in the list for each id and alias, and once for each loaded adapter; only under its own prefix', () => {
+  test('stands in the list for each id and alias, and once for each adapter that was found or is loaded; only under its own prefix', () => {
     assert.deepEqual(
-      listCards(table, '').data.map(({ id, parent }) => [id, parent]),
+      listCards(table, '', names).data.map(({ id, parent }) => [id, parent]),
       [
         ['org/m', null],
-        ['org/m:b', 'org/m'],
+        ['org/m:later', 'org/m'],
         ['org/m:team/a', 'org/m'],
+        ['org/m:b', 'org/m'],
         ['short', null],
       ],
     );
-    assert.deepEqual(listCards(table, '/other').data, []);
-    assert.deepEqual(listCards(table, '/nowhere').data, []);
+    assert.deepEqual(listCards(table, '/other', names).data, []);
+    assert.deepEqual(listCards(table, '/nowhere', names).data, []);
   });
 });
 

@@ -183,6 +183,7 @@ function forged(stateDir: string, identity: Lease['process']): Lease {
       apiKey: 'k',
       logFile,
       gpus: [],
+      adapters: [],
     }),
     process: identity,
   };

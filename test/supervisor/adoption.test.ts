@@ -24,6 +24,7 @@ function lease(text: string): Lease {
     apiKey: 'k',
     logFile: '',
     gpus: [],
+    adapters: [],
   });
 }
 

@@ -6,7 +6,7 @@ import { adapterName, slot as toSlot } from '../../src/core/ids.ts';
 import type { AdapterName, Slot } from '../../src/core/ids.ts';
 import { AdapterPool } from '../../src/supervisor/adapters/pool.ts';
 import type { AdapterReplica } from '../../src/supervisor/adapters/replica-adapters.ts';
-import type { FetchedAdapter } from '../../src/supervisor/adapters/residents.ts';
+import type { FetchedAdapter } from '../../src/supervisor/adapters/files.ts';
 import { Slots } from '../../src/supervisor/slots.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -72,6 +72,8 @@ export class AdapterFleet {
   readonly members = new Map<string, Member>();
   /** `adapter` → revision that the source has; others do not exist. */
   readonly revisions = new Map<string, number>();
+  /** Holds on files: one for each adapter that an engine has, once nothing is under way. */
+  held = 0;
   readonly refusals: { adapter: string; code: string }[] = [];
   readonly counts = { loaded: 0, failed: 0, evicted: 0, crowded: 0 };
   readonly #options: FleetOptions;
@@ -98,6 +100,7 @@ export class AdapterFleet {
           const adapter = adapterName(handle.slice(0, handle.lastIndexOf('.')));
           return Promise.resolve(this.revisions.has(adapter) ? { adapter, files: this.#files(adapter) } : undefined);
         },
+        list: () => Promise.resolve([...this.revisions.keys()].sort().map(adapterName)),
       },
       refuse: (adapter, { code }) => {
         this.refusals.push({ adapter, code });
@@ -114,7 +117,14 @@ export class AdapterFleet {
   #files(adapter: AdapterName): FetchedAdapter {
     const revision = this.revisions.get(adapter);
     if (revision === undefined) throw new GatewayError('adapter_not_found', `no adapter ${adapter}`);
-    return { handle: `${adapter}.${revision}`, path: `/adapters/${adapter}`, revision: String(revision) };
+    this.held += 1;
+    return {
+      handle: `${adapter}.${revision}`,
+      path: `/adapters/${adapter}`,
+      revision: String(revision),
+      keep: () => (this.held += 1),
+      release: () => (this.held -= 1),
+    };
   }
 
   #quiet(slot: Slot): boolean {

@@ -12,6 +12,7 @@ import { adapterName, modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ModelEntry, ModelLimits, RoutingPolicy, ReplicaView, RoutingTable, UnsupportedParams } from '../../src/core/table.ts';
 import { Gate } from '../../src/gateway/auth/gate.ts';
 import { guessMemory, Guesses } from '../../src/gateway/auth/guesses.ts';
+import { AdapterNames } from '../../src/gateway/adapter-names.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
@@ -105,6 +106,7 @@ export interface DataPlaneUnderTest {
   readonly metrics: GatewayMetrics;
   readonly room: WaitingRoom;
   readonly live: LiveSet<Exchange>;
+  readonly adapterNames: AdapterNames;
   /** What the worker said of those who wait for adapters. */
   readonly demands: readonly AdapterDemand[];
   /** Requests in flight on the n-th replica. */
@@ -165,6 +167,7 @@ export async function dataPlane(
   const metrics = new GatewayMetrics();
   const live = new LiveSet<Exchange>();
   const memory = new ReplicaMemory();
+  const adapterNames = new AdapterNames();
   const waitingSlot = slot(0);
   let turn = 0;
   let draining = false;
@@ -245,6 +248,7 @@ export async function dataPlane(
     },
     gate: () => gate,
     media: new MediaDesk({ settings: media, clock, resolve: options.resolve ?? (async () => []) }),
+    adapterNames,
     limiter: new Limiter(rates, 0),
     guesses: perMinute === undefined ? undefined : new Guesses(guessMemory('salt'), perMinute, options.nanoseconds),
     log: pino({ level: 'silent' }),
@@ -265,6 +269,7 @@ export async function dataPlane(
     board,
     metrics,
     room,
+    adapterNames,
     live,
     demands,
     inFlight: (index) => board.read(slot(index + 1)),

@@ -1,3 +1,4 @@
+import { isAdapterName } from '../../core/adapter-name.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { adapterName } from '../../core/ids.ts';
 import type { AdapterName, ModelName } from '../../core/ids.ts';
@@ -23,13 +24,6 @@ export function listModels(ids: Iterable<string>): string {
 }
 
 const shown = (name: string): string => JSON.stringify(name.length > 96 ? `${name.slice(0, 96)}…` : name);
-
-/** `name` or `org/name`, and `@revision` behind it; nothing that could lead out of a directory. */
-const adapterPattern = /^(?:[A-Za-z0-9._-]{1,96}\/)?[A-Za-z0-9._-]{1,96}(?:@[A-Za-z0-9._-]{1,96})?$/u;
-
-function isAdapterName(text: string): boolean {
-  return adapterPattern.test(text) && text.split(/[/@]/u).every((part) => !/^\.+$/u.test(part));
-}
 
 /** Of the configured names that stand before a `:` of the request, the longest; names of models may have colons themselves. */
 function baseOf(ids: ReadonlyMap<string, ModelName>, requested: string): { readonly model: ModelName; readonly rest: string } | undefined {

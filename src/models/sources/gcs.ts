@@ -27,6 +27,7 @@ const page = z.object({
       }),
     )
     .default([]),
+  prefixes: z.array(z.string()).default([]),
   nextPageToken: z.string().optional(),
 });
 
@@ -95,14 +96,31 @@ export class GcsSource implements Source {
     }
   }
 
+  async *names(signal: AbortSignal): AsyncIterable<string> {
+    const prefix = this.#reference.prefix === '' ? '' : `${this.#reference.prefix}/`;
+    for await (const { prefixes, items } of this.#pages(prefix, signal, '/')) {
+      for (const folder of prefixes) yield folder.slice(prefix.length);
+      for (const { name } of items) if (name !== prefix) yield name.slice(prefix.length);
+    }
+  }
+
   async *#below(prefix: string, strip: number, signal: AbortSignal): AsyncIterable<RemoteObject> {
+    for await (const { items } of this.#pages(prefix, signal))
+      for (const { name, size, generation, md5Hash } of items) {
+        const digests = md5Hash === undefined ? {} : { md5: Buffer.from(md5Hash, 'base64').toString('hex') };
+        yield { path: name.slice(strip), key: name, sizeBytes: Number(size), etag: generation, digests, ranges: true };
+      }
+  }
+
+  async *#pages(prefix: string, signal: AbortSignal, delimiter?: string): AsyncIterable<z.infer<typeof page>> {
     let token: string | undefined;
     do {
       const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o`);
       url.search = new URLSearchParams({
         prefix,
         maxResults: String(pageObjects),
-        fields: 'items(name,size,generation,md5Hash),nextPageToken',
+        fields: 'items(name,size,generation,md5Hash),prefixes,nextPageToken',
+        ...(delimiter === undefined ? {} : { delimiter }),
         ...(token === undefined ? {} : { pageToken: token }),
       }).toString();
       const reply = await this.#http.send({ method: 'GET', url, headers: {}, authorization: await this.#authorization() }, signal);
@@ -115,10 +133,7 @@ export class GcsSource implements Source {
           `${this.#remedies.where}: ${this.#origin} does not answer as Google's storage does.`,
           parsed.error,
         );
-      for (const { name, size, generation, md5Hash } of parsed.data.items) {
-        const digests = md5Hash === undefined ? {} : { md5: Buffer.from(md5Hash, 'base64').toString('hex') };
-        yield { path: name.slice(strip), key: name, sizeBytes: Number(size), etag: generation, digests, ranges: true };
-      }
+      yield parsed.data;
       token = parsed.data.nextPageToken;
     } while (token !== undefined && token !== '');
   }

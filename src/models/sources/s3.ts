@@ -56,10 +56,22 @@ export class S3Source implements Source {
     } while (next !== undefined);
   }
 
-  async #listed(prefix: string, next: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput> {
+  async *names(signal: AbortSignal): AsyncIterable<string> {
+    const prefix = this.#reference.prefix === '' ? '' : `${this.#reference.prefix}/`;
+    let next: string | undefined;
+    do {
+      const page = await this.#listed(prefix, next, signal, '/');
+      for (const { Prefix: folder = '' } of page.CommonPrefixes ?? []) yield folder.slice(prefix.length);
+      for (const { Key: key = '' } of page.Contents ?? []) if (key !== prefix) yield key.slice(prefix.length);
+      next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (next !== undefined);
+  }
+
+  async #listed(prefix: string, next: string | undefined, signal: AbortSignal, delimiter?: string): Promise<ListObjectsV2CommandOutput> {
     const ask = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#reference.bucket,
       Prefix: prefix,
+      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
       ...(next === undefined ? {} : { ContinuationToken: next }),
     });
     return await this.#told(async () => await this.#signer.client.send(ask, { abortSignal: signal }), signal);

@@ -23,7 +23,7 @@ const dynamic = adapterRoutes('/v1', {
   unusable: /LoRA rank/u,
 });
 
-const atStart: LoraSupport = { kind: 'at-start', handle: String };
+const atStart: LoraSupport = { kind: 'at-start', format: 'peft', handle: String };
 
 function build(written: Partial<Settings>, { lora, sleeps }: ModelTraits): Engine {
   const given = sleeps === undefined ? written : { ...written, enable_sleep_mode: true };

@@ -6,6 +6,7 @@ import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
 import { readModelIds } from '../served-models.ts';
 import { command } from './command.ts';
+import { lora } from './lora.ts';
 import { dialect } from './dialect.ts';
 import { readLog } from './log.ts';
 import { readMetrics } from './metrics.ts';
@@ -66,7 +67,7 @@ function build(given: LlamaOptions, traits: ModelTraits): Engine {
       identity: { path: '/v1/models', timeoutMs: 5000 },
     },
     readServedModels: readModelIds,
-    ...(traits.lora === undefined ? {} : { lora: { kind: 'at-start', handle: String } }),
+    ...(traits.lora === undefined ? {} : { lora }),
     metricsPath: '/metrics',
     countersProveHang: true,
     readMetrics,

@@ -4,18 +4,17 @@ import type { Clock } from '../../core/clock.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import type { AdapterName, ModelName, Slot } from '../../core/ids.ts';
 import type { AdapterDemand } from '../../core/messages.ts';
-import type { ReplicaView } from '../../core/table.ts';
-import type { LoraSupport } from '../../plugins/engine-plugin.ts';
 import type { ReplicaPlan } from '../replica-plan.ts';
 import type { ReplicaFact } from '../table.ts';
-import { AdapterDirectories } from './directory.ts';
-import { callOverHttp } from '../engine-call.ts';
 import type { CallEngine } from '../engine-call.ts';
-import { adapterEngine } from './engine-api.ts';
-import { AdapterPool } from './pool.ts';
-import type { AdapterReport } from './pool.ts';
+import { AdapterCatalog } from './catalog.ts';
 import { AdapterCounts } from './counts.ts';
-import type { AdapterTotals } from './counts.ts';
+import { DynamicAdapters } from './dynamic.ts';
+import type { ModelAdapters } from './model-adapters.ts';
+import type { AdaptersReport } from './report.ts';
+import type { AdapterSource } from './source.ts';
+import { StartedAdapters } from './started.ts';
+import type { StartAdapter, StartedWith } from './started.ts';
 
 export interface AdapterDeskDeps {
   readonly clock: Clock;
@@ -25,28 +24,31 @@ export interface AdapterDeskDeps {
   retireSlot(slot: Slot): void;
   quiet(slot: Slot): boolean;
   changed(): void;
+  /** Where the adapters of a model come from. */
+  sourceOf(plan: ReplicaPlan): AdapterSource;
   /** Answers all who wait for an adapter of a model. */
   refuse(model: ModelName, adapter: AdapterName, error: GatewayError): void;
+  /** Tells clients which adapters of a model there are, loaded or not. */
+  show(model: ModelName, names: readonly AdapterName[]): void;
   readonly call?: CallEngine;
 }
 
-/** The adapters of one model. */
-export interface AdaptersReport extends AdapterTotals {
-  readonly resident: readonly AdapterReport[];
-  /** Those that requests wait for. */
-  readonly waiting: ReturnType<AdapterPool['waitingFor']>;
-}
-
 interface Entry {
-  readonly pool: AdapterPool;
+  readonly owner: DynamicAdapters | StartedAdapters;
   readonly counts: AdapterCounts;
-  readonly lora: LoraSupport & { kind: 'dynamic' };
-  /** What the pool was made for; another needs another pool. */
+  readonly catalog: AdapterCatalog;
+  readonly maxPerReplica: number;
+  /** What an engine that takes adapters at its start calls the one at a place. */
+  readonly handleAt: (index: number) => string;
+  /** What the owner was made for; another needs another owner. */
   readonly made: string;
   cancelRefresh: () => void;
 }
 
-/** The adapters of all models whose engines load them while they run. */
+/** What of a model an owner of its adapters is made for. */
+const madeFor = ({ model, engine }: ReplicaPlan): string => JSON.stringify([model.adapters, model.env, engine.lora]);
+
+/** The adapters of all models. */
 export class AdapterDesk {
   readonly #deps: AdapterDeskDeps;
   readonly #entries = new Map<ModelName, Entry>();
@@ -60,32 +62,41 @@ export class AdapterDesk {
     const wanted = new Map(plans.map((plan) => [plan.model.name, plan]));
     for (const [name, { made }] of this.#entries) {
       const plan = wanted.get(name);
-      if (plan === undefined || JSON.stringify(plan.model.adapters) !== made) this.#close(name);
+      if (plan === undefined || madeFor(plan) !== made) this.#close(name);
     }
     for (const plan of plans) if (!this.#entries.has(plan.model.name)) this.#open(plan);
   }
 
-  #open({ model, engine }: ReplicaPlan): void {
-    const { lora } = engine;
-    const { adapters } = model;
-    if (lora?.kind !== 'dynamic' || adapters === undefined) return;
+  #open(plan: ReplicaPlan): void {
+    const { adapters, name } = plan.model;
+    const { lora } = plan.engine;
+    if (lora === undefined || adapters === undefined) return;
+    const log = this.#deps.log.child({ model: name });
+    const source = this.#deps.sourceOf(plan);
     const counts = new AdapterCounts();
-    const pool = new AdapterPool({
+    const catalog = new AdapterCatalog({ log, source, show: (names) => this.#deps.show(name, names) });
+    const { maxPerReplica } = adapters;
+    const deps = {
       ...this.#deps,
-      log: this.#deps.log.child({ model: model.name }),
-      maxPerReplica: adapters.maxPerReplica,
-      source: new AdapterDirectories(adapters),
-      refuse: (adapter, error) => this.#deps.refuse(model.name, adapter, error),
+      log,
+      source,
+      catalog,
+      counts,
       metrics: counts,
-    });
-    const entry = { pool, counts, lora, made: JSON.stringify(adapters), cancelRefresh: (): void => undefined };
-    this.#entries.set(model.name, entry);
+      maxPerReplica,
+      listed: adapters.listed.map((entry) => entry.name),
+      refuse: (adapter: AdapterName, error: GatewayError) => this.#deps.refuse(name, adapter, error),
+    };
+    const owner = lora.kind === 'dynamic' ? new DynamicAdapters(lora, deps) : new StartedAdapters(deps);
+    const handleAt = lora.kind === 'at-start' ? (index: number) => lora.handle(index) : String;
+    const entry: Entry = { owner, counts, catalog, maxPerReplica, handleAt, made: madeFor(plan), cancelRefresh: () => undefined };
+    this.#entries.set(name, entry);
     this.#refreshLater(entry, adapters.refreshMs);
   }
 
   #refreshLater(entry: Entry, everyMs: number): void {
     entry.cancelRefresh = this.#deps.clock.after(everyMs, () => {
-      void entry.pool.refresh().finally(() => {
+      void entry.owner.refresh().finally(() => {
         if ([...this.#entries.values()].includes(entry)) this.#refreshLater(entry, everyMs);
       });
     });
@@ -94,64 +105,81 @@ export class AdapterDesk {
   #close(name: ModelName): void {
     const entry = this.#entries.get(name);
     entry?.cancelRefresh();
-    entry?.pool.close();
+    entry?.owner.close();
     this.#entries.delete(name);
+    if (entry?.catalog.names !== undefined) this.#deps.show(name, []);
   }
 
   /** Replicas as requests may see them: with what they have loaded, and not before they have the adapters that are their own to have. */
   seen(model: ModelName, facts: readonly ReplicaFact[]): readonly ReplicaFact[] {
     const entry = this.#entries.get(model);
     if (entry === undefined) return facts;
-    this.#setReplicas(
-      entry,
-      facts.flatMap(({ state, view }) => (state.kind === 'ready' && view !== undefined ? [view] : [])),
-    );
-    return facts.map((fact) => ({ ...fact, view: fact.view === undefined ? undefined : this.#view(entry, fact.view) }));
+    const { owner } = entry;
+    const ready = facts.flatMap(({ state, view, started }) => (state.kind === 'ready' && view !== undefined ? [{ view, started }] : []));
+    if (owner instanceof StartedAdapters) {
+      owner.setReplicas(ready.map(({ view, started = new Map() }) => ({ index: view.index, started })));
+      return facts.map((fact) =>
+        fact.view === undefined
+          ? fact
+          : { ...fact, view: { ...fact.view, adapters: owner.adaptersOf(fact.started ?? new Map(), entry.handleAt) } },
+      );
+    }
+    owner.setReplicas(ready.map(({ view }) => view));
+    return facts.map((fact) => ({ ...fact, view: fact.view === undefined ? undefined : owner.seen(fact.view) }));
   }
 
-  #setReplicas(entry: Entry, views: readonly ReplicaView[]): void {
-    entry.pool.setReplicas(
-      views.map((view) => ({
-        index: view.index,
-        run: view.id,
-        slot: view.slot,
-        maxInFlight: view.maxInFlight,
-        engine: adapterEngine(view, entry.lora, this.#deps.call ?? callOverHttp),
-      })),
-    );
+  /** What a replica of a model is to be started with; each is to be released. @throws the signal's reason. */
+  async startSet(model: ModelName, signal: AbortSignal): Promise<readonly StartAdapter[]> {
+    const owner = this.#entries.get(model)?.owner;
+    return owner instanceof StartedAdapters ? owner.startSet(signal) : [];
   }
 
-  #view({ pool }: Entry, view: ReplicaView): ReplicaView | undefined {
-    return pool.admits(view.id) ? { ...view, adapters: pool.adaptersOf(view.id) } : undefined;
+  /** Whether a replica that was started with these should be replaced by one with others. */
+  outdated(model: ModelName, started: StartedWith | undefined): boolean {
+    const owner = this.#entries.get(model)?.owner;
+    return started !== undefined && owner instanceof StartedAdapters && owner.outdated(started);
+  }
+
+  /** An engine did not start because of an adapter. */
+  blame(model: ModelName, handle: string, why: string): void {
+    const owner = this.#entries.get(model)?.owner;
+    if (owner instanceof StartedAdapters) owner.blame(handle, why);
   }
 
   demand(worker: number, { model, adapter, waiting }: AdapterDemand): void {
-    this.#entries.get(model)?.pool.demand(worker, adapter, waiting);
+    this.#entries.get(model)?.owner.demand(worker, adapter, waiting);
   }
 
   forgetWorker(worker: number): void {
-    for (const { pool } of this.#entries.values()) pool.forgetWorker(worker);
+    for (const { owner } of this.#entries.values()) owner.forgetWorker(worker);
   }
 
   /** To be called whenever a slot may have become quiet. */
   settle(): void {
-    for (const { pool } of this.#entries.values()) pool.settle();
+    for (const { owner } of this.#entries.values()) owner.settle();
   }
 
   /** Whether `settle()` is waited for. */
   get unsettled(): boolean {
-    return [...this.#entries.values()].some(({ pool }) => pool.unsettled);
+    return [...this.#entries.values()].some(({ owner }) => owner.unsettled);
   }
 
-  /** Undefined where the model's engine loads no adapters while it runs. */
+  /** Undefined where the model has none. */
   report(model: ModelName): AdaptersReport | undefined {
     const entry = this.#entries.get(model);
-    return entry === undefined ? undefined : { resident: entry.pool.report(), waiting: entry.pool.waitingFor(), ...entry.counts.report() };
+    if (entry === undefined) return undefined;
+    const { owner, counts, catalog, maxPerReplica } = entry;
+    return { resident: owner.report(), waiting: owner.waitingFor(), maxPerReplica, found: catalog.names?.length, ...counts.report() };
   }
 
-  /** Undefined where the model's engine loads no adapters while it runs. */
-  poolOf(model: ModelName): Pick<AdapterPool, 'load' | 'unload' | 'refresh' | 'waitingFor'> | undefined {
-    return this.#entries.get(model)?.pool;
+  /** Undefined where the model has none. */
+  adaptersOf(model: ModelName): Pick<ModelAdapters, 'load' | 'unload' | 'refresh'> | undefined {
+    return this.#entries.get(model)?.owner;
+  }
+
+  /** Names of all adapters of a model that were found, sorted; none where it has none, and before the first look. */
+  found(model: ModelName): readonly AdapterName[] {
+    return this.#entries.get(model)?.catalog.names ?? [];
   }
 
   close(): void {

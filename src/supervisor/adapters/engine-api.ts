@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 import type { AdapterAnswer, EngineCall, LoraSupport } from '../../plugins/engine-plugin.ts';
 import type { CallEngine, CallReply, EngineAddress } from '../engine-call.ts';
 import type { AdapterEngine } from './replica-adapters.ts';
-import type { FetchedAdapter } from './residents.ts';
+import type { FetchedAdapter } from './files.ts';
 
 const codeOf: Readonly<Record<400 | 404 | 503, ErrorCode>> = {
   400: 'adapter_invalid',
@@ -27,7 +27,7 @@ export function adapterEngine(address: EngineAddress, lora: LoraSupport & { kind
     }
   };
   return {
-    async load(files: FetchedAdapter, signal) {
+    async load(files: Pick<FetchedAdapter, 'handle' | 'path'>, signal) {
       const { status, body } = await call('load the adapter', lora.load(files), signal);
       orThrow(lora.readLoaded(status, body), 'load the adapter');
     },

@@ -6,8 +6,9 @@ import type { AdapterName, Slot } from '../../core/ids.ts';
 import type { Heat } from './heat.ts';
 import type { AdapterSource } from './source.ts';
 import type { Holder } from './placement.ts';
+import type { FetchedAdapter } from './files.ts';
 import { Residents } from './residents.ts';
-import type { FetchedAdapter, Resident } from './residents.ts';
+import type { Resident } from './residents.ts';
 
 /** The calls of one replica's engine. */
 export interface AdapterEngine {
@@ -117,19 +118,22 @@ export class ReplicaAdapters {
   async takeOver(known: AdapterSource['known']): Promise<void> {
     const { engine } = this.replica;
     for (const handle of await engine.resident(this.signal)) {
-      const named = await known(handle);
+      const named = await known(handle, this.signal);
       const slot = named === undefined || this.#residents.size >= this.#deps.maxPerReplica ? undefined : this.#deps.takeSlot();
-      if (named === undefined || slot === undefined) await this.#call((signal) => engine.unload(handle, signal));
-      else this.#residents.add({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) });
+      if (named === undefined || slot === undefined) {
+        named?.files.release();
+        await this.#call((signal) => engine.unload(handle, signal));
+      } else this.#residents.add({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) });
     }
   }
 
-  /** @throws GatewayError as `AdapterEngine.load()`, and then nothing has changed. */
+  /** The files are kept as long as it is loaded. @throws GatewayError as `AdapterEngine.load()`, and then nothing has changed. */
   async load(adapter: AdapterName, files: FetchedAdapter): Promise<void> {
     const { clock, board, log, metrics } = this.#deps;
     const slot = this.#deps.takeSlot();
     if (slot === undefined) throw new GatewayError('adapter_unavailable', 'the load board has no slot left for another adapter');
     const resident: Resident = { adapter, files, slot, state: 'loading', usesSeen: board.readProgress(slot) };
+    files.keep();
     this.#residents.add(resident);
     const began = clock.now();
     const seconds = (): number => (clock.now() - began) / 1000;
@@ -170,13 +174,18 @@ export class ReplicaAdapters {
   /** The run is over. */
   close(): void {
     this.#gone.abort(new GatewayError('adapter_unavailable', 'the replica is gone'));
-    for (const { slot } of this.#residents.all()) this.#deps.retireSlot(slot);
+    for (const { slot, files } of this.#residents.all()) {
+      this.#deps.retireSlot(slot);
+      files.release();
+    }
   }
 
   #forget(resident: Resident): void {
     this.#residents.delete(resident);
-    // Else close() has given it back.
-    if (!this.signal.aborted) this.#deps.retireSlot(resident.slot);
+    // Else close() has given all back.
+    if (this.signal.aborted) return;
+    this.#deps.retireSlot(resident.slot);
+    resident.files.release();
   }
 
   async #unload(resident: Resident): Promise<void> {

@@ -1,19 +1,12 @@
 import type { AdapterName, Slot } from '../../core/ids.ts';
 import type { LoadedAdapter } from '../../core/table.ts';
+import type { FetchedAdapter } from './files.ts';
 import type { Residence } from './placement.ts';
-
-/** An adapter's files on this machine, at one revision. */
-export interface FetchedAdapter {
-  /** What engines know this revision by. */
-  readonly handle: string;
-  readonly path: string;
-  /** Changes with the weights. */
-  readonly revision: string;
-}
 
 /** An adapter that a replica's engine has, or is about to have. */
 export interface Resident {
   readonly adapter: AdapterName;
+  /** Kept for it. */
   readonly files: FetchedAdapter;
   /** Counts its requests. */
   readonly slot: Slot;

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GatewayError, messageOf } from '../../core/errors.ts';
+import { adapterName } from '../../core/ids.ts';
 import type { ModelName, ReplicaId } from '../../core/ids.ts';
 import { replaceFile } from '../replace-file.ts';
 
@@ -20,6 +21,8 @@ const schema = z.object({
   apiKey: z.string(),
   logFile: z.string(),
   gpus: z.array(z.string()),
+  /** LoRA adapters on its command line, in order; leases of 0.1 have none. */
+  adapters: z.array(z.object({ adapter: z.string().transform(adapterName), handle: z.string(), path: z.string() })).default([]),
   process: z.object({ pid: z.int().positive(), startTime: z.int(), bootId: z.string() }).optional(),
 });
 

@@ -80,7 +80,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     try {
       signal.throwIfAborted();
       const apiKey = randomBytes(32).toString('hex');
-      const { args, env } = commandLineOf(spec.model, spec.engine, { port, innerPort: port + 1, apiKey });
+      const { adapters = [] } = spec;
+      const { args, env } = commandLineOf(spec.model, spec.engine, { port, innerPort: port + 1, apiKey, adapters });
       const own = { ...activated(file, path), ...env, ...(spec.gpus?.env ?? gpuEnvironment([])) };
       const environment = engineEnvironment(this.#deps.env, spec.model.env, own, spec.id);
       const prepared: Prepared = { file, args: [...leading, ...args], env: environment, port, innerPorts, apiKey, logFile };
@@ -136,6 +137,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       apiKey,
       logFile,
       gpus: [...(spec.gpus?.ids ?? [])],
+      adapters: (spec.adapters ?? []).map(({ adapter, handle, path: at }) => ({ adapter, handle, path: at })),
     });
     this.#leases.write(lease);
     const started = start(file, args, env, output);

@@ -1,5 +1,5 @@
-import type { ReplicaId } from '../../core/ids.ts';
-import type { Engine } from '../../plugins/engine-plugin.ts';
+import type { AdapterName, ReplicaId } from '../../core/ids.ts';
+import type { AdapterFiles, Engine } from '../../plugins/engine-plugin.ts';
 import type { ModelConfig, StaticUpstream } from '../../config/config.ts';
 import type { GpuGrant } from '../gpus/holds.ts';
 import type { Lease } from './lease.ts';
@@ -11,6 +11,11 @@ export interface Exit {
   readonly signal: string | null;
   /** Of a SIGKILL: whether the kernel sent it for want of memory, as far as its cgroup's count tells. */
   readonly killer?: 'out-of-memory' | 'somebody' | 'unknown';
+}
+
+/** A LoRA adapter that an engine is started with, and what clients call it. */
+export interface NamedAdapter extends AdapterFiles {
+  readonly adapter: AdapterName;
 }
 
 export interface ReplicaSpec {
@@ -25,6 +30,8 @@ export interface ReplicaSpec {
   readonly fingerprint: string;
   /** Set when somebody else runs it: nothing is launched. */
   readonly upstream?: StaticUpstream;
+  /** LoRA adapters that the engine is started with, in this order. */
+  readonly adapters?: readonly NamedAdapter[];
   /** The run's own; undefined: none, and the engine sees none. */
   readonly gpus?: Pick<GpuGrant, 'ids' | 'env'>;
 }
