@@ -50,46 +50,83 @@ row(115, async ({ start }) => {
   for (const headers of [{ authorization: `Bearer ${key}` }, { 'x-api-key': key }]) assert.equal((await ask(gateway, headers)).status, 200);
 });
 
+/** One application below `/one`, with a key of its own. */
+const keyedApplication =
+  (apiKey: string) =>
+  (models: readonly object[]): object => ({
+    applications: [
+      {
+        name: 'one',
+        route_prefix: '/one',
+        import_path: 'ray.serve.llm:build_openai_app',
+        args: { llm_configs: models, api_key: apiKey },
+      },
+    ],
+  });
+
 row(117, async ({ start }) => {
-  const secrets = { key, hub: 'canary-hub-token-0123456789', wrong: 'canary-wrong-key-0123456789' };
+  const given = {
+    key,
+    file: 'canary-key-of-a-file-0123456789',
+    env: 'canary-key-of-the-environment-0123456789',
+    application: 'canary-key-of-an-application-0123456789',
+  };
+  const secrets = { ...given, hub: 'canary-hub-token-0123456789', wrong: 'canary-wrong-key-0123456789' };
   const log = [`HF_TOKEN is ${secrets.hub}`, `Authorization: Bearer ${key}`];
   const env = { runtime_env: { env_vars: { HF_TOKEN: secrets.hub } } };
-  const more = { keys, log: { level: 'trace' } };
+  const all = [...keys, { name: 'bob', key_file: './bob.key' }, { name: 'carol', key: '${CAROLS_KEY}' }];
   const gateway = await start(
     [
       { ...model('m', { log }), ...env },
       { ...model('failing', { log, exit_at: 'boot' }, {}, { timeouts: { queue_s: 0.2 } }), ...env },
     ],
-    { more },
+    {
+      more: { keys: all, log: { level: 'trace' } },
+      shape: keyedApplication(given.application),
+      prepare: (dir) => writeFile(join(dir, 'bob.key'), `${given.file}\n`, { mode: 0o600 }),
+      env: { CAROLS_KEY: given.env },
+    },
   );
-  await gateway.pidOf('m');
+  const environment = await readFile(`/proc/${await gateway.pidOf('m')}/environ`, 'utf8');
+  const own = /FAKE_API_KEY=(\w{32,})/u.exec(environment)?.[1] ?? assert.fail('the engine has a key of its own');
   const shown: string[] = [];
-  const asked = async (path: string, headers: Readonly<Record<string, string>>, body?: string): Promise<void> => {
+  const asked = async (path: string, presented: string, body?: string): Promise<number> => {
     gateway.sentByHand(body === undefined ? 0 : 1);
-    const { headers: got, text } = await send(gateway.url + path, headers, body);
+    const { status, headers: got, text } = await send(gateway.url + path, { authorization: `Bearer ${presented}` }, body);
     shown.push(JSON.stringify(got), text);
+    return status;
   };
-  const good = { authorization: `Bearer ${key}` };
-  await asked('/v1/chat/completions', good, chat('m'));
-  await asked('/v1/chat/completions', good, chat('failing'));
-  await asked(`/v1/chat/completions?api_key=${secrets.wrong}`, { authorization: `Bearer ${secrets.wrong}` }, chat('m'));
-  await asked('/v1/models', good);
-  await asked('/health', good);
-  for (const path of ['/metrics', '/api/status', '/api/plan', `/engines/m/metrics`]) shown.push((await send(gateway.adminUrl + path)).text);
+  for (const presented of [...Object.values(given)]) assert.equal(await asked('/one/v1/chat/completions', presented, chat('m')), 200);
+  assert.equal(await asked('/one/v1/chat/completions', key, chat('failing')), 503);
+  for (const presented of [secrets.wrong, own])
+    assert.equal(await asked(`/one/v1/chat/completions?api_key=${presented}`, presented, chat('m')), 401);
+  await asked('/one/v1/models', key);
+  await asked('/health', key);
+  for (const path of [
+    '/metrics',
+    '/api/status',
+    '/api/plan',
+    '/api/autoscale',
+    '/openapi.json',
+    '/engines/m/metrics',
+    '/engines/m/fake/state',
+  ])
+    shown.push((await send(gateway.adminUrl + path)).text);
   shown.push(JSON.stringify(await gateway.reload()));
   for (const verb of ['status', 'logs', 'plan', 'validate']) {
-    const { stdout, stderr } = await runGateway([verb, '-c', gateway.configFile]);
+    const { stdout, stderr } = await runGateway([verb, '-c', gateway.configFile], undefined, { ...process.env, CAROLS_KEY: given.env });
     shown.push(stdout, stderr);
   }
   shown.push(gateway.output(), gateway.log());
   assert.ok(shown.join('').length > 3000 && /\[redacted\]/u.test(shown.join('')), 'there is something to look at');
-  for (const [name, secret] of Object.entries(secrets)) assert.ok(!shown.join('\n').includes(secret), `${name} is shown nowhere`);
+  for (const [name, secret] of Object.entries({ ...secrets, own }))
+    assert.ok(!shown.join('\n').includes(secret), `${name} is shown nowhere`);
   const files = (await readdir(gateway.stateDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   for (const { parentPath, name } of files) {
     const file = join(parentPath, name);
     // What an engine itself wrote stays as it was: its owner's alone.
     if (parentPath.endsWith('logs')) assert.equal((await stat(file)).mode & 0o077, 0, file);
-    else assert.doesNotMatch(await readFile(file, 'utf8'), /canary-user/u, file);
+    else for (const secret of Object.values(given)) assert.ok(!(await readFile(file, 'utf8')).includes(secret), file);
   }
 });
 

@@ -316,7 +316,8 @@ const secrets = {
     untested: 'it needs a measured run: `npm run bench -- keys`, see `docs/benchmarks.md`',
   },
   117: {
-    happens: 'a key in header and URL, a token in an engine’s environment and log; everything is then asked for, at log level trace',
+    happens:
+      'keys given in each way (in the config, a file, the environment, an application’s `api_key`) and the engine’s own, in header and URL, a token in an engine’s environment and log; everything is then asked for, at log level trace',
     holds:
       'no answer, log, status, plan, metrics page, output of a command or file of the state directory but an engine’s own log shows one',
   },
