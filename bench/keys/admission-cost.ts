@@ -78,11 +78,12 @@ export function admissionCost(keys: number): Readonly<Record<Presented, number>>
 export function limitCost(workers: number): number {
   const key = keyOf(0, { requestsPerMinute: 10_000_000, tokensPerMinute: 1_000_000_000, concurrency: 100 });
   const limiter = new Limiter(RateBoard.create(workers), 0);
-  const usage = Buffer.from(JSON.stringify({ model: modelName('m'), usage: { total_tokens: 20 } }));
+  const model = modelName('m');
+  const usage = Buffer.from(JSON.stringify({ model, usage: { total_tokens: 20 } }));
   const block = (): number => {
     const began = threadNs();
     for (let turn = 0; turn < perBlock; turn += 1) {
-      const grant = limiter.grant(key, 1000, () => undefined);
+      const grant = limiter.grant(key, model, 1000, () => undefined);
       if (grant === undefined) throw new Error('a key with limits got no grant');
       grant.saw(usage);
       grant.end(false);

@@ -1,4 +1,4 @@
-import { list, mapping, text, textLike, whole } from './fields.ts';
+import { dictionary, list, mapping, text, textLike, whole } from './fields.ts';
 
 /** Of RFC 3339. */
 const rfc3339 = String.raw`\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})`;
@@ -23,17 +23,19 @@ export const keyShape = {
   sha256: textLike(/^[0-9A-Fa-f]{64}$/, 'the SHA-256 of a key, 64 hexadecimal digits').optional(),
 };
 
+const limitShape = {
+  rpm: whole(1, 10_000_000).optional(),
+  tpm: whole(1, 1_000_000_000).optional(),
+  concurrency: whole(1, 1_000_000).optional(),
+};
+
 /** An entry of `gateway.keys`. */
 export const keySchema = mapping(
   {
     name: textLike(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/, 'a name of 1 to 64 letters, digits, blanks and . _ @ -'),
     ...keyShape,
     models: list(text('the name of a model'), 'a list of at least one model').optional(),
-    limits: mapping({
-      rpm: whole(1, 10_000_000).optional(),
-      tpm: whole(1, 1_000_000_000).optional(),
-      concurrency: whole(1, 1_000_000).optional(),
-    }).optional(),
+    limits: mapping({ ...limitShape, models: dictionary(mapping(limitShape)).optional() }).optional(),
     expires: textLike(new RegExp(`^${rfc3339}$`), 'a time such as 2027-01-31T00:00:00Z').optional(),
   },
   'a mapping with name and one of key, key_file and sha256',

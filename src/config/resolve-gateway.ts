@@ -71,6 +71,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
         maxTotalBytes: limits.max_media_body_bytes,
         timeoutMs: milliseconds(gateway.media.timeout_s),
       },
+      metricsByKey: gateway.metrics.by_key,
       debugHeaders: gateway.debug_headers,
       access,
     },

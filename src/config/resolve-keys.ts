@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import {
   type Access,
   type AccessKey,
+  type Budget,
+  isLimited,
   keyDigest,
   type KeyLimits,
   keyPattern,
@@ -90,11 +92,25 @@ export function resolveAccess(
     if (sha256 !== undefined) once(seen.digests, sha256, path, 'the key itself', context);
     const models = resolveModels(entry.models, [...path, 'models'], apps, context);
     const expiresAt = resolveExpiry(entry, [...path, 'expires'], context);
-    const limits = limitsOf(entry);
-    return sha256 === undefined ? [] : [{ name: entry.name, sha256, prefix: undefined, models, expiresAt, limits } satisfies AccessKey];
+    const limits = limitsOf(entry.limits);
+    const ofModels = resolveModelLimits(entry.limits?.models, [...path, 'limits', 'models'], models, apps, context);
+    return sha256 === undefined
+      ? []
+      : [
+          {
+            name: entry.name,
+            sha256,
+            prefix: undefined,
+            models,
+            expiresAt,
+            limits,
+            ...(ofModels.size === 0 ? {} : { ofModels }),
+          } satisfies AccessKey,
+        ];
   });
-  const limited = keys.filter(({ limits }) => limits !== undefined).length;
-  if (limited > rateSeats) context.problem(['gateway', 'keys'], `${limited} keys have limits; expected at most ${rateSeats}`);
+  const budgets = own.flatMap((key) => [key.limits, ...[...(key.ofModels?.values() ?? [])].map(({ limits }) => limits)]).filter(isLimited);
+  if (budgets.length > rateSeats)
+    context.problem(['gateway', 'keys'], `${budgets.length} limits of keys and of their models; expected at most ${rateSeats}`);
   const theirs = ofApplications.flatMap(({ name, prefix, key, path }): AccessKey[] => {
     const sha256 = textDigest(key, path, context);
     return sha256 === undefined
@@ -104,8 +120,43 @@ export function resolveAccess(
   return { keys: [...own, ...theirs] };
 }
 
-function limitsOf({ limits }: KeyEntry): KeyLimits {
+type GivenLimits = NonNullable<KeyEntry['limits']>;
+
+function limitsOf(limits: Pick<GivenLimits, 'rpm' | 'tpm' | 'concurrency'> | undefined): KeyLimits {
   return { requestsPerMinute: limits?.rpm, tokensPerMinute: limits?.tpm, concurrency: limits?.concurrency };
+}
+
+/** @param allowed models that the key may use; undefined: all */
+function resolveModelLimits(
+  given: GivenLimits['models'],
+  path: ConfigPath,
+  allowed: readonly ModelName[] | undefined,
+  apps: Config['apps'],
+  context: ResolveContext,
+): ReadonlyMap<ModelName, Budget> {
+  const budgets = new Map<ModelName, Budget>();
+  for (const [name, limits] of Object.entries(given ?? {})) {
+    const here = [...path, name];
+    for (const model of modelsNamed(name, here, apps, context)) {
+      if (budgets.has(model))
+        context.problem(here, `the model ${JSON.stringify(model)} has limits here by another of its names; expected each model once`);
+      if (allowed !== undefined && !allowed.includes(model))
+        context.warning(here, `has no effect: the key may not use the model ${JSON.stringify(name)} (models)`);
+      budgets.set(model, { limits: limitsOf(limits) });
+    }
+  }
+  return budgets;
+}
+
+/** The models of a name, in whichever applications it stands. */
+function modelsNamed(name: string, path: ConfigPath, apps: Config['apps'], context: ResolveContext): readonly ModelName[] {
+  const models = [...new Set([...apps.values()].flatMap((app) => app.get(name) ?? []))];
+  if (models.length === 0) {
+    const known = [...new Set([...apps.values()].flatMap((app) => [...app.keys()]))];
+    const meant = didYouMean(name, known) || '; expected the id or an alias of a model of this config';
+    context.problem(path, `there is no model ${JSON.stringify(name)}${meant}`);
+  }
+  return models;
 }
 
 function once(seen: Map<string, ConfigPath>, value: string, path: ConfigPath, what: string, context: ResolveContext): void {
@@ -120,16 +171,7 @@ function resolveModels(
   apps: Config['apps'],
   context: ResolveContext,
 ): readonly ModelName[] | undefined {
-  if (names === undefined) return undefined;
-  const known = [...new Set([...apps.values()].flatMap((app) => [...app.keys()]))];
-  return names.flatMap((name, at) => {
-    const models = [...apps.values()].flatMap((app) => app.get(name) ?? []);
-    if (models.length === 0) {
-      const meant = didYouMean(name, known) || '; expected the id or an alias of a model of this config';
-      context.problem([...path, at], `there is no model ${JSON.stringify(name)}${meant}`);
-    }
-    return models;
-  });
+  return names?.flatMap((name, at) => modelsNamed(name, [...path, at], apps, context));
 }
 
 function resolveExpiry({ name, expires }: KeyEntry, path: ConfigPath, context: ResolveContext): number | undefined {

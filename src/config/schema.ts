@@ -316,6 +316,7 @@ export const gatewaySchema = mapping({
   gpus: z.array(whole(0, 1023), { error: 'expected a list of GPU numbers, such as [0, 1]' }).optional(),
   accelerator_match: choice(['warn', 'require']).default('warn'),
   unchecked_kwargs: z.boolean({ error: 'expected true or false' }).default(false),
+  metrics: mapping({ by_key: z.boolean({ error: 'expected true or false' }).default(false) }).prefault({}),
   debug_headers: z.boolean({ error: 'expected true or false' }).default(false),
   unsupported_params: unsupportedParams.default('warn'),
   allowed_params: allowedParamsSchema.optional(),

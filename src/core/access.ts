@@ -1,8 +1,15 @@
 import { hash } from 'node:crypto';
 import type { ModelName } from './ids.ts';
 
-/** A key of the API, as the gateway keeps it: never the key itself. */
-export interface AccessKey {
+/** Limits, and where what was used of them is counted. */
+export interface Budget {
+  readonly limits: KeyLimits;
+  /** Its place on the rate board; set where there are limits, once the data plane has given it one. */
+  readonly seat?: number;
+}
+
+/** A key of the API, as the gateway keeps it: never the key itself. Its limits hold over all models together. */
+export interface AccessKey extends Budget {
   /** Of the config, for people; not secret. */
   readonly name: string;
   /** `keyDigest` of the key. */
@@ -13,9 +20,8 @@ export interface AccessKey {
   readonly models: readonly ModelName[] | undefined;
   /** Unix milliseconds from which it opens nothing; undefined: never. */
   readonly expiresAt: number | undefined;
-  readonly limits: KeyLimits;
-  /** Its place on the rate board; set where it has limits, once the data plane has given it one. */
-  readonly seat?: number;
+  /** Of single models, beside those of the key. */
+  readonly ofModels?: ReadonlyMap<ModelName, Budget>;
 }
 
 /** What a key may use, over all workers; undefined: as much as it likes. */
@@ -25,6 +31,11 @@ export interface KeyLimits {
   readonly tokensPerMinute: number | undefined;
   /** Requests at a time, waiting ones included. */
   readonly concurrency: number | undefined;
+}
+
+/** Whether anything is limited. */
+export function isLimited(limits: KeyLimits): boolean {
+  return Object.values(limits).some((limit) => limit !== undefined);
 }
 
 export const noLimits: KeyLimits = { requestsPerMinute: undefined, tokensPerMinute: undefined, concurrency: undefined };

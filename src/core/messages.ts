@@ -49,6 +49,8 @@ export interface GatewaySettings {
     /** Time a client may leave unread what was written to it. */
     readonly writeStallMs: number;
   };
+  /** Whether requests and tokens are counted by the name of their key. */
+  readonly metricsByKey: boolean;
   /** Whether replies tell which replica gave them, and why it was picked. */
   readonly debugHeaders: boolean;
   readonly access: Access;

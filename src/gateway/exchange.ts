@@ -38,6 +38,8 @@ export interface ExchangeStart {
   readonly acceptedAt: number;
   /** Given back at the end. */
   readonly grant: Grant | undefined;
+  /** Name of the key it is counted by; undefined: by none. */
+  readonly countedKey: string | undefined;
 }
 
 const gaveUp = (): Error => new Error('it gave the request up');
@@ -71,12 +73,13 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
   #asked: NormalizedRequest;
   #ended = false;
   readonly #grant: Grant | undefined;
+  readonly #countedKey: string | undefined;
 
   constructor(
     deps: ExchangeDeps,
     request: NormalizedRequest,
     raw: ServerResponse,
-    { requestId, affinity, acceptedAt, grant }: ExchangeStart,
+    { requestId, affinity, acceptedAt, grant, countedKey }: ExchangeStart,
   ) {
     this.#deps = deps;
     this.request = request;
@@ -86,6 +89,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.#requestId = requestId;
     this.#startedAt = acceptedAt;
     this.#grant = grant;
+    this.#countedKey = countedKey;
     this.receipt = new Receipt(acceptedAt);
     this.#reply = new ClientReply(raw, requestId, operations[request.operation].api);
     this.#search = new Search(deps, this, acceptedAt);
@@ -338,6 +342,7 @@ export class Exchange implements Seeker, AttemptListener, Opening, Seated {
     this.#grant?.end(outcome === 'client_closed' && this.#attempt !== undefined);
     const { overheadMs } = this.receipt;
     if (overheadMs !== undefined) this.#deps.metrics.overhead(overheadMs);
+    if (this.#countedKey !== undefined) this.#deps.metrics.requestOfKey(this.#countedKey, outcome);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }
 

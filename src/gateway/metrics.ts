@@ -26,6 +26,18 @@ export class GatewayMetrics {
     labelNames: ['code'],
     registers: [this.#registry],
   });
+  readonly #keyRequests = new Counter({
+    name: 'roundhouse_key_requests_total',
+    help: 'Requests ended, by the name of their key and how, refused ones included (gateway.metrics.by_key).',
+    labelNames: ['key', 'outcome'],
+    registers: [this.#registry],
+  });
+  readonly #keyTokens = new Counter({
+    name: 'roundhouse_key_tokens_total',
+    help: 'Tokens of prompts and replies by the name of their key, as its limits would count them (gateway.metrics.by_key).',
+    labelNames: ['key'],
+    registers: [this.#registry],
+  });
   readonly #retries = new Counter({
     name: 'roundhouse_retries_total',
     help: 'Requests sent again because a replica failed before the first byte.',
@@ -83,6 +95,15 @@ export class GatewayMetrics {
   finished(model: ModelName, operation: Operation, status: number, outcome: Outcome, durationMs: number): void {
     this.#requests.inc({ model, operation, status, outcome });
     this.#duration.observe({ model }, durationMs / 1000);
+  }
+
+  /** A request with a key has ended. */
+  requestOfKey(key: string, outcome: Outcome): void {
+    this.#keyRequests.inc({ key, outcome });
+  }
+
+  tokensOfKey(key: string, tokens: number): void {
+    this.#keyTokens.inc({ key }, tokens);
   }
 
   firstByte(model: ModelName, afterMs: number): void {

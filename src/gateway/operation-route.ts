@@ -96,7 +96,9 @@ function handle(deps: OperationDeps, operation: Operation) {
     checkServed(read, deps);
     const normalized = withinLimits(read, deps);
     const media = deps.media.work(normalized);
-    const grant = deps.limiter.grant(keyOf(request.raw), normalized.raw.byteLength, (headers) => addHeaders(reply, headers));
+    const grant = deps.limiter.grant(keyOf(request.raw), normalized.model, normalized.raw.byteLength, (headers) =>
+      addHeaders(reply, headers),
+    );
     const accepted = { operation, request, reply, acceptedAt, grant };
     if (media === undefined) begin(deps, accepted, normalized);
     else return beginWithMedia(deps, accepted, normalized, media);
@@ -107,7 +109,8 @@ function begin(deps: OperationDeps, { request, reply, acceptedAt, grant }: Accep
   reply.hijack();
   const routing = deps.table().models.get(normalized.model)?.routing;
   const affinity = routing === undefined ? undefined : affinityKey(routing, request.headers, normalized);
-  new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant }).start();
+  const countedKey = deps.settings.metricsByKey ? keyOf(request.raw)?.name : undefined;
+  new Exchange(deps, normalized, reply.raw, { requestId: request.id, affinity, acceptedAt, grant, countedKey }).start();
 }
 
 /** As `begin`, once the request's images are there. A client that leaves before ends the fetching. */

@@ -77,6 +77,8 @@ function asGatewayError(error: FastifyError | GatewayError, route: string | unde
 
 function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): void {
   deps.metrics.rejected(error.code);
+  const key = deps.settings.metricsByKey ? keyOf(reply.request.raw) : undefined;
+  if (key !== undefined) deps.metrics.requestOfKey(key.name, error.code);
   const { status, headers, body } = errorReply(error, apiOf(reply.request.routeOptions.url ?? ''));
   // What is left of the body would have to be read to its end before the connection can serve again.
   if (error.code === 'body_too_large') reply.header('connection', 'close');

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import pino from 'pino';
+import type { AccessKey } from '../core/access.ts';
 import { LoadBoard } from '../core/board.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
@@ -74,6 +75,9 @@ const log = pino(
   { level: start.log.level, base: { worker: start.index } },
   openLogDestination(start.log.file ?? 2, () => metrics.logLineDropped()),
 );
+const tokensUsed = start.settings.metricsByKey
+  ? (key: AccessKey, tokens: number): void => metrics.tokensOfKey(key.name, tokens)
+  : undefined;
 const { failedAuthPerMinute } = start.settings.limits;
 const wallClock = (): number => Date.now();
 let gate = new Gate(start.settings.access, wallClock);
@@ -103,8 +107,8 @@ const app = buildServer({
   gate: () => gate,
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
   adapterNames,
-  limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index),
   media: new MediaDesk({ settings: start.settings.media, clock, resolve: resolveHost }),
+  limiter: new Limiter(new RateBoard(start.rates, start.workers), start.index, tokensUsed),
   log,
   ending: () => ending,
   draining: () => draining,

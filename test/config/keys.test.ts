@@ -49,6 +49,13 @@ describe('keys', () => {
     ]);
   });
 
+  it('may have limits of single models, by any of their names', (t) => {
+    const { config } = loadText(t, keys(`{name: a, key: ${good}, limits: {rpm: 9, models: {m: {rpm: 5, concurrency: 2}}}}`));
+    const [key] = config.settings.access.keys;
+    assert.deepEqual(key?.limits, { ...noLimits, requestsPerMinute: 9 });
+    assert.deepEqual([...(key.ofModels ?? [])], [['m', { limits: { ...noLimits, requestsPerMinute: 5, concurrency: 2 } }]]);
+  });
+
   it('that are short, expired, or in a file for everyone are told of', (t) => {
     const folder = temporaryFolder(t);
     const file = join(folder, 'key');
@@ -70,6 +77,14 @@ describe('keys', () => {
       'two values',
       keys(`{name: a, key: ${good}, sha256: ${keyDigest('x')}}`),
       ['6 gateway.keys[0].sha256: beside key; expected only one of key, key_file and sha256'],
+    ],
+    [
+      'limits of a model that is not there, and one that is no number',
+      keys(`{name: a, key: ${good}, limits: {models: {n: {rpm: 5}, m: {rpm: none}}}}`),
+      [
+        '6 gateway.keys[0].limits.models.n: there is no model "n"; did you mean "m"?',
+        '6 gateway.keys[0].limits.models.m.rpm: expected a whole number from 1 to 10000000, got "none"',
+      ],
     ],
     [
       'one name for two, and one key for two',

@@ -62,6 +62,7 @@ describe('a config', () => {
           timeoutMs: 15_000,
         },
         client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
+        metricsByKey: false,
         debugHeaders: false,
         access: { keys: [] },
       },

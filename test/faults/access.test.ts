@@ -96,7 +96,7 @@ row(117, async ({ start }) => {
     shown.push(JSON.stringify(got), text);
     return status;
   };
-  for (const presented of [...Object.values(given)]) assert.equal(await asked('/one/v1/chat/completions', presented, chat('m')), 200);
+  for (const presented of Object.values(given)) assert.equal(await asked('/one/v1/chat/completions', presented, chat('m')), 200);
   assert.equal(await asked('/one/v1/chat/completions', key, chat('failing')), 503);
   for (const presented of [secrets.wrong, own])
     assert.equal(await asked(`/one/v1/chat/completions?api_key=${presented}`, presented, chat('m')), 401);

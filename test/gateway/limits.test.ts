@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { type Access, type AccessKey, keyDigest, type KeyLimits, noLimits } from '../../src/core/access.ts';
+import { modelName } from '../../src/core/ids.ts';
 import { RateBoard } from '../../src/core/rate-board.ts';
 import { durationOf } from '../../src/gateway/auth/duration.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import { TokenMeter } from '../../src/gateway/auth/token-meter.ts';
-import { chat, dataPlane, event, type DataPlaneUnderTest, eventually, scriptedEngine } from '../support/data-plane.ts';
+import { chat, dataPlane, event, type DataPlaneUnderTest, eventually, model, scriptedEngine } from '../support/data-plane.ts';
 
 const keyOf = (name: string, limits: Partial<KeyLimits> = {}): AccessKey => ({
   name,
@@ -131,6 +132,53 @@ describe('limits of a key', () => {
     assert.deepEqual(rateHeaders(small, 'requests').slice(0, 2), ['2', '0']);
   });
 
+  test('of one model hold beside those of the key, and say which refused', async (t) => {
+    const ofModels = new Map([[modelName(model), { limits: { ...noLimits, requestsPerMinute: 2 } }]]);
+    const access = { keys: [{ ...keyOf('alice', { requestsPerMinute: 3 }), ofModels }] };
+    const { engine, gateway, pass } = await limited(t, access);
+    const first = await ask(gateway, 'alice');
+    assert.deepEqual(rateHeaders(first, 'requests').slice(0, 2), ['2', '1'], 'what is left of the tighter one');
+    assert.equal((await ask(gateway, 'alice')).status, 200);
+    const refused = await ask(gateway, 'alice');
+    assert.equal(refused.status, 429);
+    const { error } = (await refused.json()) as { error: { message: string } };
+    assert.equal(error.message, `The key 'alice' is limited to 2 requests a minute of the model '${model}'; try again in 30s.`);
+    pass(30);
+    const after = await ask(gateway, 'alice');
+    assert.equal(after.status, 200, 'what the model refused took nothing of the key');
+    assert.equal(engine.bodies.length, 3);
+  });
+
+  test('of one model do not concern another, and count its tokens', async (t) => {
+    const ofModels = new Map([
+      [modelName('another'), { limits: { ...noLimits, requestsPerMinute: 1 } }],
+      [modelName(model), { limits: { ...noLimits, tokensPerMinute: 100 } }],
+    ]);
+    const { gateway } = await limited(t, { keys: [{ ...keyOf('alice'), ofModels }] }, 60);
+    const first = await ask(gateway, 'alice');
+    assert.deepEqual(rateHeaders(first, 'requests'), [null, null, null]);
+    assert.equal(rateHeaders(first, 'tokens')[0], '100');
+    assert.equal((await ask(gateway, 'alice')).status, 200);
+    const refused = await ask(gateway, 'alice');
+    assert.equal(refused.status, 429, 'the engine said that two requests used 120');
+    assert.match(await refused.text(), /100 tokens a minute of the model/);
+  });
+
+  test('are told in Anthropic’s shape on its routes, as are a wrong key and a model that is not for it', async (t) => {
+    const own = { ...keyOf('bob'), models: [modelName('another')] };
+    const { gateway } = await limited(t, { keys: [keyOf('alice', { requestsPerMinute: 1 }), own] });
+    const send = async (key: string): Promise<readonly unknown[]> => {
+      const headers = { 'content-type': 'application/json', 'x-api-key': key };
+      const reply = await fetch(`${gateway.url}/v1/messages`, { method: 'POST', headers, body: JSON.stringify(chat({ max_tokens: 1 })) });
+      const { type, error } = (await reply.json()) as { type: string; error?: { type: string; code: string; message: string } };
+      return [reply.status, type, error?.type, error?.code, reply.headers.has('retry-after')];
+    };
+    assert.equal((await send('alice'))[0], 200);
+    assert.deepEqual(await send('alice'), [429, 'error', 'rate_limit_error', 'rate_limited', true]);
+    assert.deepEqual(await send('wrong'), [401, 'error', 'authentication_error', 'invalid_api_key', false]);
+    assert.deepEqual(await send('bob'), [403, 'error', 'permission_error', 'key_not_permitted', false]);
+  });
+
   test('stay used over a reload, for the key of the same name', async (t) => {
     const { gateway } = await limited(t, { keys: [keyOf('alice', { requestsPerMinute: 1 })] });
     assert.equal((await ask(gateway, 'alice')).status, 200);
@@ -178,6 +226,48 @@ test('seats are kept by those that stay, given back by those that go, and given 
   assert.deepEqual(seatsOf('a', 'free', 'b'), [0, undefined, 1]);
   assert.deepEqual(seatsOf('c', 'b'), [2, 1]);
   assert.deepEqual(seatsOf('a', 'b', 'c'), [3, 1, 2]);
+});
+
+test('requests and tokens are counted by key only where that is asked for', async (t) => {
+  const keys = [keyOf('alice'), keyOf('bob', { requestsPerMinute: 1 })];
+  const counted = async (metricsByKey: boolean): Promise<readonly string[]> => {
+    const engine = await scriptedEngine(t, (_request, response) =>
+      response.setHeader('content-type', 'application/json').end('{"id":"x","usage":{"prompt_tokens":1,"total_tokens":7}}'),
+    );
+    const gateway = await dataPlane(t, [engine], { access: { keys }, metricsByKey });
+    for (const key of ['alice', 'alice', 'bob', 'bob', 'wrong']) await (await ask(gateway, key)).text();
+    await ask(gateway, 'alice', chat({ model: 'nope' }));
+    const series = (await gateway.metrics.snapshot()) as { name: string; values: { value: number; labels: Record<string, string> }[] }[];
+    return series
+      .filter(({ name }) => name.startsWith('roundhouse_key_'))
+      .flatMap(({ name, values }) => values.map(({ value, labels }) => `${name} ${Object.values(labels).join(' ')} ${value}`))
+      .toSorted();
+  };
+  assert.deepEqual(await counted(false), []);
+  assert.deepEqual(await counted(true), [
+    'roundhouse_key_requests_total alice model_not_found 1',
+    'roundhouse_key_requests_total alice ok 2',
+    'roundhouse_key_requests_total bob ok 1',
+    'roundhouse_key_requests_total bob rate_limited 1',
+    'roundhouse_key_tokens_total alice 14',
+    'roundhouse_key_tokens_total bob 7',
+  ]);
+});
+
+test('each model with limits of its own has a seat of its own, kept as the key’s is', () => {
+  const seats = new Seats(RateBoard.create(1));
+  const ofModels = new Map([[modelName('m'), { limits: { ...noLimits, requestsPerMinute: 1 } }]]);
+  const seatsOf = (...keys: AccessKey[]): unknown =>
+    seats.assign({ keys }).keys.map(({ seat, ofModels: budgets }) => [seat, budgets?.get(modelName('m'))?.seat]);
+  const [alice, bob] = [
+    { ...keyOf('alice', { concurrency: 1 }), ofModels },
+    { ...keyOf('bob'), ofModels },
+  ];
+  assert.deepEqual(seatsOf(alice, bob), [
+    [0, 1],
+    [undefined, 2],
+  ]);
+  assert.deepEqual(seatsOf(bob), [[undefined, 2]]);
 });
 
 test('durations are written as OpenAI does', () => {

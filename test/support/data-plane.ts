@@ -140,6 +140,7 @@ export async function dataPlane(
     engine?: string;
     routing?: RoutingPolicy;
     debugHeaders?: boolean;
+    metricsByKey?: boolean;
     client?: Partial<GatewaySettings['client']>;
     unsupportedParams?: UnsupportedParams;
     input?: InputPolicy;
@@ -243,13 +244,14 @@ export async function dataPlane(
       media,
       cors: { allowedOrigins: options.allowedOrigins, maxAgeS: 600 },
       client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
+      metricsByKey: options.metricsByKey ?? false,
       debugHeaders: options.debugHeaders ?? false,
       access: openToAll,
     },
     gate: () => gate,
     media: new MediaDesk({ settings: media, clock, resolve: options.resolve ?? (async () => []) }),
     adapterNames,
-    limiter: new Limiter(rates, 0),
+    limiter: new Limiter(rates, 0, options.metricsByKey === true ? (key, tokens) => metrics.tokensOfKey(key.name, tokens) : undefined),
     guesses: perMinute === undefined ? undefined : new Guesses(guessMemory('salt'), perMinute, options.nanoseconds),
     log: pino({ level: 'silent' }),
     ending: () => false,

@@ -1,11 +1,19 @@
-import type { Access, AccessKey } from '../../core/access.ts';
+import { type Access, type AccessKey, type Budget, isLimited } from '../../core/access.ts';
+import type { ModelName } from '../../core/ids.ts';
 import { type RateBoard, rateSeats } from '../../core/rate-board.ts';
 
-function identity({ name, prefix }: AccessKey): string {
-  return `${prefix ?? ''}\n${name}`;
+/** @param model of whose limits the seat is; undefined: of those of the key itself */
+function identity({ name, prefix }: AccessKey, model?: ModelName): string {
+  return [prefix ?? '', name, ...(model === undefined ? [] : [model])].join('\n');
 }
 
-/** Which row of the rate board each key with limits has: the same over reloads, and over changes of the key itself. Kept by the control plane. */
+/** The seats that a key needs. */
+function identities(key: AccessKey): readonly string[] {
+  const ofModels = [...(key.ofModels ?? [])].flatMap(([model, { limits }]) => (isLimited(limits) ? identity(key, model) : []));
+  return isLimited(key.limits) ? [identity(key), ...ofModels] : ofModels;
+}
+
+/** Which row of the rate board the limits of each key have, and those of its models: the same over reloads, and over changes of the key itself. Kept by the control plane. */
 export class Seats {
   readonly #board: RateBoard;
   readonly #taken = new Map<string, number>();
@@ -18,8 +26,7 @@ export class Seats {
 
   /** The same keys with their seats; keys that are gone give theirs back. */
   assign({ keys }: Access): Access {
-    const limited = keys.filter(({ limits }) => Object.values(limits).some((limit) => limit !== undefined));
-    const wanted = new Set(limited.map(identity));
+    const wanted = new Set(keys.flatMap(identities));
     for (const name of this.#taken.keys()) if (!wanted.has(name)) this.#taken.delete(name);
     const used = new Set(this.#taken.values());
     for (const name of wanted) {
@@ -31,9 +38,14 @@ export class Seats {
     }
     return {
       keys: keys.map((key) => {
-        const seat = this.#taken.get(identity(key));
-        return seat === undefined ? key : { ...key, seat };
+        const ofModels = [...(key.ofModels ?? [])].map(([model, budget]) => [model, this.#seated(budget, identity(key, model))] as const);
+        return { ...this.#seated(key, identity(key)), ...(ofModels.length === 0 ? {} : { ofModels: new Map(ofModels) }) };
       }),
     };
+  }
+
+  #seated<T extends Budget>(budget: T, name: string): T {
+    const seat = this.#taken.get(name);
+    return seat === undefined ? budget : { ...budget, seat };
   }
 }
