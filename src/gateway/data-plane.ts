@@ -49,10 +49,10 @@ const scrapeTimeoutMs = 2000;
 const respawnDelayMs = 250;
 
 /**
- * V8's own limit is twice that, and a worker that has had thousands of streams keeps it all. What a request leaves is collected young
- * either way; at a quarter of this its CPU time grows.
+ * Three semi-spaces of 4 MiB. V8's own limit is four times that, and a worker that has had thousands of streams keeps it all; what a
+ * request leaves is collected young either way. `main.ts` has the same size, with which workers begin.
  */
-const maxYoungGenerationSizeMb = 24;
+const maxYoungGenerationSizeMb = 12;
 
 interface WorkerSeat {
   readonly index: number;

@@ -10,7 +10,7 @@ import type { GatewaySettings, ToControl, ToWorker } from '../core/messages.ts';
 import { RateBoard } from '../core/rate-board.ts';
 import type { RoutingTable } from '../core/table.ts';
 import { withEngines } from '../plugins/outside.ts';
-import { engines as builtIn } from '../plugins/registry.ts';
+import { dialects as builtIn } from '../plugins/dialects.ts';
 import { AdapterNames } from './adapter-names.ts';
 import { Gate } from './auth/gate.ts';
 import { type GuessMemory, Guesses } from './auth/guesses.ts';
@@ -65,12 +65,12 @@ const lag = new EventLoopLag(clock);
 const adapterNames = new AdapterNames();
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
-const engines = await withEngines(builtIn, start.plugins).catch((error: unknown) => {
+const fromOutside = await withEngines(new Map(), start.plugins).catch((error: unknown) => {
   send({ kind: 'fatal', code: 'config_invalid', message: `gateway.plugins: ${messageOf(error)}` });
   // Ended by whoever gets the message.
   return new Promise<never>(() => undefined);
 });
-const dialects = new Map([...engines].map(([name, plugin]) => [name, plugin.dialect]));
+const dialects = new Map([...builtIn, ...[...fromOutside].map(([name, { dialect }]) => [name, dialect] as const)]);
 const log = pino(
   { level: start.log.level, base: { worker: start.index } },
   openLogDestination(start.log.file ?? 2, () => metrics.logLineDropped()),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { commandLine } from '../../src/main.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
 
 /** A verb of the program, e.g. `import ray`. */
 export interface Verb {
