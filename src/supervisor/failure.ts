@@ -54,6 +54,8 @@ export interface Evidence {
   readonly startupTimeoutMs: number;
   /** What the last probe got, e.g. `GET /health: 503`. */
   readonly lastProbe: string | undefined;
+  /** Processes of it that had left its group, and were ended too. */
+  readonly escaped: number;
 }
 
 const linesShown = 5;
@@ -116,6 +118,16 @@ function hung({ inFlight, forMs, proof }: Hang, { program, external }: Evidence)
 
 /** The failure that `reason` and the evidence make together. */
 export function explain(reason: FailureReason, evidence: Evidence): Failure {
+  const failure = explainReason(reason, evidence);
+  if (evidence.escaped === 0) return failure;
+  const who = evidence.escaped === 1 ? '1 of its processes' : `${evidence.escaped} of its processes`;
+  return {
+    ...failure,
+    message: `${failure.message}\n${who} had left its process group, and ${evidence.escaped === 1 ? 'was' : 'were'} ended too`,
+  };
+}
+
+function explainReason(reason: FailureReason, evidence: Evidence): Failure {
   switch (reason.kind) {
     case 'exited':
       return exited(reason.exit, evidence);

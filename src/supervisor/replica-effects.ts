@@ -2,7 +2,7 @@ import { GatewayError, messageOf } from '../core/errors.ts';
 import { explain } from './failure.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import type { GpuWait } from './gpus/ledger.ts';
-import type { ReplicaHandle, ReplicaSpec } from './providers/provider.ts';
+import type { Exit, ReplicaHandle, ReplicaSpec } from './providers/provider.ts';
 import { redactor, secretsOf } from './redact.ts';
 import type { ReplicaDeps } from './replica-deps.ts';
 import { runId } from './replica-id.ts';
@@ -271,9 +271,9 @@ export class ReplicaEffects {
 
   async #seeThrough(run: Run): Promise<void> {
     await run.launched;
-    await run.handle?.stop(run.graceMs ?? 0);
+    const exit = await run.handle?.stop(run.graceMs ?? 0);
     const next = this.#owner.state.kind === 'stopping' ? this.#owner.state.next : undefined;
-    const failure = next?.kind === 'restart' ? this.#failureOf(run, next.reason) : undefined;
+    const failure = next?.kind === 'restart' ? this.#failureOf(run, next.reason, exit) : undefined;
     this.#over(run);
     this.#owner.send({ kind: 'gone', failure, jitter: this.#deps.random() });
   }
@@ -298,8 +298,8 @@ export class ReplicaEffects {
   }
 
   /** One that an adapter is to blame for is not the model's: the next run is started without it. */
-  #failureOf(run: Run, reason: FailureReason): Failure {
-    const failure = this.#withoutSecrets(explain(reason, evidenceOf(run, this.#owner.plan)));
+  #failureOf(run: Run, reason: FailureReason, exit: Exit | undefined): Failure {
+    const failure = this.#withoutSecrets(explain(reason, evidenceOf(run, this.#owner.plan, exit)));
     const blamed = run.wasReady ? undefined : blamedAdapter(run, this.#owner.plan.engine);
     if (blamed === undefined) return failure;
     this.#deps.blame(blamed.handle, failure.message);

@@ -9,7 +9,7 @@ import type { StartAdapter, StartedWith } from './adapters/started.ts';
 import type { Evidence } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { Lease } from './providers/lease.ts';
-import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
+import type { Exit, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { RunLog } from './run-log.ts';
 import type { EngineRelease } from './running-version.ts';
@@ -132,7 +132,7 @@ export function viewOf({ id, turn, handle }: Run, { model, engine }: ReplicaPlan
 }
 
 /** What can be said of it when it has ended. */
-export function evidenceOf(run: Run, plan: ReplicaPlan): Evidence {
+export function evidenceOf(run: Run, plan: ReplicaPlan, exit: Exit | undefined): Evidence {
   return {
     program: plan.upstream?.url ?? basename(plan.command[0]),
     external: plan.upstream !== undefined,
@@ -142,6 +142,7 @@ export function evidenceOf(run: Run, plan: ReplicaPlan): Evidence {
     phase: run.log.phase,
     startupTimeoutMs: plan.model.startupTimeoutMs,
     lastProbe: run.lastProbe,
+    escaped: exit?.escaped ?? 0,
   };
 }
 

@@ -27,6 +27,11 @@ row(23, async ({ start }) => {
     [],
   );
   assert.equal(left.length, 3);
+  assert.match(
+    gateway.output(),
+    /1 of its processes had left its process group, and was ended too/u,
+    'the terminal and the status tell of it',
+  );
 });
 
 row(35, async ({ start }) => {

@@ -12,6 +12,7 @@ const evidence: Evidence = {
   phase: 'loading model',
   startupTimeoutMs: 90_000,
   lastProbe: 'GET /health: 503',
+  escaped: 0,
 };
 const exit = (code: number | null, signal: string | null = null): FailureReason => ({ kind: 'exited', exit: { code, signal } });
 const cause = { cause: 'the option is not known', remedy: 'Remove it.', permanent: true, line: 'error: invalid argument: --bogus' };
@@ -97,4 +98,10 @@ test('a hang says how long nothing moved, and by which sign', () => {
   assert.match(hung('counters').message, /no byte for 2 requests in flight in 61 s, and its own counters stood still .*hang_s/);
   assert.match(hung('silence').message, /answered nothing else either .*hang_s/);
   assert.match(hung('patience').message, /first byte is overdue .*first_byte_s/);
+});
+
+test('processes that had left its group are told of, whatever it failed with', () => {
+  const told = /\n2 of its processes had left its process group, and were ended too$/u;
+  assert.match(explain(exit(3), { ...evidence, escaped: 2 }).message, told);
+  assert.match(explain({ kind: 'unresponsive' }, { ...evidence, escaped: 2 }).message, told);
 });

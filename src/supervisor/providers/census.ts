@@ -50,35 +50,38 @@ async function ofEach<T>(pids: readonly string[], look: (pid: string) => Promise
   return found;
 }
 
-interface Member {
-  readonly family: Family;
+/** A living process of a replica. */
+export interface Member {
   readonly pid: number;
+  /** It has left the replica's group, and is known by its marker alone; false where the replica has no group that is surely its own. */
+  readonly escaped: boolean;
 }
 
+type Found = Member & { readonly family: Family };
+
 /** One look at all processes for the living members of several families; by family. */
-async function lookFor(families: ReadonlySet<Family>): Promise<ReadonlyMap<Family, readonly number[]>> {
+async function lookFor(families: ReadonlySet<Family>): Promise<ReadonlyMap<Family, readonly Member[]>> {
   const pids = await otherPids();
   if (pids === undefined) return new Map([...families].map((family) => [family, leaderOf(family)]));
   const byGroup = Map.groupBy(families, ({ pgid }) => pgid);
   const byMarker = Map.groupBy(families, ({ replica }) => replica);
-  const found = await ofEach(pids, async (pid): Promise<readonly Member[]> => {
+  const found = await ofEach(pids, async (pid): Promise<readonly Found[]> => {
     const stat = await statOf(pid);
     if (stat === undefined || stat.zombie) return [];
     const own = byGroup.get(stat.pgid) ?? byMarker.get((await markerIn(pid)) ?? '') ?? [];
-    return own.map((family) => ({ family, pid: Number(pid) }));
+    return own.map((family) => ({ family, pid: Number(pid), escaped: family.pgid !== undefined && family.pgid !== stat.pgid }));
   });
-  const members = Map.groupBy(found, ({ family }) => family);
-  return new Map([...members].map(([family, own]) => [family, own.map(({ pid }) => pid)]));
+  return Map.groupBy(found, ({ family }) => family);
 }
 
 /** All that can be seen where there is no /proc (macOS). */
-function leaderOf({ pgid }: Family): readonly number[] {
-  return pgid !== undefined && signalGroup(pgid, 0) ? [pgid] : [];
+function leaderOf({ pgid }: Family): readonly Member[] {
+  return pgid !== undefined && signalGroup(pgid, 0) ? [{ pid: pgid, escaped: false }] : [];
 }
 
 interface Asked {
   readonly family: Family;
-  readonly answer: PromiseWithResolvers<readonly number[]>;
+  readonly answer: PromiseWithResolvers<readonly Member[]>;
 }
 
 /**
@@ -90,14 +93,19 @@ export class ProcessCensus {
   #looking = false;
 
   /**
-   * Pids of the living processes of a replica, as they are at some time after this was called: its group, and whoever carries its marker.
+   * The living processes of a replica, as they are at some time after this was called: its group, and whoever carries its marker.
    * Zombies do not count: they hold nothing. Where there is no /proc (macOS) only the group can be seen, as its leader's pid.
    */
-  livingMembers(family: Family): Promise<readonly number[]> {
-    const answer = Promise.withResolvers<readonly number[]>();
+  membersOf(family: Family): Promise<readonly Member[]> {
+    const answer = Promise.withResolvers<readonly Member[]>();
     this.#asked.push({ family, answer });
     if (!this.#looking) void this.#look();
     return answer.promise;
+  }
+
+  /** Their pids alone. */
+  async livingMembers(family: Family): Promise<readonly number[]> {
+    return (await this.membersOf(family)).map(({ pid }) => pid);
   }
 
   /** Never rejects: whoever asked gets the error. */

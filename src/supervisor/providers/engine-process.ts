@@ -85,18 +85,21 @@ export class EngineProcess implements ReplicaHandle {
   }
 
   async #end(polite: boolean): Promise<Exit> {
-    const { family } = this.#facts;
+    const { family, log } = this.#facts;
+    const escaped = new Set<number>();
     if (polite && this.#alive) {
       // To the first process alone: engines end their own children in an order that a signal to all would upset.
       signalProcess(this.pid, 'SIGTERM');
       await this.#waitUntil(() => !this.#alive);
-      if (!this.#alive) await this.#dismissOrphans();
+      if (!this.#alive) await this.#dismissOrphans(escaped);
     }
-    await killFamily(family, () => this.#alive, this.#facts);
+    for (const pid of await killFamily(family, () => this.#alive, this.#facts)) escaped.add(pid);
+    if (escaped.size > 0)
+      log.warn({ replica: family.replica, pids: [...escaped] }, 'processes of a replica had left its group; they were ended too');
     const exit = await this.exited;
     await this.#facts.tail.close();
     this.#facts.onGone();
-    return exit;
+    return escaped.size === 0 ? exit : { ...exit, escaped: escaped.size };
   }
 
   /** Waits for `over`, until SIGKILL is due at the latest. */
@@ -111,14 +114,17 @@ export class EngineProcess implements ReplicaHandle {
   }
 
   /** Asks what the first process left behind, wherever it is, to end as well. */
-  async #dismissOrphans(): Promise<void> {
+  async #dismissOrphans(escaped: Set<number>): Promise<void> {
     const { census, clock, family } = this.#facts;
     this.#killAt = Math.min(this.#killAt, clock.now() + orphanGraceMs);
-    let members = await census.livingMembers(family);
-    for (const pid of members) signalProcess(pid, 'SIGTERM');
+    let members = await census.membersOf(family);
+    for (const member of members) {
+      signalProcess(member.pid, 'SIGTERM');
+      if (member.escaped) escaped.add(member.pid);
+    }
     while (members.length > 0 && clock.now() < this.#killAt) {
       await clock.sleep(lookMs);
-      members = await census.livingMembers(family);
+      members = await census.membersOf(family);
     }
   }
 }

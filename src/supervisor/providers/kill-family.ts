@@ -18,20 +18,28 @@ const warnAfterMs = 10_000;
 /**
  * SIGKILL to a replica's processes, until none is left.
  * @param leads whether its first process lives: then its group can be killed before anybody has been looked for.
+ * @returns pids of those that had left its group.
  */
-export async function killFamily(family: Family, leads: () => boolean, { census, clock, log }: KillDeps): Promise<void> {
+export async function killFamily(family: Family, leads: () => boolean, { census, clock, log }: KillDeps): Promise<ReadonlySet<number>> {
   const begun = clock.now();
   let warned = false;
   let wait: number = lookMs.first;
+  const escaped = new Set<number>();
   // Again until nobody is found: a process may have forked while the others were killed.
   for (;;) {
     if (leads() || wait > lookMs.first) signalGroup(family.pgid, 'SIGKILL');
-    const members = await census.livingMembers(family);
-    if (members.length === 0) return;
-    for (const pid of members) signalProcess(pid, 'SIGKILL');
+    const members = await census.membersOf(family);
+    if (members.length === 0) return escaped;
+    for (const member of members) {
+      signalProcess(member.pid, 'SIGKILL');
+      if (member.escaped) escaped.add(member.pid);
+    }
     if (!warned && clock.now() - begun > warnAfterMs) {
       warned = true;
-      log.warn({ replica: family.replica, pids: members }, 'processes of a replica survive SIGKILL: they hang in the kernel');
+      log.warn(
+        { replica: family.replica, pids: members.map(({ pid }) => pid) },
+        'processes of a replica survive SIGKILL: they hang in the kernel',
+      );
     }
     await clock.sleep(wait);
     wait = Math.min(lookMs.longest, wait * lookMs.factor);

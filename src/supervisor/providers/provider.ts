@@ -11,6 +11,8 @@ export interface Exit {
   readonly signal: string | null;
   /** Of a SIGKILL: whether the kernel sent it for want of memory, as far as its cgroup's count tells. */
   readonly killer?: 'out-of-memory' | 'somebody' | 'unknown';
+  /** Processes of it that had left its group, and were ended by their marker; from `stop()`. */
+  readonly escaped?: number;
 }
 
 /** A LoRA adapter that an engine is started with, and what clients call it. */

@@ -92,7 +92,7 @@ const engineProcesses = {
   22: { happens: 'an engine ignores SIGTERM', holds: 'its group is killed after the grace' },
   23: {
     happens: 'an engine leaves a daemon in a session of its own, and dies',
-    holds: 'the daemon and the workers are ended before it is restarted',
+    holds: 'the daemon and the workers are ended before it is restarted; log and status tell that one had left its process group',
   },
   24: { happens: 'a model is removed while its engine loads', holds: 'the process goes without a grace; who waits gets an error at once' },
   25: {

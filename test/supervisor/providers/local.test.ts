@@ -173,7 +173,7 @@ test('a child that left the group and the session is found by its marker', async
   const { handle, line } = await launch(t, `${child(`{ stdio: 'ignore', detached: true }`)} other.unref(); ${stay}`);
   const pid = Number((await line(/^child (\d+)$/))[1]);
   await line(/up/);
-  await handle.stop(2000);
+  assert.equal((await handle.stop(2000)).escaped, 1);
   assert.equal(isAlive(pid), false);
 });
 
