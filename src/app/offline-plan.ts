@@ -51,3 +51,19 @@ export function withoutGpus(
   });
   return [...absent, ...unplaced];
 }
+
+/** A warning for each model whose program cannot be started here, but for those of which one of `told` says so already. */
+export function withoutPrograms(
+  { located }: Pick<LoadedConfig, 'located'>,
+  { replicas }: LaunchPlan,
+  told: readonly ConfigProblem[],
+): readonly ConfigProblem[] {
+  const missing = new Map(
+    replicas.flatMap((replica) =>
+      replica.kind === 'process' && replica.missing !== undefined ? [[replica.model, replica.missing] as const] : [],
+    ),
+  );
+  return [...missing]
+    .filter(([, reason]) => !told.some(({ message }) => message.includes(reason)))
+    .map(([model, reason]) => located(model, [], `cannot be started on this machine: ${reason}`));
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gatewaySchema } from '../../src/config/schema.ts';
 import { modelName } from '../../src/core/ids.ts';
 import { defaultRestartLimits } from '../../src/supervisor/restart.ts';
-import { tempDir } from '../support/gateway-process.ts';
+import { runGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { model as modelConfig } from '../supervisor/support/model.ts';
 import { real } from '../supervisor/support/real.ts';
@@ -57,6 +57,12 @@ row(11, async ({ start }) => {
   assert.equal(status, 503);
   assert.equal(code, 'start_failed');
   assert.match(message, /no-such-engine/u);
+  // It could have been known before.
+  const checked = await runGateway(['validate', '-c', gateway.configFile]);
+  assert.match(
+    checked.stdout,
+    /config\.yaml:1:\d+: [^\n]*cannot be started on this machine: no-such-engine: not found on PATH \([^)]*bin[^)]*\)/u,
+  );
 });
 
 row(12, async ({ start }) => {

@@ -48,7 +48,8 @@ const engineProcesses = {
   10: { happens: 'an engine exits with 0 while it serves', holds: 'as any other exit: named, and the replica is restarted' },
   11: {
     happens: 'the engine’s program is not there',
-    holds: 'not tried again; the status names the program and the PATH that was searched, the 503 the program',
+    holds:
+      'not tried again; the status names the program and the PATH that was searched, the 503 the program; `gateway validate` says so before',
   },
   12: {
     happens: 'an engine refuses an option',
