@@ -33,10 +33,11 @@ async function llamaServer(t: TestContext): Promise<number> {
     engine.kill('SIGKILL');
     if (engine.exitCode === null && engine.signalCode === null) await once(engine, 'exit');
   });
-  await until('llama-server serves', async () => {
+  const serves = async (): Promise<boolean> => {
     assert.equal(engine.exitCode, null, 'llama-server has ended');
     return (await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined))?.status === 200;
-  });
+  };
+  await until('llama-server serves', serves, 60_000);
   return port;
 }
 

@@ -66,6 +66,7 @@ export const settings = {
   headers: choice(['ok', 'evil', 'duplicate-length']),
   keep_alive_ms: number(5000, { min: 0, max: 3_600_000, whole: true }, 'start'),
   no_keep_alive_hint: flag('start'),
+  close_reused: number(0, count),
 } satisfies Record<string, Setting<never> | Setting<unknown>>;
 
 type Table = typeof settings;

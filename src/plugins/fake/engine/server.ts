@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { accents } from './accent.ts';
 import { adapterCall, changeAdapters } from './adapters.ts';
@@ -15,7 +16,12 @@ import type { EngineState } from './state.ts';
 /** The engine's HTTP server, not yet listening. `onDefect` gets what should never be thrown. */
 export function createEngineServer(state: EngineState, onDefect: (error: unknown) => void): Server {
   const { keep_alive_ms: keepAliveTimeout, no_keep_alive_hint: noHint } = state.faults.settings;
+  const reused = new ReusedConnections();
   return createServer({ keepAliveTimeout, ...(noHint ? { keepAliveTimeoutBuffer: 0 } : {}) }, (request, response) => {
+    if (reused.isClosed(request, state.faults.settings.close_reused)) {
+      request.socket.destroy();
+      return;
+    }
     // Node writes the hint beside this header when it writes both itself.
     if (noHint && request.headers.connection !== 'close') response.setHeader('connection', 'keep-alive');
     handle(state, request, response).catch((error: unknown) => {
@@ -24,6 +30,22 @@ export function createEngineServer(state: EngineState, onDefect: (error: unknown
       response.destroy();
     });
   });
+}
+
+/** Counts requests on connections that have served one. */
+class ReusedConnections {
+  readonly #used = new WeakSet<Socket>();
+  #count = 0;
+
+  /** Whether this request, the `every`-th of its kind, is to find its connection closed. 0: never. */
+  isClosed({ socket }: IncomingMessage, every: number): boolean {
+    if (!this.#used.has(socket)) {
+      this.#used.add(socket);
+      return false;
+    }
+    this.#count += 1;
+    return every > 0 && this.#count % every === 0;
+  }
 }
 
 async function handle(state: EngineState, request: IncomingMessage, response: ServerResponse): Promise<void> {
