@@ -12,6 +12,8 @@ import { GatewayError, messageOf } from '../core/errors.ts';
 import { openLogDestination } from '../core/log-destination.ts';
 import { requestsOf } from '../supervisor/report.ts';
 import { claimStateDir, closeToOthers } from '../supervisor/state-dir.ts';
+import type { Claim } from '../supervisor/state-dir.ts';
+import { watchStateDir } from '../supervisor/state-dir-watch.ts';
 import { changeText } from './change-text.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
@@ -74,7 +76,7 @@ export async function start(files: readonly string[], session: Session): Promise
     if (mended !== undefined) terminal.warn(mended);
     const claim = claimStateDir(loaded.config.stateDir);
     try {
-      return await serveUnder(loaded, terminal, session);
+      return await serveUnder(loaded, terminal, session, claim);
     } finally {
       claim.release();
     }
@@ -84,7 +86,7 @@ export async function start(files: readonly string[], session: Session): Promise
 }
 
 /** Opens the planes on a state directory that is ours, and serves until told to stop. */
-async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Session): Promise<ExitCode> {
+async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Session, claim: Claim): Promise<ExitCode> {
   const { config, engines } = loaded;
   const { log, file: logFile, dropped: logLinesDropped } = openLog(config, session.atTerminal);
   const asked: Asked = { first: Promise.withResolvers(), now: new AbortController() };
@@ -100,9 +102,11 @@ async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Ses
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();
   });
+  const stopWatch = watchStateDir(systemClock, log, claim, () => planes.provider.restoreLeases());
   try {
     return await serve(planes, loaded, terminal, session, asked);
   } finally {
+    stopWatch();
     stopDisaster();
   }
 }

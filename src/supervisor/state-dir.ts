@@ -10,6 +10,11 @@ import { replaceFile } from './replace-file.ts';
 /** The right to use a state directory, held until it is given back or the process ends. */
 export interface Claim {
   readonly dir: string;
+  /**
+   * Claims the directory anew where it was deleted or replaced since; false where it was not.
+   * @throws GatewayError `already_running` where another gateway has claimed it meanwhile, `state_unusable`.
+   */
+  renew(): boolean;
   release(): void;
 }
 
@@ -85,15 +90,42 @@ export function closeToOthers(dir: string): string | undefined {
  * @throws GatewayError `already_running`, naming the owner's pid; `state_unusable`.
  */
 export function claimStateDir(dir: string): Claim {
+  let held = hold(dir);
+  return {
+    dir,
+    renew: () => {
+      if (lockedFile(dir) === held.file) return false;
+      const former = held;
+      held = hold(dir);
+      // Its file is in no directory any more, so that this gives nothing of the new one away.
+      former.lock.release();
+      return true;
+    },
+    release: () => held.lock.release(),
+  };
+}
+
+interface Held {
+  readonly lock: FileLock;
+  readonly file: string | undefined;
+}
+
+function hold(dir: string): Held {
   const lock = locked(dir);
   if (lock === undefined) throw alreadyRunning(dir);
   try {
     replaceFile(join(dir, ownerName), JSON.stringify({ pid: process.pid, ...identify(process.pid) }));
+    return { lock, file: lockedFile(dir) };
   } catch (thrown) {
     lock.release();
     throw unusable(dir, thrown);
   }
-  return { dir, release: () => lock.release() };
+}
+
+/** Which file is locked, whatever its name leads to later; undefined where there is none. */
+function lockedFile(dir: string): string | undefined {
+  const found = statSync(join(dir, lockName), { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`;
 }
 
 function locked(dir: string): FileLock | undefined {

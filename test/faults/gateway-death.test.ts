@@ -26,15 +26,15 @@ async function kill(gateway: Victim): Promise<void> {
   await gateway.exited;
 }
 
+/** What every version writes. */
+type WrittenLease = Readonly<Record<string, unknown>> & { readonly version: number; readonly process: { readonly pid: number } };
+
 /** Changes the leases that a gateway left. */
-async function rewriteLeases(stateDir: string, change: (lease: { version: number; process: { pid: number } }) => object): Promise<void> {
+async function rewriteLeases(stateDir: string, change: (lease: WrittenLease) => object): Promise<void> {
   const dir = join(stateDir, 'leases');
   for (const name of await readdir(dir)) {
     const file = join(dir, name);
-    await writeFile(
-      file,
-      JSON.stringify(change(JSON.parse(await readFile(file, 'utf8')) as { version: number; process: { pid: number } })),
-    );
+    await writeFile(file, JSON.stringify(change(JSON.parse(await readFile(file, 'utf8')) as WrittenLease)));
   }
 }
 
@@ -117,9 +117,25 @@ row(40, async (scene) => {
 });
 
 row(158, async (scene) => {
-  const { stateDir, pids } = await orphaned(scene, [model('m', { fork: 1 })]);
+  // From an earlier version: what its leases do not say yet has a default, and what other files say to no later version is forgotten.
+  const earlier = await orphaned(scene, [model('m', { fork: 1 })]);
+  await rewriteLeases(
+    earlier.stateDir,
+    ({ version, id, model: name, index, engine, fingerprint, port, apiKey, logFile, gpus, process }) => {
+      return { version, id, model: name, index, engine, fingerprint, port, apiKey, logFile, gpus, process };
+    },
+  );
+  for (const file of ['start-times.json', 'replicas.json'])
+    await writeFile(join(earlier.stateDir, file), JSON.stringify({ version: 0, whatever: 'an earlier version wrote' }));
+  const upgraded = await scene.start([model('m', { fork: 1 })], { stateDir: earlier.stateDir });
+  assert.ok(earlier.pids.includes(await upgraded.pidOf('m')), 'taken over');
+  assert.equal((await upgraded.ask('m')).status, 200);
+  await kill(upgraded);
+  // From a later one: nothing is known of what its leases say but whose they are.
+  const { stateDir } = earlier;
   await rewriteLeases(stateDir, (lease) => ({ version: lease.version + 1, whatever: 'a later version writes' }));
   const next = await scene.start([model('m', { fork: 1 })], { stateDir });
-  assert.ok(!pids.includes(await next.pidOf('m')));
-  assert.deepEqual(pids.filter(isAlive), [], 'ended by their marker');
+  assert.ok(!earlier.pids.includes(await next.pidOf('m')));
+  assert.deepEqual(earlier.pids.filter(isAlive), [], 'ended by their marker');
+  assert.equal((await next.ask('m')).status, 200);
 });

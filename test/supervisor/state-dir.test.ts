@@ -111,3 +111,20 @@ test('a used state directory that others can read is closed to them, with a warn
   assert.equal(await modeOf(fresh), '755');
   assert.equal(closeToOthers(join(fresh, 'none')), undefined);
 });
+
+test('a directory that was deleted or replaced is claimed anew, unless somebody else has it by then', async (t) => {
+  const dir = join(await emptyDir(t), 'state');
+  const claim = claimStateDir(dir);
+  assert.equal(claim.renew(), false);
+  await rm(dir, { recursive: true });
+  assert.equal(claim.renew(), true);
+  assert.equal(claim.renew(), false);
+  assert.throws(() => claimStateDir(dir), { code: 'already_running' });
+  await rm(dir, { recursive: true });
+  const other = claimStateDir(dir);
+  assert.throws(() => claim.renew(), { code: 'already_running' });
+  claim.release();
+  assert.throws(() => claimStateDir(dir), { code: 'already_running' }, 'what was given back is not the lock of the other');
+  other.release();
+  claimStateDir(dir).release();
+});

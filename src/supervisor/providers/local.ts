@@ -60,6 +60,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   readonly #ports: Ports;
   readonly #leases: Leases;
   readonly #families = new Set<Family>();
+  /** By id: what the next gateway must find. */
+  readonly #held = new Map<string, Lease>();
   readonly #census = new ProcessCensus();
   readonly #spare = new SpareDescriptor();
 
@@ -96,6 +98,11 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   killAllNow(): void {
     const missed = killMembersNow([...this.#families], this.#spare);
     if (missed > 0) this.#deps.log.error({ processes: missed }, 'no file descriptor was left to look for processes that left their groups');
+  }
+
+  /** Writes the leases of all that runs again: somebody has deleted them. @throws GatewayError `state_unusable`. */
+  restoreLeases(): void {
+    for (const lease of this.#held.values()) this.#leases.write(lease);
   }
 
   async #spawn(spec: ReplicaSpec, prepared: Prepared, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
@@ -143,7 +150,11 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const started = start(file, args, env, output);
     try {
       if (started.pid === undefined) this.#leases.remove(id);
-      else this.#leases.write({ ...lease, process: identify(started.pid) });
+      else {
+        const complete = { ...lease, process: identify(started.pid) };
+        this.#leases.write(complete);
+        this.#held.set(id, complete);
+      }
     } catch (thrown) {
       signalGroup(started.pid, 'SIGKILL');
       throw thrown;
@@ -175,6 +186,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 
   /** A lease too many costs the next start a look at /proc; it must not fail the end of a replica. */
   #forget(id: string): void {
+    this.#held.delete(id);
     try {
       this.#leases.remove(id);
     } catch (thrown) {
@@ -207,6 +219,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       return undefined;
     }
     this.#ports.reserve(port, 1 + innerPorts);
+    this.#held.set(id, lease);
     const exited = untilEnded(hold, clock);
     const letGo = (): void => hold.close();
     return this.#own({ id, pid: first.pid, port, innerPorts, apiKey, logFile, tail, exited, adoptedAgeMs: ageMs(first), letGo });

@@ -395,7 +395,8 @@ const host = {
   },
   150: {
     happens: 'the state directory cannot be written, or is deleted while the gateway runs',
-    holds: 'a start says so and ends with 1; a running gateway serves on, and its engines are still replaced',
+    holds:
+      'a start says so and ends with 1; a running gateway serves on, replaces engines, makes what was deleted anew, still as its only owner, and warns',
   },
   151: {
     happens: 'reload of a config that is not valid',
@@ -418,8 +419,8 @@ const host = {
     holds: 'engines are reached all the same, by address',
   },
   158: {
-    happens: 'an upgrade: the state directory holds leases of another version',
-    holds: 'their engines are found by their marker and ended; the new gateway starts its own',
+    happens: 'an upgrade, or the way back: the state directory is that of an earlier version, or of a later one',
+    holds: 'engines of an earlier version are taken over; those of a later one are found by their marker, ended, and started anew',
   },
 } as const satisfies Record<number, Fault>;
 
