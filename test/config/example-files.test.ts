@@ -6,7 +6,7 @@ import { schemaText } from '../../src/cli/schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import { commandOf, plannedOn } from '../support/planned.ts';
-import { deps, temporaryFolder } from './load-text.ts';
+import { deps, loadText, temporaryFolder } from './load-text.ts';
 
 const configs = join(import.meta.dirname, '../../configs');
 
@@ -17,17 +17,28 @@ const helpText = (engine: string): string => readFileSync(new URL(`../fixtures/e
 const planned: Readonly<Record<string, readonly RegExp[]>> = {
   'applications.yaml': [/--served-model-name=chat-1$/, /--served-model-name=chat-2$/],
   'autoscaling.yaml': [/--served-model-name=fake .*--max-num-seqs=4/],
+  'browser.yaml': [/--served-model-name=fake$/],
   'embeddings.yaml': [/^llama-server -hf nomic-ai\/nomic-embed-text-v1\.5-GGUF:Q4_K_M .*--embeddings --pooling mean/],
+  'environment.yaml': [/--served-model-name=fake$/],
   'fake.yaml': [/engine\.ts .*--served-model-name=fake --prefill-s=0\.2 --tokens-per-s=20/],
+  'gpus.yaml': [
+    /--served-model-name chat .*--gpu-memory-utilization 0\.4/,
+    /--served-model-name code .*--gpu-memory-utilization 0\.4/,
+    /--served-model-name large .*--tensor-parallel-size 2/,
+  ],
+  'hub-model.yaml': [/^llama-server -m <model> .*-np 2 .*--ctx-size 4096/],
   'keys.yaml': [/--served-model-name=fake$/, /--served-model-name=fake-large$/],
   'lora.yaml': [/^vllm serve Qwen\/Qwen2\.5-0\.5B-Instruct .*--enable-lora --max-loras 4 --max-lora-rank 32/],
   'on-demand.yaml': [/--served-model-name=chat$/, /--served-model-name=code$/, /--served-model-name=translate$/],
   'ray-serve.yaml': [/--served-model-name=qwen2\.5-7b$/, /--served-model-name=qwen2\.5-0\.5b$/],
+  'resume-streams.yaml': [/--tokens=60 --tokens-per-s=20 --exit-after-tokens=100/],
   'routing.yaml': [/--served-model-name=chat$/, /--served-model-name=long-prompts$/],
   'scale-to-zero.yaml': [/--served-model-name=fake --ready-after-s=2 --max-num-seqs=4/],
   's3-model.yaml': [/^vllm serve <model> .*--max-model-len 8192/],
+  'settings.yaml': [/--served-model-name=fake$/],
   'sglang.yaml': [/^sglang serve --model-path Qwen\/Qwen2\.5-7B-Instruct .*--context-length 8192/],
   'structured-output.yaml': [/^vllm serve .*--structured-outputs-config \{"backend":"xgrammar"\}/],
+  'tools.yaml': [/--enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser qwen3/],
   'vision.yaml': [/^llama-server -hf ggml-org\/SmolVLM-500M-Instruct-GGUF .*-np 2 .*--ctx-size 8192/],
   'vllm.yaml': [/^vllm serve Qwen\/Qwen2\.5-7B-Instruct .*--tensor-parallel-size 2 --max-model-len 8192/],
 };
@@ -51,6 +62,12 @@ describe('the config files that come along', () => {
       assert.match(text, /^# yaml-language-server: \$schema=\.\/schema\.json\n# \S/);
     });
   }
+
+  it('settings.yaml has each setting at its default', (t) => {
+    const { files, models, ...settings } = loadConfig(join(configs, 'settings.yaml'), { ...deps, engines }).config;
+    const least = loadText(t, 'llm_configs: [{model_loading_config: {model_id: fake}, llm_engine: fake}]\n').config;
+    assert.deepEqual({ ...settings, models, files }, { ...least, files });
+  });
 
   it('schema.json is what the schema in the code says (gateway schema > configs/schema.json)', () => {
     assert.deepEqual(JSON.parse(readFileSync(join(configs, 'schema.json'), 'utf8')), JSON.parse(schemaText()));
