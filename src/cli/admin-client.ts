@@ -7,7 +7,7 @@ import { socketPath } from '../admin/socket-path.ts';
 import { defaultStateDir } from '../config/resolve-gateway.ts';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { loadConfigHere } from './load-config.ts';
-import { type OutputOptions, withOutput } from './verb.ts';
+import { also, type OutputOptions, withOutput } from './verb.ts';
 
 /** Which running gateway is meant. */
 export interface Where extends OutputOptions {
@@ -22,11 +22,6 @@ export interface AdminQuestion {
   readonly body?: object;
   /** Ends the wait for an answer. */
   readonly signal?: AbortSignal;
-}
-
-/** For commander: an option that can be repeated. One that takes a list would take the verb's arguments for files. */
-function also(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value];
 }
 
 /** A verb that talks to a running gateway, with the options that say to which one. `example`: its arguments, for `--help`. */

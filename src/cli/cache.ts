@@ -7,7 +7,7 @@ import { duration } from './duration.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
 import { loadConfigHere } from './load-config.ts';
-import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
+import { also, type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 interface CacheOptions extends OutputOptions {
   readonly config?: readonly string[];
@@ -100,7 +100,7 @@ export function addCache(program: Command, run: Run): void {
     .description('list, take away or verify the models that were brought here')
     .addArgument(new Argument('<action>', 'what to do').choices(['ls', 'rm', 'verify']))
     .argument('[models...]', 'ids or sources')
-    .option('-c, --config <file...>', 'the config file (YAML) whose cache it is; without one, the default cache')
+    .option('-c, --config <file>', 'the config file (YAML) whose cache it is; repeat it for several; without one, the default cache', also)
     .option('--all', 'rm: all that nobody uses')
     .addHelpText('after', help);
   withOutput(command).action((action: 'ls' | 'rm' | 'verify', names: readonly string[], { config: files, ...output }: CacheOptions) =>

@@ -7,7 +7,7 @@ import { exitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
 import { loadConfigHere } from './load-config.ts';
 import { PullProgress } from './pull-progress.ts';
-import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
+import { also, type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 interface Wish {
   readonly reference: RemoteReference;
@@ -94,7 +94,7 @@ export function addPull(program: Command, run: Run): void {
     .command('pull')
     .description('bring a model here before a gateway needs it')
     .argument('<model>', 'the id of a model of the config, or a source: s3://, gs://, hf://, https://')
-    .option('-c, --config <file...>', 'the config file (YAML), or several that are joined')
+    .option('-c, --config <file>', 'the config file (YAML); repeat it for several, which are joined', also)
     .option('--trust-remote-code', 'take pickled weights and code of the model too')
     .addHelpText('after', help);
   withOutput(command).action((what: string, options: PullOptions) =>

@@ -9,6 +9,11 @@ export interface OutputOptions {
   readonly quiet?: boolean;
 }
 
+/** For commander: an option that can be repeated. One that takes a list would take the verb's arguments for files. */
+export function also(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
 /** What every verb that prints an answer can be told about how. */
 export function withOutput(command: Command): Command {
   return command
