@@ -18,7 +18,10 @@ const maxAttempts = 3;
 /** Pause before a replica that refused the connection is asked again (its exit is known to all within this time), or the retry budget. */
 const retryPauseMs = 50;
 
-/** How long a request that replicas have failed waits for others that are full, before it would take one of those again. */
+/**
+ * How long a request that replicas have failed waits for others that are full, or that come, before it would take one of those again: an
+ * engine that is dying answers errors for 0.6 s (vLLM 0.26, after its core was killed), and then the table says so.
+ */
 const shunMs = 1000;
 
 const untried: ReadonlySet<ReplicaId> = new Set();
@@ -144,6 +147,7 @@ export class Search implements Waiter {
     const { board, worker, memory, clock, totals } = this.#deps;
     const { adapter } = this;
     const replicas = adapter === undefined ? entry.replicas : entry.replicas.filter(({ adapters }) => adapters?.has(adapter));
+    if (replicas.length > 0 && replicas.every(({ id }) => this.#tried.has(id))) return false;
     const now = clock.now();
     const sight: Sight = {
       load: ({ slot }) => board.read(slot),

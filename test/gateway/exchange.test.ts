@@ -236,7 +236,8 @@ describe('an engine fails', () => {
   test('when every replica fails, retries stay within their budget', async (t) => {
     const held: ServerResponse[] = [];
     const engine = await scriptedEngine(t, (_request, response) => held.push(response));
-    const gateway = await dataPlane(t, [{ url: engine.url, maxInFlight: 100 }]);
+    const replica = { url: engine.url, maxInFlight: 100 };
+    const gateway = await dataPlane(t, [replica, replica]);
     const replies = Array.from({ length: 10 }, () => gateway.post(chat()));
     await eventually(() => held.length === 10, 'all are sent');
     for (const response of held.splice(0)) response.destroy();
@@ -249,6 +250,20 @@ describe('an engine fails', () => {
       json(held.shift() ?? assert.fail(), { ok: true });
     }
     for (const reply of replies) assert.equal((await reply).status, 200);
+  });
+
+  test('the only replica that could take it is not asked again at once, for it may be dying', async (t) => {
+    const clock = new ManualClock();
+    const dying = await scriptedEngine(t, (_request, response) => json(response, { error: { message: 'stopping' } }, 503));
+    const gateway = await dataPlane(t, [dying], { clock });
+    const reply = gateway.post(chat());
+    await eventually(() => gateway.waiting() === 1, 'it waits');
+    await clock.advance(900);
+    assert.equal(dying.bodies.length, 1);
+    const fresh = await scriptedEngine(t, (_request, response) => json(response, { ok: true }));
+    gateway.setReplicas([dying, fresh]);
+    assert.equal((await reply).status, 200);
+    assert.deepEqual([dying.bodies.length, fresh.bodies.length, clock.pending], [1, 1, 0]);
   });
 
   test('a stream that began ends with an error event and no [DONE], and half an event is not given out', async (t) => {
