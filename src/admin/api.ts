@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Access } from '../core/access.ts';
 import type { ScaleReport } from '../autoscale/scaler.ts';
 import type { ReplicaId } from '../core/ids.ts';
+import type { AdaptersReport } from '../supervisor/adapters/report.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import type { ModelReport } from '../supervisor/report.ts';
@@ -60,6 +61,23 @@ export interface RestartReply {
   readonly replicas: readonly { readonly model: string; readonly index: number; readonly how: 'replaced' | 'retried' }[];
 }
 
+/** The LoRA adapters of models that have some. */
+export interface AdaptersReply {
+  readonly models: readonly (AdaptersReport & {
+    readonly model: string;
+    /** All that were found, loaded or not, sorted; only where they were asked for. */
+    readonly names?: readonly string[] | undefined;
+  })[];
+}
+
+/** What became of an adapter; an engine that takes it at its start only is replaced after that. */
+export interface AdapterChangeReply {
+  readonly model: string;
+  readonly adapter: string;
+  /** Indices of the replicas that have it, or that it leaves. */
+  readonly replicas: readonly number[];
+}
+
 /** How to stop: at most `drainMs` (undefined: as the config says) for requests to end, or at once. */
 export type StopHow = { readonly kind: 'drain'; readonly drainMs: number | undefined } | { readonly kind: 'now' };
 
@@ -88,6 +106,12 @@ export const stopBody = z.union([
 export const scaleBody = z.strictObject({ model: z.string(), replicas: z.int().min(0).max(mostReplicas) });
 /** `target`: a model, or a replica as `model #0` or by its id; all when left out. */
 export const restartBody = z.strictObject({ target: z.string().optional() });
+/** `adapter`: as clients name it, `model:adapter`. */
+export const adapterBody = z.strictObject({ adapter: z.string() });
+/** `model`: all that have adapters when left out. */
+export const adaptersBody = z.strictObject({ model: z.string().optional() });
+/** `found`: with the names of all that were found, loaded or not. */
+export const adaptersQuery = z.strictObject({ model: z.string().optional(), found: z.stringbool().default(false) });
 const absolutePath = z.string().startsWith('/');
 /** `config` may be repeated. */
 export const planQuery = z.strictObject({
@@ -118,6 +142,15 @@ export interface Control {
   autoscale(): readonly ScaleReport[];
   /** Begins to give replicas a new process each. @param target as in `restartBody` */
   restart(target: string | undefined): RestartReply;
+  readonly adapters: {
+    /** @throws GatewayError `model_not_found` */
+    list(model: string | undefined, found: boolean): AdaptersReply;
+    /** @throws GatewayError also `adapter_not_found`, `adapter_invalid`, `adapter_unavailable` */
+    load(adapter: string): Promise<AdapterChangeReply>;
+    /** @throws GatewayError also `adapter_not_found` */
+    unload(adapter: string): AdapterChangeReply;
+    refresh(model: string | undefined): Promise<AdaptersReply>;
+  };
   /** Begins to stop; does not wait for the end. While it stops already, only `now` changes anything. */
   stop(how: StopHow): StopReply;
 }

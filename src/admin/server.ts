@@ -6,7 +6,19 @@ import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { cannotListen, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { AdminKey } from './admin-key.ts';
-import { type Control, type StatusReply, emptyBody, logsQuery, planQuery, restartBody, scaleBody, stopBody } from './api.ts';
+import {
+  adapterBody,
+  adaptersBody,
+  adaptersQuery,
+  type Control,
+  type StatusReply,
+  emptyBody,
+  logsQuery,
+  planQuery,
+  restartBody,
+  scaleBody,
+  stopBody,
+} from './api.ts';
 import { dataDocument } from '../gateway/openapi/document.ts';
 import { addEnginePass } from './engine-pass.ts';
 import { type Origin, refusal } from './guard.ts';
@@ -90,6 +102,7 @@ export function buildAdmin(
   });
   app.get('/api/autoscale', async () => ({ models: control.autoscale() }));
   app.post('/api/restart', async ({ body }) => control.restart(read(restartBody, body).target));
+  addAdapters(app, control);
   app.post('/api/stop', async ({ body }) => {
     const how = read(stopBody, body);
     if ('now' in how) return control.stop({ kind: 'now' });
@@ -101,6 +114,16 @@ export function buildAdmin(
   // Engines print prompts at some log levels: only for the owner.
   if (origin === 'socket') app.get('/api/logs', async (request, reply) => sendLogs(request, reply, control));
   return app;
+}
+
+function addAdapters(app: FastifyInstance, { adapters }: Control): void {
+  app.get('/api/adapters', async ({ query }) => {
+    const { model, found } = read(adaptersQuery, query);
+    return adapters.list(model, found);
+  });
+  app.post('/api/adapters/load', async ({ body }) => adapters.load(read(adapterBody, body).adapter));
+  app.post('/api/adapters/unload', async ({ body }) => adapters.unload(read(adapterBody, body).adapter));
+  app.post('/api/adapters/refresh', async ({ body }) => adapters.refresh(read(adaptersBody, body).model));
 }
 
 /** Has every request looked at before anything else of it is. */

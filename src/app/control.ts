@@ -24,6 +24,7 @@ import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { ScaleReport, Scaler } from '../autoscale/scaler.ts';
 import type { EngineAddress } from '../supervisor/run.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
+import { AdapterControl } from './adapter-control.ts';
 import type { Checked } from './option-check.ts';
 
 export interface RunningControlDeps {
@@ -53,7 +54,10 @@ export class RunningControl implements Control {
   #turn: Promise<unknown> = Promise.resolve();
   #reloads: ReloadReport;
 
+  readonly adapters: AdapterControl;
+
   constructor(config: Config, deps: RunningControlDeps) {
+    this.adapters = new AdapterControl(() => deps.supervisor());
     this.#config = config;
     this.#deps = deps;
     this.#reloads = { lastSuccessful: true, lastSuccessAtS: deps.wallClockSeconds() };

@@ -10,6 +10,7 @@ import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addKey } from './key.ts';
 import { addLogs } from './logs.ts';
+import { addLora } from './lora.ts';
 import { addOpenApi } from './openapi.ts';
 import { addPlan, plan } from './plan.ts';
 import { addPull } from './pull.ts';
@@ -69,6 +70,7 @@ const verbs = [
   addRestart,
   addStop,
   addScale,
+  addLora,
   addSimulate,
   addValidate,
   addPull,

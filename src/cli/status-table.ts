@@ -2,6 +2,7 @@ import type { StatusReply } from '../admin/api.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 import { advisoriesOf } from './progress.ts';
+import { sumOf } from './lora-table.ts';
 import { duration, timeLeft } from './duration.ts';
 import { printable } from './printable.ts';
 
@@ -95,7 +96,7 @@ function gpuLine({ index, name, holders, quarantined }: GpuReport): string {
 }
 
 /**
- * What a person reads: a row for each replica, a line for each GPU and for each engine that should be upgraded, then the last error of each replica that has one.
+ * What a person reads: a row for each replica, a line for the adapters of each model that has some, for each GPU and for each engine that should be upgraded, then the last error of each replica that has one.
  * @param width of the terminal: columns that do not fit are left out; the error below is whole all the same.
  */
 export function statusTable({ pid, config, now, models, gpus }: StatusReply, width = Infinity): string {
@@ -105,10 +106,12 @@ export function statusTable({ pid, config, now, models, gpus }: StatusReply, wid
     ),
   );
   const advisories = advisoriesOf(models);
+  const adapters = models.flatMap(({ name, adapters: report }) => (report === undefined ? [] : [sumOf({ model: name, ...report })]));
   return [
     `gateway ${pid}, ${config.join(', ')}`,
     '',
     ...replicaRows(models, now, width),
+    ...(adapters.length === 0 ? [] : ['', ...adapters]),
     ...(gpus.length === 0 ? [] : ['', ...gpus.map(gpuLine)]),
     ...(advisories.length === 0 ? [] : ['', ...advisories]),
     ...(errors.length === 0 ? [] : ['', ...errors]),

@@ -235,6 +235,11 @@ export class Supervisor {
     return this.#gpus.fits(gpuRequest(0, taker.plan), new Set(going));
   }
 
+  /** The LoRA adapters of all models. */
+  get adapters(): Pick<AdapterDesk, 'adaptersOf' | 'found'> {
+    return this.#adapters;
+  }
+
   /** A worker says whether requests wait there for an adapter. */
   demand(worker: number, demand: AdapterDemand): void {
     if (this.#standing) this.#adapters.demand(worker, demand);

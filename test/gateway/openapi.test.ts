@@ -88,18 +88,25 @@ test('every route answers as its OpenAPI document says: its example, an empty bo
   assert.deepEqual(listed.map((route) => route.replace('{id}', '{model}')).sort(), Object.keys(document.paths).sort());
 });
 
+/** Of fastify's drawing of its routes, in which each stands below the one that it begins with: `GET /path`, … */
+function routesOf(drawing: string): string[] {
+  const above: string[] = [];
+  return [...drawing.matchAll(/^(.*)── (\S+) \(([A-Z, ]+)\)$/gmu)].flatMap(([, indent = '', part = '', methods = '']) => {
+    const depth = Math.floor(indent.length / 4);
+    above.length = depth;
+    const path = part === '*' ? enginePath : above.join('') + part;
+    above.push(part);
+    return ['GET', 'POST'].filter((method) => methods.split(', ').includes(method)).map((method) => `${method} ${path}`);
+  });
+}
+
 for (const origin of ['tcp', 'socket'] as const)
   test(`the admin plane has the routes of its document and no others (${origin})`, async (t) => {
     const deps = { metrics: () => Promise.resolve(''), control: {} as unknown as Control, sha256: undefined, allowedHosts: [] };
     const app = buildAdmin(deps, origin);
     t.after(() => app.close());
     await app.ready();
-    const served = [...app.printRoutes({ commonPrefix: false }).matchAll(/── (\S+) \(([A-Z, ]+)\)/g)].flatMap(
-      ([, url = '', methods = '']) =>
-        ['GET', 'POST']
-          .filter((method) => methods.split(', ').includes(method))
-          .map((method) => `${method} ${url === '*' ? enginePath : url}`),
-    );
+    const served = routesOf(app.printRoutes({ commonPrefix: false }));
     const stated = adminRoutes
       .filter(({ only }) => only === undefined || only === origin)
       .map(({ method, path }) => `${method.toUpperCase()} ${path}`);
@@ -110,9 +117,10 @@ test('the admin plane answers as its document says, and serves both', async (t) 
   const gateway = await startGateway(t, [fakeModel('my-model')]);
   const document = inPlace(adminDocument());
   const ask = (path: string, init?: RequestInit): Promise<Response> => fetch(gateway.adminUrl + path, init);
-  for (const path of ['/metrics', '/api/status', '/api/plan', '/api/autoscale', '/openapi.json', '/openapi-admin.json'])
+  for (const path of ['/metrics', '/api/status', '/api/plan', '/api/autoscale', '/api/adapters', '/openapi.json', '/openapi-admin.json'])
     await conforms(document, 'get', path, await ask(path));
   await conforms(document, 'get', '/api/plan', await ask('/api/plan?nonsense=1'));
+  await conforms(document, 'get', '/api/adapters', await ask('/api/adapters?model=nope'));
   const post = (path: string, body: object): Promise<Response> =>
     ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   for (const [path, body] of [
@@ -120,6 +128,9 @@ test('the admin plane answers as its document says, and serves both', async (t) 
     ['/api/scale', { model: 'my-model', replicas: 1 }],
     ['/api/scale', { model: 'nope', replicas: 1 }],
     ['/api/scale', { model: 'my-model' }],
+    ['/api/adapters/load', { adapter: 'nope:a' }],
+    ['/api/adapters/unload', { adapter: 'nope:a' }],
+    ['/api/adapters/refresh', {}],
     ['/api/restart', { target: 'my-model' }],
     ['/api/restart', { target: 'nope' }],
     ['/api/stop', { drain_s: -1 }],
