@@ -1,6 +1,6 @@
 import type { Autoscaling } from '../config/config.ts';
 import type { ModelLoad } from '../core/model-load.ts';
-import { decide } from './decide.ts';
+import { decide, decisionPeriodMs } from './decide.ts';
 import type { ScaleInput, ScaleReason, ScaleState, Why } from './decide.ts';
 import { History } from './history.ts';
 import type { DecisionRecord } from './history.ts';
@@ -37,11 +37,11 @@ export class ScaledModel {
     this.state = state;
   }
 
-  /** @param wallMs the same moment as `now`, in Unix milliseconds */
-  decide(load: ModelLoad, now: number, wallMs: number): DecisionRecord {
+  /** @param wallMs the same moment as `now`, in Unix milliseconds @param periodMs since the decision before */
+  decide(load: ModelLoad, now: number, wallMs: number, periodMs: number = decisionPeriodMs): DecisionRecord {
     const { rule, state } = this;
     const input = this.#look(load, now);
-    const { replicas, state: next, why, sleep } = decide(rule, state, input);
+    const { replicas, state: next, why, sleep } = decide(rule, state, input, periodMs);
     this.state = next;
     this.why = why;
     if (replicas !== state.target || (sleep && !this.sleep)) this.#count(why.reason);
@@ -49,6 +49,12 @@ export class ScaledModel {
     const record = { at: wallMs, rule, state, input, replicas, reason: why.reason };
     this.history.decided(record);
     return record;
+  }
+
+  /** Whether time alone changes nothing any more. */
+  get settled(): boolean {
+    const reason = this.why?.reason;
+    return this.state.counter === 0 && (reason === 'steady' || reason === 'asleep') && this.#window.points().length === 1;
   }
 
   /** The rule goes on from this number. */

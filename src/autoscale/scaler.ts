@@ -10,8 +10,8 @@ import type { ScaleReason, Why } from './decide.ts';
 import type { HistoryRecord } from './history.ts';
 import type { KeptTargets } from './kept-targets.ts';
 import { ScaledModel } from './scaled-model.ts';
-import { preempt } from './preempt.ts';
-import type { FindsGpus, GpuTurn } from './preempt.ts';
+import { turnOf } from './gpu-turn.ts';
+import type { FindsGpus } from './preempt.ts';
 
 export interface ScalerDeps {
   readonly clock: Clock;
@@ -189,18 +189,13 @@ export class Scaler {
   }
 
   #shareGpus(loads: readonly ModelLoad[], now: number): void {
-    const turn = loads.some(({ lacksGpus }) => lacksGpus !== undefined) ? this.#turn(loads, now) : undefined;
+    const turn = turnOf(this.#models, loads, now, (taker, givenUp) => this.#deps.findsGpus(taker, givenUp), this.#taker);
     if (turn?.taker !== this.#taker) this.#deps.keepGpusFor(turn?.taker);
     this.#taker = turn?.taker;
     for (const { name, replicas } of turn?.from ?? []) {
       const model = this.#models.get(name);
       if (model !== undefined) this.#intervene(name, model, model.state.target - replicas, 'yielded', `its GPUs go to ${turn?.taker}`);
     }
-  }
-
-  #turn(loads: readonly ModelLoad[], now: number): GpuTurn | undefined {
-    const users = loads.flatMap((load) => this.#models.get(load.name)?.gpuUser(load, now) ?? []);
-    return preempt(users, (taker, givenUp) => this.#deps.findsGpus(taker, givenUp), this.#taker);
   }
 
   #keep(): void {

@@ -1,293 +1,177 @@
-import type { Autoscaling } from '../config/config.ts';
-import { decide, initialState } from './decide.ts';
-import type { ScaleState, Why } from './decide.ts';
-import { LoadWindow } from './window.ts';
+import type { ModelName } from '../core/ids.ts';
+import { turnOf } from './gpu-turn.ts';
+import type { FindsGpus } from './preempt.ts';
+import { ModelSimulation } from './simulated-model.ts';
+import type { SimulatedModel, SimulatedModelResult, SimulatedReplica, SimulatedRequest } from './simulated-model.ts';
 
-/** A model as a simulation has it. */
-export interface SimulatedModel {
-  readonly name: string;
-  readonly rule: Autoscaling;
-  /** From the decision to a replica that serves, in milliseconds. */
-  readonly coldStartMs: number;
-  /** Requests that a replica works on at once. */
-  readonly slots: number;
+export type { Sample, SimulatedModel, SimulatedModelResult, SimulatedRequest } from './simulated-model.ts';
+
+/** A replica that has GPUs or waits for some. */
+export interface GpuHolder {
+  /** Unique. */
+  readonly holder: string;
+  readonly model: ModelName;
 }
 
-export interface SimulatedRequest {
-  readonly atMs: number;
-  /** At a replica, whatever else it works on. */
-  readonly durationMs: number;
+/** The machine's GPUs: who of those that wait gets which, beside what is held. `next`: what is free is kept for this model. */
+export type GivesGpus = (
+  waiting: readonly GpuHolder[],
+  held: ReadonlyMap<GpuHolder, readonly string[]>,
+  next: ModelName | undefined,
+) => ReadonlyMap<GpuHolder, readonly string[]>;
+
+export interface SimulatedLoad {
+  readonly model: SimulatedModel;
+  /** In the order of their arrival. */
+  readonly requests: readonly SimulatedRequest[];
 }
 
-/** What there is from `atMs` on. */
-export interface Sample {
-  readonly atMs: number;
-  readonly wanted: number;
-  readonly running: number;
-  readonly waiting: number;
-  readonly inFlight: number;
-}
+/** Who holds what, and whose turn it is: several models on one machine. */
+class SharedGpus {
+  readonly #models: ReadonlyMap<ModelName, ModelSimulation>;
+  readonly #gives: GivesGpus;
+  readonly #holders = new Map<SimulatedReplica, GpuHolder>();
+  readonly #held = new Map<GpuHolder, readonly string[]>();
+  #taker: ModelName | undefined;
+  /** It is another model's turn. */
+  #turned = false;
+  /** Replicas without their GPUs. */
+  #waiting = 0;
 
-export interface SimulatedModelResult {
-  readonly name: string;
-  /** One for each change, oldest first. */
-  readonly samples: readonly Sample[];
-  /** Of each request, in milliseconds, in the order of their arrival; those that were served. */
-  readonly waitsMs: readonly number[];
-  readonly unserved: number;
-  readonly coldStarts: number;
-  /** Time of all replicas together, starting ones included, in milliseconds. */
-  readonly replicaMs: number;
-}
-
-interface Replica {
-  inFlight: number;
-  /** When it serves; in the past once it does. */
-  readonly readyAt: number;
-  readonly begunAt: number;
-  draining: boolean;
-}
-
-interface Completion {
-  readonly at: number;
-  readonly replica: Replica;
-}
-
-/** A heap of what ends when. */
-class Completions {
-  readonly #all: Completion[] = [];
-
-  get next(): number {
-    return this.#all[0]?.at ?? Number.POSITIVE_INFINITY;
+  constructor(models: readonly ModelSimulation[], gives: GivesGpus) {
+    this.#models = new Map(models.map((model) => [model.name, model]));
+    this.#gives = gives;
   }
 
-  push(completion: Completion): void {
-    const all = this.#all;
-    all.push(completion);
-    for (let at = all.length - 1; at > 0;) {
-      const up = (at - 1) >> 1;
-      if (!this.#swapIfLess(at, up)) return;
-      at = up;
+  #holderOf(replica: SimulatedReplica, model: ModelName): GpuHolder {
+    const known = this.#holders.get(replica);
+    if (known !== undefined) return known;
+    const holder = { holder: replica.id, model };
+    this.#holders.set(replica, holder);
+    return holder;
+  }
+
+  /** Gives what is free to those that wait, if anything has changed; returns whether that is so. */
+  settle(now: number, how: 'start' | 'at-once' = 'start'): boolean {
+    let moved = this.#turned;
+    this.#turned = false;
+    for (const model of this.#models.values()) {
+      moved ||= model.moved;
+      model.moved = false;
     }
+    if (moved) this.#giveAll(now, how);
+    return moved;
   }
 
-  pop(): Completion | undefined {
-    const all = this.#all;
-    const [first] = all;
-    const last = all.pop();
-    if (first === undefined || last === undefined || all.length === 0) return first;
-    all[0] = last;
-    for (let at = 0; ;) {
-      const left = 2 * at + 1;
-      const least = (all[left + 1]?.at ?? Number.POSITIVE_INFINITY) < (all[left]?.at ?? Number.POSITIVE_INFINITY) ? left + 1 : left;
-      if (!this.#swapIfLess(least, at)) return first;
-      at = least;
-    }
-  }
-
-  #swapIfLess(low: number, high: number): boolean {
-    const a = this.#all[low];
-    const b = this.#all[high];
-    if (a === undefined || b === undefined || a.at >= b.at) return false;
-    this.#all[low] = b;
-    this.#all[high] = a;
-    return true;
-  }
-}
-
-/** One model under a load, in virtual time: replicas that start, serve in order of arrival, drain, and are taken back. */
-class Simulation {
-  readonly #model: SimulatedModel;
-  readonly #requests: readonly SimulatedRequest[];
-  readonly #stepMs: number;
-  readonly #endMs: number;
-  readonly #window: LoadWindow;
-  readonly #completions = new Completions();
-  readonly #samples: Sample[] = [];
-  readonly #waits: number[] = [];
-  #replicas: Replica[] = [];
-  #state: ScaleState;
-  #why: Why | undefined;
-  #arrived = 0;
-  /** Index of the request that waits longest; all from it to `#arrived` wait. */
-  #served = 0;
-  #inFlight = 0;
-  #busyAt = 0;
-  #coldStarts = 0;
-  #replicaMs = 0;
-  #dirty = true;
-  /** What has happened up to here has been dealt with. */
-  #now = -1;
-
-  constructor(model: SimulatedModel, requests: readonly SimulatedRequest[], endMs: number, stepMs: number) {
-    this.#model = model;
-    this.#requests = requests;
-    this.#endMs = endMs;
-    this.#stepMs = stepMs;
-    this.#window = new LoadWindow(model.rule.lookBackMs);
-    this.#state = initialState(model.rule);
-    // Those it begins with serve already.
-    this.#replicas = Array.from({ length: this.#state.target }, () => ({ inFlight: 0, readyAt: 0, begunAt: 0, draining: false }));
-  }
-
-  run(): SimulatedModelResult {
-    let tick = 0;
-    for (;;) {
-      const arrival = this.#requests[this.#arrived]?.atMs ?? Number.POSITIVE_INFINITY;
-      const event = Math.min(arrival, this.#completions.next, this.#nextReady);
-      // At rest nothing changes until something comes: the decisions in between would all be the same.
-      if (this.#resting) tick = Math.max(tick, Math.ceil(event / this.#stepMs) * this.#stepMs);
-      const now = Math.min(event, tick);
-      if (now > this.#endMs) break;
-      this.#now = now;
-      if (event <= tick) this.#happen(now, arrival);
-      else {
-        this.#decide(now);
-        tick += this.#stepMs;
+  #giveAll(now: number, how: 'start' | 'at-once'): void {
+    const alive = new Set<GpuHolder>();
+    const waiting = new Map<GpuHolder, readonly [ModelSimulation, SimulatedReplica]>();
+    for (const model of this.#models.values()) {
+      for (const replica of model.replicas) {
+        const holder = this.#holderOf(replica, model.name);
+        alive.add(holder);
+        if (replica.begunAt === undefined && !replica.draining) waiting.set(holder, [model, replica]);
       }
-      this.#sample(now);
     }
-    for (const { begunAt } of this.#replicas) this.#replicaMs += this.#endMs - begunAt;
-    return {
-      name: this.#model.name,
-      samples: this.#samples,
-      waitsMs: this.#waits,
-      unserved: this.#requests.length - this.#served,
-      coldStarts: this.#coldStarts,
-      replicaMs: this.#replicaMs,
+    for (const holder of this.#held.keys()) if (!alive.has(holder)) this.#held.delete(holder);
+    for (const [replica, holder] of this.#holders) if (!alive.has(holder)) this.#holders.delete(replica);
+    this.#waiting = waiting.size;
+    if (waiting.size === 0) return;
+    for (const [holder, devices] of this.#gives([...waiting.keys()], this.#held, this.#taker)) {
+      const [model, replica] = waiting.get(holder) ?? [];
+      if (model === undefined || replica === undefined) continue;
+      this.#held.set(holder, devices);
+      model.grant(replica, now, how);
+      this.#waiting -= 1;
+    }
+  }
+
+  /** After all have decided: whoever must give way does. */
+  share(now: number): void {
+    if (this.#taker === undefined && this.#waiting === 0) return;
+    const loads = [...this.#models.values()].map((model) => model.load(now));
+    const scaled = new Map([...this.#models].map(([name, model]) => [name, model.scaled]));
+    const turn = turnOf(scaled, loads, now, this.#finds(now), this.#taker);
+    this.#turned ||= turn?.taker !== this.#taker;
+    this.#taker = turn?.taker;
+    for (const { name, replicas } of turn?.from ?? []) this.#models.get(name)?.yield(replicas, `its GPUs go to ${turn?.taker}`, now);
+  }
+
+  #finds(now: number): FindsGpus {
+    return (taker, givenUp) => {
+      const going = new Set([...givenUp].flatMap(([name, count]) => this.#models.get(name)?.leastWorth(count, now) ?? []));
+      const gone = new Set([...going].map((replica) => this.#holders.get(replica)));
+      const held = new Map([...this.#held].filter(([holder]) => !gone.has(holder)));
+      return this.#gives([{ holder: 'another', model: taker }], held, undefined).size === 1;
     };
   }
+}
 
-  get #waiting(): number {
-    return this.#arrived - this.#served;
-  }
+const never = Number.POSITIVE_INFINITY;
 
-  get #resting(): boolean {
-    if (this.#dirty || this.#waiting > 0 || this.#state.counter !== 0) return false;
-    return (this.#why?.reason === 'steady' || this.#why?.reason === 'asleep') && this.#window.points().length === 1;
-  }
+/** The time of the next decision: at rest nothing changes until something happens. */
+const nextTick = (tick: number, event: number, resting: boolean, stepMs: number): number =>
+  resting && event > tick ? Math.ceil(event / stepMs) * stepMs : tick;
 
-  /** When the next replica begins to serve, if somebody waits for that. */
-  get #nextReady(): number {
-    if (this.#waiting === 0) return Number.POSITIVE_INFINITY;
-    return this.#replicas.reduce(
-      (next, { readyAt, draining }) => (!draining && readyAt > this.#now ? Math.min(next, readyAt) : next),
-      Number.POSITIVE_INFINITY,
-    );
-  }
-
-  #happen(now: number, arrival: number): void {
-    this.#dirty = true;
-    if (this.#completions.next <= now) this.#complete(now);
-    else if (arrival <= now) {
-      this.#arrived += 1;
-      // The first one that waits for a model without a replica is told at once.
-      if (this.#state.target === 0) this.#decide(now);
+/** Lets virtual time pass for a model that finds all GPUs it wants. */
+function runAlone(model: ModelSimulation, endMs: number, stepMs: number): void {
+  for (let tick = 0; ;) {
+    const event = model.nextEvent;
+    tick = nextTick(tick, event, model.resting, stepMs);
+    const now = Math.min(event, tick);
+    if (now > endMs) return;
+    if (event <= tick) model.happen(now);
+    else {
+      model.decide(now);
+      tick += stepMs;
     }
-    this.#serve(now);
+    model.sample(now);
   }
+}
 
-  #complete(now: number): void {
-    const done = this.#completions.pop();
-    if (done === undefined) return;
-    done.replica.inFlight -= 1;
-    this.#inFlight -= 1;
-    this.#busyAt = now;
-    if (done.replica.draining && done.replica.inFlight === 0) this.#end(done.replica, now);
-  }
-
-  #end(replica: Replica, now: number): void {
-    this.#replicas = this.#replicas.filter((other) => other !== replica);
-    this.#replicaMs += now - replica.begunAt;
-  }
-
-  /** Gives waiting requests to the replica with the fewest, as long as one has room. */
-  #serve(now: number): void {
-    for (let request = this.#requests[this.#served]; request !== undefined && this.#waiting > 0; request = this.#requests[this.#served]) {
-      let best: Replica | undefined;
-      for (const replica of this.#replicas) {
-        const free = !replica.draining && replica.readyAt <= now && replica.inFlight < this.#model.slots;
-        if (free && replica.inFlight < (best?.inFlight ?? Number.POSITIVE_INFINITY)) best = replica;
-      }
-      if (best === undefined) return;
-      best.inFlight += 1;
-      this.#inFlight += 1;
-      this.#served += 1;
-      this.#waits.push(now - request.atMs);
-      this.#completions.push({ at: now + request.durationMs, replica: best });
+/** Lets virtual time pass for models on one machine. */
+function runTogether(models: readonly ModelSimulation[], endMs: number, stepMs: number, gives: GivesGpus): void {
+  const gpus = new SharedGpus(models, gives);
+  gpus.settle(0, 'at-once');
+  const next = models.map((model) => model.nextEvent);
+  for (let tick = 0; ;) {
+    let at = 0;
+    for (let other = 1; other < next.length; other += 1) if ((next[other] ?? never) < (next[at] ?? never)) at = other;
+    const event = next[at] ?? never;
+    tick = nextTick(tick, event, event > tick && models.every(({ resting }) => resting), stepMs);
+    const now = Math.min(event, tick);
+    if (now > endMs) return;
+    const decides = event > tick;
+    if (!decides) models[at]?.happen(now);
+    else {
+      for (const model of models) if (!model.resting) model.decide(now);
+      gpus.share(now);
+      tick += stepMs;
     }
-  }
-
-  #decide(now: number): void {
-    const ongoingNow = this.#waiting + this.#inFlight;
-    if (ongoingNow > 0) this.#busyAt = now;
-    this.#window.add(now, ongoingNow);
-    const { rule } = this.#model;
-    const running = this.#replicas.filter(({ readyAt, draining }) => !draining && readyAt <= now).length;
-    const input = {
-      ongoing: this.#window.read(rule.aggregation, now),
-      ongoingNow,
-      running,
-      idleMs: now - this.#busyAt,
-      lacksGpus: false,
-    };
-    const { state, why } = decide(rule, this.#state, input, this.#stepMs);
-    this.#dirty = state.target !== this.#state.target || running < state.target;
-    this.#state = state;
-    this.#why = why;
-    this.#follow(now);
-    this.#serve(now);
-  }
-
-  #follow(now: number): void {
-    const staying = this.#replicas.filter(({ draining }) => !draining);
-    let missing = this.#state.target - staying.length;
-    for (const replica of this.#replicas) {
-      if (missing <= 0 || !replica.draining) continue;
-      replica.draining = false;
-      missing -= 1;
+    const settled = gpus.settle(now);
+    // What one does may have moved the others.
+    for (const [index, model] of models.entries()) {
+      if (!settled && !decides && index !== at) continue;
+      next[index] = model.nextEvent;
+      model.sample(now);
     }
-    for (; missing > 0; missing -= 1) {
-      this.#coldStarts += 1;
-      this.#replicas.push({ inFlight: 0, readyAt: now + this.#model.coldStartMs, begunAt: now, draining: false });
-    }
-    // Those that do not serve yet go first, then the newest.
-    const leaving = staying
-      .sort((a, b) => Number(b.readyAt > now) - Number(a.readyAt > now) || b.begunAt - a.begunAt)
-      .slice(0, -missing || 0);
-    for (const replica of leaving) {
-      replica.draining = true;
-      if (replica.inFlight === 0) this.#end(replica, now);
-    }
-  }
-
-  #sample(now: number): void {
-    const running = this.#replicas.reduce((count, { readyAt, draining }) => count + Number(!draining && readyAt <= now), 0);
-    const sample = { atMs: now, wanted: this.#state.target, running, waiting: this.#waiting, inFlight: this.#inFlight };
-    const last = this.#samples.at(-1);
-    const same =
-      last !== undefined &&
-      last.wanted === sample.wanted &&
-      last.running === running &&
-      last.waiting === sample.waiting &&
-      last.inFlight === sample.inFlight;
-    if (same) return;
-    if (last?.atMs === now) this.#samples.pop();
-    this.#samples.push(sample);
   }
 }
 
 /**
- * What a model's number of replicas would be under a load, by the code that decides in a running gateway. GPUs are taken to be there.
- * @param requests in the order of their arrival
+ * What the numbers of replicas would be under a load, by the code that decides in a running gateway.
  * @param endMs when to stop; what waits then has not been served
  * @param stepMs between two decisions: `decisionPeriodMs` is what a gateway does, more is faster
+ * @param gives left out: every replica finds its GPUs at once, and no model concerns another
  */
-export function simulateModel(
-  model: SimulatedModel,
-  requests: readonly SimulatedRequest[],
+export function simulate(
+  loads: readonly SimulatedLoad[],
   endMs: number,
   stepMs: number,
-): SimulatedModelResult {
-  return new Simulation(model, requests, endMs, stepMs).run();
+  gives?: GivesGpus,
+): readonly SimulatedModelResult[] {
+  const models = loads.map(({ model, requests }) => new ModelSimulation(model, requests, stepMs, gives !== undefined));
+  if (gives === undefined) for (const model of models) runAlone(model, endMs, stepMs);
+  else runTogether(models, endMs, stepMs, gives);
+  return models.map((model) => model.result(endMs));
 }

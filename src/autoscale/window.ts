@@ -6,40 +6,6 @@ export interface Point {
 
 export type Aggregation = 'mean' | 'max' | 'min';
 
-/** To 10 ms, of seconds, as Python rounds: the number as it is in binary, and of two that are as near the even one. */
-function roundedAt(at: number): number {
-  const below = Math.floor(at * 100);
-  const tie = Number.isInteger(at * 8) && !Number.isInteger(at * 4);
-  return tie ? (below + (below % 2)) / 100 : Number(at.toFixed(2));
-}
-
-/**
- * The sum of several step series as one, as Ray merges what replicas and handles report (`merge_instantaneous_total`, Ray 2.53): a
- * series counts from its first point on, times (in seconds) are rounded to 10 ms, of points with one time the last holds. One series
- * alone stays as it is.
- */
-export function mergeSeries(all: readonly (readonly Point[])[]): readonly Point[] {
-  const series = all.filter((points) => points.length > 0);
-  const [only] = series;
-  if (only === undefined || series.length === 1) return only ?? [];
-  const events = series
-    .flatMap((points, source) => points.map(({ at, value }, index) => ({ at, value, source, index })))
-    .sort((a, b) => a.at - b.at || a.source - b.source || a.index - b.index);
-  const current = series.map(() => 0);
-  const merged: Point[] = [];
-  let total = 0;
-  for (const { at, value, source } of events) {
-    const before = current[source] ?? 0;
-    if (value === before) continue;
-    current[source] = value;
-    total += value - before;
-    const point = { at: roundedAt(at), value: total };
-    if (merged.at(-1)?.at === point.at) merged[merged.length - 1] = point;
-    else merged.push(point);
-  }
-  return merged;
-}
-
 /** The time-weighted mean of a step series from its first point to `until`; undefined where it has no point or no length. */
 function mean(points: readonly Point[], until: number): number | undefined {
   const [first] = points;

@@ -8,6 +8,9 @@ export interface SimulatedSummary {
   readonly unserved: number;
   readonly waitS: { readonly p50: number; readonly p95: number; readonly most: number };
   readonly coldStarts: number;
+  /** Times that a replica was woken, and given up for another model. */
+  readonly wakes: number;
+  readonly yielded: number;
   readonly replicas: { readonly mean: number; readonly most: number };
 }
 
@@ -19,7 +22,7 @@ export interface SimulateReply {
 const toSeconds = (ms: number): number => Math.round(ms / 10) / 100;
 
 export function summaryOf(
-  { name, samples, waitsMs, unserved, coldStarts, replicaMs }: SimulatedModelResult,
+  { name, samples, waitsMs, unserved, coldStarts, wakes, yielded, replicaMs }: SimulatedModelResult,
   endMs: number,
 ): SimulatedSummary {
   const sorted = [...waitsMs].sort((a, b) => a - b);
@@ -30,6 +33,8 @@ export function summaryOf(
     unserved,
     waitS: { p50: quantile(0.5), p95: quantile(0.95), most: toSeconds(sorted.at(-1) ?? 0) },
     coldStarts,
+    wakes,
+    yielded,
     replicas: {
       mean: endMs === 0 ? 0 : Math.round((replicaMs / endMs) * 100) / 100,
       most: samples.reduce((most, { running }) => Math.max(most, running), 0),
@@ -39,12 +44,24 @@ export function summaryOf(
 
 /** A row for each model. */
 export function tableOf({ models, endMs }: SimulateReply): string {
-  const headings = ['MODEL', 'REQUESTS', 'UNSERVED', 'WAIT P50', 'WAIT P95', 'WAIT MAX', 'COLD STARTS', 'REPLICAS MEAN', 'REPLICAS MAX'];
-  const rows = models.map(({ model, requests, unserved, waitS, coldStarts, replicas }) => [
+  const headings = [
+    'MODEL',
+    'REQUESTS',
+    'UNSERVED',
+    'WAIT P50',
+    'WAIT P95',
+    'WAIT MAX',
+    'COLD STARTS',
+    'WOKEN',
+    'GAVE WAY',
+    'REPLICAS MEAN',
+    'REPLICAS MAX',
+  ];
+  const rows = models.map(({ model, requests, unserved, waitS, coldStarts, wakes, yielded, replicas }) => [
     model,
     ...[requests, unserved].map(String),
     ...[waitS.p50, waitS.p95, waitS.most].map((value) => `${value} s`),
-    ...[coldStarts, replicas.mean, replicas.most].map(String),
+    ...[coldStarts, wakes, yielded, replicas.mean, replicas.most].map(String),
   ]);
   const widths = headings.map((heading, at) => Math.max(heading.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>

@@ -3,14 +3,16 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { plot } from '../autoscale/plot.ts';
 import { replay, type HistoryRecord } from '../autoscale/history.ts';
-import { simulateModel, type SimulatedModel, type SimulatedModelResult } from '../autoscale/simulate.ts';
+import { simulate, type GivesGpus, type SimulatedLoad, type SimulatedModelResult } from '../autoscale/simulate.ts';
 import { readLoad, readTrace, requestsOf, type Trace } from '../autoscale/trace.ts';
-import type { ModelConfig } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { GatewayError, messageOf } from '../core/errors.ts';
+import type { GpuRequest } from '../supervisor/gpus/place.ts';
+import { gpuRequest, replicaPlan } from '../supervisor/replica-plan.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
 import { printable } from './printable.ts';
+import { simulatedGpus } from './simulated-gpus.ts';
 import { csvOf, replayText, type SimulateReply, summaryOf, tableOf } from './simulate-text.ts';
 import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
@@ -20,6 +22,8 @@ interface SimulateOptions extends OutputOptions {
   readonly load?: readonly string[];
   readonly history?: string;
   readonly coldStart?: readonly string[];
+  readonly wake: string;
+  readonly gpus?: string;
   readonly step: string;
   readonly csv?: string;
   readonly svg?: string;
@@ -27,16 +31,18 @@ interface SimulateOptions extends OutputOptions {
 
 const help = `
 Runs the code that decides in a running gateway over requests in virtual time: how many replicas each model would have had, how long
-requests would have waited, how often a replica would have been started. Nothing is launched. GPUs are taken to be there.
+requests would have waited, how often a replica would have been started, woken, or given up for another model. Nothing is launched.
 
 --trace reads a table with the header time_s,model,duration_s and a line for each request. --load describes one instead, and can be
 repeated: model=m,rps=5,duration=2s, and hours=1, wave=0 (how much the rate swings over a day, 0 to 1), seed=1. --cold-start says how
-long a start takes: 60 for all, m=90 for one model. A gateway decides ten times a second, --step 0.1; a longer step is faster.
+long a start takes: 60 for all, m=90 for one model; --wake the same for those that sleep (gateway.idle.sleep_s). With --gpus the models of
+the load share so many cards of one kind, by the rules and the code of a running gateway; without, every replica finds what it needs. A gateway decides ten times a second, --step 0.1; a longer step is faster.
 --history decides recorded decisions anew (gateway status --why --json) and fails if one comes out differently.
 
 Examples:
   gateway simulate -c configs/autoscaling.yaml --load model=fake,rps=2,duration=2s,hours=24,wave=0.9 --svg day.svg
   gateway simulate -c config.yaml --trace requests.csv --cold-start 45 --csv replicas.csv
+  gateway simulate -c configs/on-demand.yaml --gpus 1 --load model=code,rps=0.02,duration=4 --load model=translate,rps=0.02,duration=4
   gateway status --why --json > history.json && gateway simulate --history history.json
 
 Exit codes: 0 done, 1 a recorded decision comes out differently, 2 usage, 4 config invalid.`;
@@ -77,52 +83,73 @@ function traceOf({ trace, load }: SimulateOptions): Trace {
   return new Map([...byModel].map(([model, all]) => [model, all.flatMap(requestsOf).sort((a, b) => a.atMs - b.atMs)]));
 }
 
+/** A model, its requests, and the GPUs that each of its replicas asks for. */
+interface Simulated extends SimulatedLoad {
+  readonly gpuRequest: GpuRequest;
+}
+
+type Given = Pick<SimulateOptions, 'coldStart' | 'wake' | 'step' | 'gpus'>;
+
 /** @throws GatewayError `usage_invalid` for a model whose number of replicas does not follow its load */
-function scaledModel(
-  name: string,
-  models: readonly ModelConfig[],
-  slots: (model: ModelConfig) => number,
-): Omit<SimulatedModel, 'coldStartMs'> {
-  const model = models.find((each) => each.name === name || each.aliases.includes(name));
-  if (model?.autoscaling === undefined) {
-    const scaled = models.filter(({ autoscaling }) => autoscaling !== undefined).map((each) => each.name);
-    const why = model === undefined ? 'is not in the config' : 'has a fixed number of replicas';
-    throw new GatewayError('usage_invalid', `${name} ${why}; expected one that is scaled by load: ${scaled.join(', ') || 'there is none'}`);
-  }
-  return { name, rule: model.autoscaling, slots: slots(model) };
+function simulatedOf({ config, engines }: LoadedConfig, trace: Trace, given: Given): readonly Simulated[] {
+  const coldStartMs = coldStarts(given.coldStart);
+  const wakeMs = millisecondsOf(given.wake, '--wake');
+  return [...trace].map(([name, requests]) => {
+    const model = config.models.find((each) => each.name === name || each.aliases.includes(name));
+    if (model?.autoscaling === undefined) {
+      const scaled = config.models.filter(({ autoscaling }) => autoscaling !== undefined).map((each) => each.name);
+      const why = model === undefined ? 'is not in the config' : 'has a fixed number of replicas';
+      throw new GatewayError(
+        'usage_invalid',
+        `${name} ${why}; expected one that is scaled by load: ${scaled.join(', ') || 'there is none'}`,
+      );
+    }
+    const plan = replicaPlan(model, config.engineCommands, engines);
+    const asks = gpuRequest(0, plan);
+    const slots = model.maxOngoing ?? plan.engine.concurrency;
+    const gpus = given.gpus === undefined ? {} : { gpusEach: asks.gpus * asks.share, priority: asks.priority };
+    return { requests, gpuRequest: asks, model: { name, rule: model.autoscaling, slots, wakeMs, coldStartMs: coldStartMs(name), ...gpus } };
+  });
 }
 
-function slotsOf({ engines }: LoadedConfig): (model: ModelConfig) => number {
-  return (model) => model.maxOngoing ?? engines.get(model.engine)?.configure(model.engineOptions, model.traits).concurrency ?? 1;
+/** @throws GatewayError `usage_invalid` for a number that is none, or too small for a model */
+function gpusOf(gpus: string | undefined, models: readonly Simulated[]): GivesGpus | undefined {
+  if (gpus === undefined) return undefined;
+  const count = gpus.trim() === '' ? Number.NaN : Number(gpus);
+  if (!Number.isInteger(count) || count < 0 || count > 1024)
+    throw new GatewayError('usage_invalid', `--gpus: expected a whole number from 0 to 1024, got ${JSON.stringify(gpus)}`);
+  const large = models.find(({ gpuRequest: asks }) => asks.gpus > count && !asks.optional);
+  if (large !== undefined)
+    throw new GatewayError(
+      'usage_invalid',
+      `--gpus: expected at least ${large.gpuRequest.gpus}, which each replica of ${large.model.name} needs, got ${count}`,
+    );
+  return simulatedGpus(count, new Map(models.map(({ model, gpuRequest: asks }) => [model.name, asks])));
 }
 
-function simulate(
+function simulated(
   loaded: LoadedConfig,
   trace: Trace,
-  options: SimulateOptions,
+  given: Given,
 ): { readonly results: readonly SimulatedModelResult[]; readonly endMs: number } {
-  const coldStartMs = coldStarts(options.coldStart);
-  const stepMs = Math.max(1, millisecondsOf(options.step, '--step'));
+  const stepMs = Math.max(1, millisecondsOf(given.step, '--step'));
   let last = 0;
   for (const requests of trace.values()) for (const { atMs, durationMs } of requests) last = Math.max(last, atMs + durationMs);
-  const models = [...trace].map(([name, requests]) => ({
-    requests,
-    model: { ...scaledModel(name, loaded.config.models, slotsOf(loaded)), coldStartMs: coldStartMs(name) },
-  }));
+  const models = simulatedOf(loaded, trace, given);
   // Long enough to see the last replica go, where the rule lets it.
   const tail = Math.max(
     0,
     ...models.map(({ model: { rule } }) => rule.lookBackMs + rule.downscaleDelayMs + (rule.min === 0 ? rule.toZero.ms : 0)),
   );
   const endMs = last + tail + 10 * stepMs;
-  return { results: models.map(({ model, requests }) => simulateModel(model, requests, endMs, stepMs)), endMs };
+  return { results: simulate(models, endMs, stepMs, gpusOf(given.gpus, models)), endMs };
 }
 
 async function overTrace(options: SimulateOptions): Promise<ExitCode> {
   if (options.config === undefined) throw new GatewayError('usage_invalid', 'expected --config with the file whose models are simulated');
   const loaded = await loadConfigHere(options.config);
   const trace = traceOf(options);
-  const { results, endMs } = simulate(loaded, trace, options);
+  const { results, endMs } = simulated(loaded, trace, options);
   if (options.csv !== undefined) writeFileSync(options.csv, csvOf(results));
   if (options.svg !== undefined) writeFileSync(options.svg, plot(results, endMs));
   const reply: SimulateReply = { endMs, models: results.map((result) => summaryOf(result, endMs)) };
@@ -156,6 +183,8 @@ export function addSimulate(program: Command, run: Run): void {
     .option('--load <text>', 'a load in words; repeat it for several', also)
     .option('--history <file>', 'what gateway status --why --json printed')
     .option('--cold-start <seconds>', 'how long a start takes, or model=seconds; repeat it for several (default: 30)', also)
+    .option('--wake <seconds>', 'how long waking takes', '3')
+    .option('--gpus <count>', 'the GPUs that all models share (default: as many as they need)')
     .option('--step <seconds>', 'time between two decisions', '1')
     .option('--csv <file>', 'write every change as CSV')
     .option('--svg <file>', 'write a plot')

@@ -114,7 +114,7 @@ def window_vectors():
         merged = merge_instantaneous_total([[TimeStampedValue(t, v) for t, v in points] for points in series])
         last_window_s = round(rng.uniform(0.001, 3), 3)
         values = {f.value: aggregate_timeseries(merged, f, last_window_s) for f in AggregationFunction}
-        vectors.append(dict(series=series, merged=[[p.timestamp, p.value] for p in merged], last_window_s=last_window_s, values=values))
+        vectors.append(dict(merged=[[p.timestamp, p.value] for p in merged], last_window_s=last_window_s, values=values))
     return vectors
 
 

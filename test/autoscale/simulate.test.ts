@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { plot } from '../../src/autoscale/plot.ts';
-import { simulateModel, type SimulatedModel, type SimulatedRequest } from '../../src/autoscale/simulate.ts';
+import { simulate, type SimulatedModel, type SimulatedModelResult, type SimulatedRequest } from '../../src/autoscale/simulate.ts';
 import { readLoad, readTrace, requestsOf } from '../../src/autoscale/trace.ts';
 import type { Autoscaling } from '../../src/config/config.ts';
 
@@ -22,6 +22,9 @@ const rule: Autoscaling = {
 const model: SimulatedModel = { name: 'm', rule, coldStartMs: 4000, slots: 2 };
 const steady = (count: number, everyMs: number, durationMs: number): readonly SimulatedRequest[] =>
   Array.from({ length: count }, (_, at) => ({ atMs: 1000 + at * everyMs, durationMs }));
+
+const simulateModel = (of: SimulatedModel, requests: readonly SimulatedRequest[], endMs: number, stepMs: number): SimulatedModelResult =>
+  simulate([{ model: of, requests }], endMs, stepMs)[0] ?? assert.fail('one model, one result');
 
 describe('a simulated model', () => {
   it('starts one replica for the first request, at once, and lets it go after the idle time', () => {

@@ -27,7 +27,7 @@ test('a trace is simulated: a table, every change as CSV, a plot', async (t) => 
   const { models } = JSON.parse(stdout) as { models: readonly unknown[] };
   assert.equal(models.length, 1);
   const { replicas, ...rest } = models[0] as { replicas: { most: number } };
-  assert.deepEqual(rest, { model: 'm', requests: 2, unserved: 0, waitS: { p50: 4, p95: 4, most: 4 }, coldStarts: 1 });
+  assert.deepEqual(rest, { model: 'm', requests: 2, unserved: 0, waitS: { p50: 4, p95: 4, most: 4 }, coldStarts: 1, wakes: 0, yielded: 0 });
   assert.equal(replicas.most, 1);
   const csv = (await readFile(file('out.csv'), 'utf8')).split('\n');
   assert.equal(csv[0], 'time_s,model,wanted,running,waiting,in_flight');
@@ -43,6 +43,7 @@ test('what cannot be simulated is told by its place', async (t) => {
     [[], /expected one of --trace, --load and --history/],
     [['--load', 'model=fixed,rps=1,duration=1'], /fixed has a fixed number of replicas; expected one that is scaled by load: m/],
     [['--load', 'model=m,rps=1,duration=1', '--cold-start', 'soon'], /--cold-start: expected a number of seconds, got "soon"/],
+    [['--load', 'model=m,rps=1,duration=1', '--gpus', 'two'], /--gpus: expected a whole number from 0 to 1024, got "two"/],
     [['--trace', join(dir, 'none.csv')], /none\.csv cannot be read/],
   ] as const) {
     const { code, stderr } = await runGateway(['simulate', '-c', config, ...args]);
