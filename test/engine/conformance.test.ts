@@ -45,22 +45,29 @@ describe('conformance of a real llama-server', { skip: skipReal }, () => {
 
   test('with a projector it sees the colour of an image', async (t) => {
     const mmproj = fileURLToPath(new URL('../fixtures/models/mmproj-colour.gguf', import.meta.url));
-    const report = await shown(t, 'vision', { mmproj });
+    const report = await shown(t, 'vision', realModel(1, { mmproj }));
     const model = 'SmolLM2-135M-Instruct Q4_1 and test/fixtures/models/mmproj-colour.gguf, CPU';
     await keepReport('llamacpp-vision.json', { ...about(model), setting: 'with a projector' }, report);
   });
 
+  test('with a directory of adapters one of them answers differently', async (t) => {
+    const lora = { dynamic_lora_loading_path: fileURLToPath(new URL('../fixtures/models', import.meta.url)) };
+    const report = await shown(t, 'lora', { ...realModel(1), lora_config: lora }, '--adapter', 'smollm2-135m:pirate');
+    const model = 'SmolLM2-135M-Instruct Q4_1 and test/fixtures/models/pirate.gguf, CPU';
+    await keepReport('llamacpp-adapter.json', { ...about(model), setting: 'with a directory of adapters' }, report);
+  });
+
   test('started for embeddings it gives a vector each, alike for alike texts', async (t) => {
-    const report = await shown(t, 'embeddings', { embeddings: true, pooling: 'mean' });
+    const report = await shown(t, 'embeddings', realModel(1, { embeddings: true, pooling: 'mean' }));
     const setting = 'started for embeddings';
     await keepReport('llamacpp-embeddings.json', { ...about('SmolLM2-135M-Instruct Q4_1, CPU'), setting }, report);
   });
 });
 
-/** One scenario on a replica of its own, which must be seen to work. */
-async function shown(t: TestContext, scenario: string, engineKwargs: object): Promise<ConformanceReport> {
-  const gateway = await startGateway(t, [realModel(1, engineKwargs)], { more: realEngine });
-  const args = ['--state-dir', gateway.stateDir, '--model', 'smollm2-135m', '--only', scenario, '--require', scenario, '--json'];
+/** One scenario on a gateway of its own, which must be seen to work. */
+async function shown(t: TestContext, scenario: string, entry: object, ...more: readonly string[]): Promise<ConformanceReport> {
+  const gateway = await startGateway(t, [entry], { more: realEngine });
+  const args = ['--state-dir', gateway.stateDir, '--model', 'smollm2-135m', '--only', scenario, '--require', scenario, '--json', ...more];
   const { code, stdout, stderr } = await runGateway(['conformance', ...args]);
   assert.equal(code, 0, stdout + stderr);
   return JSON.parse(stdout) as ConformanceReport;

@@ -9,10 +9,10 @@ import { adapterFile, expectedFiles, isGguf } from './format.ts';
 
 type Format = LoraSupport['format'];
 
-/** Where an adapter of a directory of adapters is. @throws GatewayError `adapter_not_found` */
+/** Where an adapter of a directory of adapters is: the file before a directory, which may hold it for other engines. @throws GatewayError `adapter_not_found` */
 export async function pathBelow(root: string, adapter: AdapterName, format: Format): Promise<string> {
   const below = (await realpath(root).catch(() => root)) + sep;
-  for (const name of format === 'gguf' ? [adapter, `${adapter}.gguf`] : [adapter]) {
+  for (const name of format === 'gguf' ? [`${adapter}.gguf`, adapter] : [adapter]) {
     const path = await realpath(join(root, name)).catch(() => undefined);
     // A link, or a name, that leads out of the directory leads nowhere.
     if (path?.startsWith(below) === true) return path;

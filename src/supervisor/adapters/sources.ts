@@ -96,7 +96,7 @@ export class AdapterSources implements AdapterSource {
     if (reference.kind !== 's3' && reference.kind !== 'gs') return [];
     const below = (file: string): AdapterPlace =>
       remote({ ...reference, prefix: reference.prefix === '' ? file : `${reference.prefix}/${file}` });
-    return this.#format === 'gguf' ? [below(name), below(`${name}.gguf`)] : [below(name)];
+    return this.#format === 'gguf' ? [below(`${name}.gguf`), below(name)] : [below(name)];
   }
 
   async #filesAt(
