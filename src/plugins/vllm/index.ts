@@ -37,25 +37,17 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     ...lora.added,
     ...sleep.added,
   ]);
-  const copies = numberOf(values, 'data_parallel_size', 1);
-  const notes = [...given.notes, ...rayNote(given), ...lora.notes, ...sleep.notes];
   // Ray's executor needs a Ray cluster; on one machine vLLM starts its workers itself.
   if (values.get('distributed_executor_backend') === 'ray') values.delete('distributed_executor_backend');
+  const copies = numberOf(values, 'data_parallel_size', 1);
   return {
     executable: 'vllm',
     install: 'Install vLLM (pip install vllm, in a virtual environment), or name its vllm executable in gateway.engines.vllm.command.',
     command: (launch) => command(values, { adapters: lora.dynamic, sleeps: sleep.used }, launch),
     innerPorts: copies > 1 ? innerPorts.copies : innerPorts.alone,
     concurrency: sequences * copies,
-    needs: {
-      gpus:
-        copies *
-        numberOf(values, 'tensor_parallel_size', 1) *
-        numberOf(values, 'pipeline_parallel_size', 1) *
-        numberOf(values, 'prefill_context_parallel_size', 1),
-      memoryShare: numberOf(values, 'gpu_memory_utilization', 1),
-    },
-    notes,
+    needs: { gpus: copies * gpusOfOne(values), memoryShare: numberOf(values, 'gpu_memory_utilization', 1) },
+    notes: [...given.notes, ...rayNote(given), ...lora.notes, ...sleep.notes],
     version,
     help: { args: ['serve', '--help=all'], timeoutMs: 120_000, read: (text) => helpOf(text, 'max_num_seqs') },
     checkOptions: (installed) => unknownOptions(installed, 'vLLM', given),
@@ -77,6 +69,12 @@ function build(given: ReadKwargs, traits: ModelTraits): Engine {
     // While the engine's core loads, SIGTERM is lost (seen on 0.26.0), so that this is also how long stopping such a replica takes.
     stopping: { graceMs: 15_000 },
   };
+}
+
+/** GPUs of one data-parallel copy. */
+function gpusOfOne(values: ReadonlyMap<string, unknown>): number {
+  const sizes = ['tensor_parallel_size', 'pipeline_parallel_size', 'prefill_context_parallel_size'];
+  return sizes.reduce((product, size) => product * numberOf(values, size, 1), 1);
 }
 
 const modelList = { path: '/v1/models', timeoutMs: 10_000 } as const;
