@@ -67,7 +67,7 @@ function gatewayFacts(config: Config): Facts {
     'gateway.media': config.settings.media,
     'gateway.metrics.by_key': config.settings.metricsByKey,
     'gateway.debug_headers': config.settings.debugHeaders,
-    'gateway.timeouts (heartbeat_s, write_stall_s)': config.settings.client,
+    'gateway.timeouts (heartbeat_s, write_stall_s, keepalive_s)': config.settings.client,
     'gateway.timeouts.pre_stop_s': config.preStopMs,
     'gateway.timeouts.drain_s': config.drainTimeoutMs,
   };

@@ -61,6 +61,7 @@ export function resolveGateway(gateway: GatewayEntry, http: HttpOptions, access:
       client: {
         heartbeatMs: milliseconds(gateway.timeouts.heartbeat_s),
         writeStallMs: milliseconds(gateway.timeouts.write_stall_s),
+        keepAliveMs: milliseconds(gateway.timeouts.keepalive_s),
       },
       cors: { allowedOrigins: gateway.cors.allowed_origins, maxAgeS: gateway.cors.max_age_s },
       media: {

@@ -310,6 +310,7 @@ export const gatewaySchema = mapping({
     // Shorter than the patience of clients and proxies. Looked at once a second.
     heartbeat_s: seconds(1).default(10),
     write_stall_s: seconds(1).default(60),
+    keepalive_s: seconds(1).default(30),
   }).prefault({}),
   engines: dictionary(mapping({ command: command.optional() })).default({}),
   plugins: list(text('a path (./…) or the name of a package'), 'a list of paths or package names').default([]),

@@ -48,6 +48,8 @@ export interface GatewaySettings {
     readonly heartbeatMs: number;
     /** Time a client may leave unread what was written to it. */
     readonly writeStallMs: number;
+    /** Silence on a connection after which the system asks whether the client's machine is still there. */
+    readonly keepAliveMs: number;
   };
   /** Whether requests and tokens are counted by the name of their key. */
   readonly metricsByKey: boolean;

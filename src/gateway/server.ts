@@ -181,10 +181,12 @@ function addBodyTypes(app: FastifyInstance, limits: Limits): void {
 
 /** The data plane's HTTP server: routes, error handler, limits. It never listens by itself. */
 export function buildServer(deps: ServerDeps): FastifyInstance {
-  const { limits } = deps.settings;
+  const { limits, client } = deps.settings;
   const app = fastify({
     requestTimeout: limits.requestTimeoutMs,
     http: {
+      keepAlive: true,
+      keepAliveInitialDelay: client.keepAliveMs,
       requestTimeout: limits.requestTimeoutMs,
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: checkingInterval(limits),

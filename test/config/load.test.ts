@@ -61,7 +61,7 @@ describe('a config', () => {
           maxTotalBytes: 104_857_600,
           timeoutMs: 15_000,
         },
-        client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
+        client: { heartbeatMs: 10_000, writeStallMs: 60_000, keepAliveMs: 30_000 },
         metricsByKey: false,
         debugHeaders: false,
         access: { keys: [] },
@@ -121,7 +121,7 @@ gateway:
   workers: 3
   state_dir: state
   limits: {max_body_bytes: 2048, request_timeout_s: 0.5, max_connections: 10}
-  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, pre_stop_s: 8, heartbeat_s: 6, write_stall_s: 7}
+  timeouts: {queue_s: 1, first_byte_s: 2, idle_s: 3, startup_s: 4, drain_s: 5, pre_stop_s: 8, heartbeat_s: 6, write_stall_s: 7, keepalive_s: 9}
   engines: {Fake: {command: [./bin/fake, -x]}}
   engine_ports: {first: 30000, count: 10}
   log: {level: debug, file: log/gateway.log}
@@ -141,7 +141,7 @@ gateway:
       maxConnections: 10,
       failedAuthPerMinute: undefined,
     });
-    assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000 });
+    assert.deepEqual(config.settings.client, { heartbeatMs: 6000, writeStallMs: 7000, keepAliveMs: 9000 });
     assert.equal(config.preStopMs, 8000);
     assert.equal(config.drainTimeoutMs, 5000);
     assert.deepEqual(config.engineCommands, new Map([['fake', [join(folder, 'bin/fake'), '-x']]]));

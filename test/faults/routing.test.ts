@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
 import { until } from '../support/until.ts';
 import { sumOf } from './support/oracles.ts';
 import { model, patienceMs, row, type Victim } from './support/row.ts';
@@ -176,6 +177,42 @@ row(61, async ({ start }) => {
   // What must hold is what the oracles ask after each row.
   for (let wave = 0; wave < 5; wave += 1)
     await Promise.all(Array.from({ length: 60 }, async (_, at) => deeds[(at * (wave + 3)) % deeds.length]?.()));
+});
+
+const clockJump = fileURLToPath(new URL('./support/clock-jump.ts', import.meta.url));
+const hourMs = 3_600_000;
+
+row(65, async ({ start }) => {
+  const one = { ...endless, max_num_seqs: 1 };
+  const hasty = { timeouts: { queue_s: 300, first_byte_s: 300, idle_s: 300, hang_s: 300 } };
+  const busy = model('m', one, { health_check_period_s: 0.2 }, hasty);
+  const gateway = await start([busy], {
+    nodeArgs: ['--import', clockJump],
+    env: { CLOCK_JUMPS_MS: [hourMs, -2 * hourMs].join(',') },
+  });
+  await gateway.writeConfig([busy, model('cold', { ready_after_s: 3600 }, {}, hasty)]);
+  assert.equal((await gateway.reload()).status, 200);
+  const engine = await gateway.engine('m');
+  const stream = await gateway.stream('m');
+  await stream.until(/data: \{"id"/u);
+  const waits = gateway.ask('m', { max_tokens: 2 });
+  const leave = gateway.begin('cold');
+  await gateway.model('m', 'one waits', ({ waiting }) => waiting === 1);
+  await gateway.model('cold', 'one waits', ({ waiting }) => waiting === 1);
+  for (const shiftMs of [hourMs, -hourMs]) {
+    gateway.signal('SIGUSR2');
+    for (const thread of [0, 1, 2]) await gateway.logged(new RegExp(`\\{"thread":${thread},"shiftMs":${shiftMs}\\}`, 'u'));
+    const before = (await engine.state()).tokens;
+    // Longer than the sweep over silent requests, and than several probes.
+    await until('the stream has gone on', async () => (await engine.state()).tokens > before + 40, patienceMs);
+    await gateway.model('m', 'still waits', ({ waiting }) => waiting === 1);
+    await gateway.model('cold', 'still waits', ({ waiting, replicas: [replica] }) => waiting === 1 && replica?.restarts === 0);
+  }
+  stream.leave();
+  assert.equal((await waits).status, 200);
+  leave();
+  assert.equal(await gateway.pidOf('m'), engine.pid);
+  await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
 });
 
 row(66, async ({ start }) => {

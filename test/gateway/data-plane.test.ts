@@ -44,7 +44,7 @@ async function start(t: TestContext, workers: number, port = 0) {
       },
       cors: { allowedOrigins: undefined, maxAgeS: 600 },
       media: { fetch: 'public', allowedHosts: [], maxImages: 16, maxImageBytes: 20_971_520, maxTotalBytes: 104_857_600, timeoutMs: 15_000 },
-      client: { heartbeatMs: 10_000, writeStallMs: 60_000 },
+      client: { heartbeatMs: 10_000, writeStallMs: 60_000, keepAliveMs: 30_000 },
       metricsByKey: false,
       debugHeaders: false,
       access: openToAll,

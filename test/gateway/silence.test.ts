@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { judgeSilence, type Quiet, type SilenceVerdict } from '../../src/gateway/silence.ts';
 
 const limits = { maxWaiting: 1, queueTimeoutMs: 1000, firstByteTimeoutMs: 600, idleTimeoutMs: 60 };
-const client = { heartbeatMs: 10, writeStallMs: 100 };
+const client = { heartbeatMs: 10, writeStallMs: 100, keepAliveMs: 30_000 };
 const quiet: Quiet = { stalledAt: undefined, engineSince: 0, replying: true, stream: false, sentAt: 0 };
 const silent = (silentMs: number, key: string): SilenceVerdict => ({ kind: 'engine-silent', silentMs, limit: `gateway.timeouts.${key}` });
 

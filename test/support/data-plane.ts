@@ -243,7 +243,7 @@ export async function dataPlane(
       },
       media,
       cors: { allowedOrigins: options.allowedOrigins, maxAgeS: 600 },
-      client: { heartbeatMs: 10_000, writeStallMs: 60_000, ...options.client },
+      client: { heartbeatMs: 10_000, writeStallMs: 60_000, keepAliveMs: 30_000, ...options.client },
       metricsByKey: options.metricsByKey ?? false,
       debugHeaders: options.debugHeaders ?? false,
       access: openToAll,

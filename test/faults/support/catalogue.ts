@@ -225,8 +225,7 @@ const routing = {
   },
   65: {
     happens: 'the clock of the machine jumps by an hour',
-    holds: 'no time limit is hit: all times are measured with a clock that only goes on',
-    untested: 'tests do not set the clock of the machine they run on',
+    holds: 'no time limit is hit, forwards or back: a stream goes on, who waits is served in turn, and no engine is started again',
   },
   66: {
     happens: 'the gateway is stopped for three seconds, as when a laptop sleeps, and goes on',
@@ -253,8 +252,8 @@ const streams = {
   },
   71: {
     happens: 'a client’s machine vanishes without a word',
-    holds: 'its connection is closed, and the engine stops',
-    untested: 'it needs a network that loses packets; what a client costs that reads nothing is row 70',
+    holds:
+      'the engine stops: of a stream when `write_stall_s` has passed since no more could be sent, of a reply that says nothing ten seconds after `keepalive_s`',
   },
   72: {
     happens: 'an engine goes silent with its connections open',
