@@ -1,5 +1,5 @@
 import { adapterName } from '../core/ids.ts';
-import { isUrl, parseReference, referenceText } from '../models/reference.ts';
+import { isUrl } from '../models/reference.ts';
 import type { AdapterPlace, AdapterRoot, Adapters } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { existingPath } from './local-path.ts';
@@ -7,6 +7,7 @@ import type { ConfigPath } from './problems.ts';
 import { milliseconds } from './resolve-gateway.ts';
 import { option } from './resolve-source.ts';
 import type { ModelEntry } from './schema.ts';
+import { storedSource } from './stored-source.ts';
 
 /** Where a model's LoRA adapters come from; undefined without `lora_config`. */
 export function resolveAdapters(entry: ModelEntry, path: ConfigPath, context: ResolveContext): Adapters | undefined {
@@ -18,7 +19,7 @@ export function resolveAdapters(entry: ModelEntry, path: ConfigPath, context: Re
     const message = 'the engine is made ready for adapters, but there are none: expected dynamic_lora_loading_path, or adapters';
     context.warning(here, message);
   }
-  const timeoutS = lora.download_timeout_s ?? undefined;
+  const timeoutS = lora.download_timeout_s ?? 0;
   if (lora.max_download_tries !== undefined)
     context.warning(
       [...here, 'max_download_tries'],
@@ -29,7 +30,7 @@ export function resolveAdapters(entry: ModelEntry, path: ConfigPath, context: Re
     listed: resolveListed(lora.adapters, [...here, 'adapters'], context),
     maxPerReplica: lora.max_num_adapters_per_replica,
     refreshMs: milliseconds(lora.refresh_s),
-    downloadTimeoutMs: timeoutS === undefined ? undefined : milliseconds(timeoutS),
+    downloadTimeoutMs: timeoutS > 0 ? milliseconds(timeoutS) : undefined,
     trustRemoteCode: option(entry, 'trust_remote_code') === true,
   };
 }
@@ -64,11 +65,7 @@ function rootOf(text: string, path: ConfigPath, context: ResolveContext): Adapte
 function placeOf(text: string, path: ConfigPath, context: ResolveContext): AdapterPlace | undefined {
   const local = existingPath(text, path, context);
   if (local !== undefined) return { kind: 'path', value: local };
-  const reference = parseReference(hubId.test(text) ? `hf://${text}` : text);
-  if (reference.kind !== 'bad') return { kind: 'remote', value: referenceText(reference), reference };
-  // Whatever stands before @ may be a secret.
-  const shown = JSON.stringify(text.replace(/\/\/[^/]*@/, '//…@'));
   const expected = 'expected a path (./…, ~/… or /…), s3://bucket/prefix, gs://bucket/prefix, or the owner/name of a repository of the hub';
-  context.problem(path, isUrl(text) ? `${shown}: ${reference.problem}` : `${shown}: ${expected}`);
-  return undefined;
+  const stored = storedSource(hubId.test(text) ? `hf://${text}` : text, path, context, isUrl(text) ? undefined : expected);
+  return stored === undefined ? undefined : { kind: 'remote', ...stored };
 }

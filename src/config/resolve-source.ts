@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
-import { isUrl, parseReference, referenceText } from '../models/reference.ts';
+import { isUrl } from '../models/reference.ts';
 import type { ModelSource } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import { existingPath } from './local-path.ts';
 import type { ConfigPath } from './problems.ts';
 import type { ModelEntry } from './schema.ts';
+import { shownSource, storedSource } from './stored-source.ts';
 
 /** Where a model's files are: here, with the engine, or in a store that they are brought from before the engine starts. */
 export function resolveSource(entry: ModelEntry, path: ConfigPath, context: ResolveContext): ModelSource {
@@ -30,17 +31,13 @@ export function option(entry: ModelEntry, name: string): unknown {
 }
 
 function resolveUrl(source: string, entry: ModelEntry, here: ConfigPath, context: ResolveContext): ModelSource {
-  const reference = parseReference(source);
-  if (reference.kind === 'bad') {
-    // Whatever stands before @ may be a secret.
-    const shown = source.replace(/\/\/[^/]*@/, '//…@');
-    context.problem(here, `${JSON.stringify(shown)}: ${reference.problem}`);
-    return { kind: 'reference', value: shown };
-  }
+  const stored = storedSource(source, here, context);
+  if (stored === undefined) return { kind: 'reference', value: shownSource(source) };
+  const { reference } = stored;
   const format = option(entry, 'load_format');
   const streams = typeof format === 'string' && format.startsWith('runai_streamer');
   // The engine reads the bucket itself, as it loads.
   if (streams && (reference.kind === 's3' || reference.kind === 'gs')) return { kind: 'reference', value: source };
   const trustRemoteCode = option(entry, 'trust_remote_code') === true;
-  return { kind: 'remote', value: referenceText(reference), reference, trustRemoteCode };
+  return { kind: 'remote', ...stored, trustRemoteCode };
 }

@@ -182,13 +182,17 @@ function resolveEntries(
   ];
 }
 
+const prefillDecode = 'prefill and decode on engines of their own are not supported; ';
+
 /** Why an application of this builder cannot be served here; undefined where it can. */
 function builderProblem(builder: string): string | undefined {
   const name = builder.split(/[:.]/).at(-1) ?? '';
   const instead = `expected ${defaultBuilder}, got ${JSON.stringify(builder)}`;
+  // Where the builder for it stood before it had a public name.
+  if (/^ray\.llm\._internal\..*prefill_decode/.test(builder)) return prefillDecode + instead;
   if (!/^ray\.serve\.llm[.:]/.test(builder)) return `Python code of your own is not run; ${instead}`;
   if (name === defaultBuilder.split(':')[1]) return undefined;
-  if (name.includes('pd')) return `prefill and decode on engines of their own are not supported; ${instead}`;
+  if (name.includes('pd')) return prefillDecode + instead;
   if (name.includes('dp')) return `set data_parallel_size in engine_kwargs, or num_replicas, in place of this builder; ${instead}`;
   return `only the whole OpenAI-compatible app can be built; ${instead}`;
 }

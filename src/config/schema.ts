@@ -162,7 +162,8 @@ const loraSchema = mapping({
     )
     .default([]),
   refresh_s: seconds(1).default(60),
-  download_timeout_s: seconds(0.001).nullish(),
+  /** None where it is not above 0, as in Ray. */
+  download_timeout_s: seconds(-2_000_000).nullish(),
   max_download_tries: whole(1, 1000).optional(),
 });
 

@@ -6,6 +6,7 @@ import { joinedLists, joinValues } from './join-values.ts';
 import { depthOf, positionOf, type Position, type SourceDocument, type Spot } from './positions.ts';
 import { formatPath, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { readValue, type ReadSink } from './read-value.ts';
+import { rayServiceOf } from './ray-service.ts';
 import { readText } from './source-file.ts';
 import { parseYaml } from './yaml-document.ts';
 
@@ -173,7 +174,12 @@ export class SourceTree {
       else this.#tell(base, message, { file, line, column });
       return undefined;
     }
-    const { source, problems } = parseYaml(found.text, file);
+    const service = rayServiceOf(found.text);
+    if (service !== undefined) {
+      const message = 'a RayService: its spec.serveConfigV2 is read, the rest of the manifest (cluster, image, secrets) has no effect here';
+      this.warnings.push({ file, line: service.line, column: 1, path: formatPath(base), message });
+    }
+    const { source, problems } = parseYaml(service?.text ?? found.text, file);
     for (const { message, ...position } of problems) this.#tell(base, message, position);
     if (problems.length > 0) return undefined;
     this.#sources.push({ base, source, before });

@@ -44,6 +44,7 @@ const runs: Readonly<Record<string, Run>> = {
   plan: { args: ({ file }) => ['-c', file] },
   status: running(),
   logs: { ...running(), lines: true },
+  lora: running('ls'),
   reload: running(),
   restart: running('m'),
   scale: running('m', '1'),
@@ -129,6 +130,7 @@ const operands: Readonly<Record<string, readonly string[]>> = {
   conformance: ['--model', 'm'],
   pull: ['m'],
   cache: ['ls'],
+  lora: ['ls'],
   simulate: ['--load', 'model=m,rps=1,duration=1s,hours=1'],
 };
 

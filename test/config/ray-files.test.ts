@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Config } from '../../src/config/config.ts';
@@ -15,6 +15,7 @@ const first = (name: string): Config['models'][number] => load(name).config.mode
 
 /** A part of the command, in order, for each shape that Ray's documentation shows. */
 const commands: Readonly<Record<string, RegExp>> = {
+  'asleep.yaml': /^serve Qwen\/Qwen3-4B .*--language-model-only --default-chat-template-kwargs \{"enable_thinking":false\}/,
   'autoscaling.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'autoscaling-policy.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'bucket.yaml': /^serve <model> /,
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, RegExp>> = {
   'gated-model.yaml': /--tokenizer meta-llama\/Llama-3\.1-8B-Instruct/,
   'gpu-kind.yaml': /--tensor-parallel-size 2 --speculative-config \{"method":"ngram",/,
   'generated.yaml': /--enable-lora .*--max-num-seqs 64|--max-num-seqs 64 .*--enable-lora/,
+  'kube-service.yaml': /^serve Qwen\/Qwen2\.5-7B-Instruct .*--dtype bfloat16 --max-model-len 4096 --gpu-memory-utilization 0\.75/,
   'kv-aware-routing.yaml': /^serve Qwen\/Qwen3-0\.6B /,
   'kv-offloading.yaml': /--kv-transfer-config \{"kv_connector":"LMCacheConnectorV1","kv_role":"kv_both"\}/,
   'mistral-format.yaml': /^serve openai\/whisper-large-v3 /,
@@ -40,6 +42,7 @@ const commands: Readonly<Record<string, RegExp>> = {
   'prefix-aware-routing.yaml': /^serve /,
   'quick-start.yaml': /^serve Qwen\/Qwen2\.5-0\.5B-Instruct /,
   'sglang.yaml': /--model-path unsloth\/Llama-3\.1-8B-Instruct .*--tp-size 1/,
+  'several-connectors.yaml': /--tensor-parallel-size 4 --pipeline-parallel-size 2 .*"connectors":\[\{"kv_connector":"LMCacheConnectorV1",/,
   'streamed-weights.yaml': /^serve gs:\/\/my-bucket\/m .*--load-format runai_streamer/,
   'structured-output.yaml': /--structured-outputs-config \{"backend":"xgrammar"\}/,
   'token-in-options.yaml': /^(?!.*YOUR-TOKEN)(?!.*hf-token)serve .*--max-model-len 8192/,
@@ -52,6 +55,8 @@ const commands: Readonly<Record<string, RegExp>> = {
 
 /** What is refused, and how that is told. */
 const refused: readonly (readonly [string, RegExp])[] = [
+  ['azure.yaml', /Azure storage is not supported in this version; give an https/],
+  ['prefill-decode-internal.yaml', /prefill and decode on engines of their own are not supported/],
   ['prefill-decode.yaml', /prefill and decode on engines of their own are not supported/],
   ['data-parallel.yaml', /set data_parallel_size in engine_kwargs, or num_replicas/],
   ['own-code.yaml', /Python code of your own is not run/],
@@ -154,6 +159,18 @@ describe('what Ray’s files say', () => {
     const told = load('token-in-options.yaml').warnings.map(({ path, message }) => `${path}: ${message}`);
     assert.match(told.join('\n'), /engine_kwargs\.hf_token: given to the engine as HF_TOKEN/);
     assert.ok(!told.join('\n').includes('YOUR-TOKEN'));
+  });
+  it('in a manifest for Kubernetes is told at its place there, and that the rest of it has no effect', (t) => {
+    const manifest = readFileSync(join(folder, 'kube-service.yaml'), 'utf8');
+    assert.deepEqual(
+      load('kube-service.yaml').warnings.map(({ line, column, message }) => [line, column, message.slice(0, 52)]),
+      [[3, 1, 'a RayService: its spec.serveConfigV2 is read, the re']],
+    );
+    const wrong = manifest.replace('max_ongoing_requests: 128', 'max_ongoing_request: 128');
+    assert.deepEqual(
+      problemsOf(() => loadText(t, wrong, { engines })).map(({ line, column, message }) => [line, column, message]),
+      [[24, 17, 'unknown key "max_ongoing_request"; did you mean "max_ongoing_requests"?']],
+    );
   });
   it('of the server class selects the engine', () => assert.equal(first('sglang.yaml').engine, 'sglang'));
   it('in old names is pointed out with the new ones', () => {
