@@ -4,6 +4,7 @@ import { droppedLinesMetric } from '../core/log-destination.ts';
 import { adapterRegistry } from './adapter-metrics.ts';
 import type { ScaleReport } from '../autoscale/scaler.ts';
 import type { ReloadReport } from './api.ts';
+import { processRegistry } from './process-metrics.ts';
 import type { ModelReport } from '../supervisor/report.ts';
 
 const replicaLabels = ['model', 'replica'] as const;
@@ -122,6 +123,7 @@ export async function metricsPage(snapshots: readonly unknown[], facts: ControlF
     adapterRegistry(facts.models).metrics(),
     reloadRegistry(facts.reloads).metrics(),
     scalingRegistry(facts.scaling).metrics(),
+    processRegistry().metrics(),
   ]);
   return pages.join('\n');
 }

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { runGateway } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
+import { sumOf } from './support/oracles.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
 row(151, async ({ start }) => {
@@ -23,7 +24,12 @@ row(151, async ({ start }) => {
     assert.match(stderr, place);
     assert.equal(await gateway.pidOf('m'), pid);
     assert.equal((await gateway.ask('m')).status, 200);
+    assert.equal(sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful'), 0, what);
   }
+  await gateway.writeConfig([model('m')]);
+  assert.equal((await gateway.reload()).status, 200);
+  assert.equal(sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful'), 1);
+  assert.equal(await gateway.pidOf('m'), pid);
 });
 
 row(152, async ({ start }) => {

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { fakeModel, type GatewayProcess, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
+import { sumOf } from './support/oracles.ts';
 import { needsRoot } from './support/privileges.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
@@ -69,9 +70,11 @@ row(
 );
 
 row(148, async ({ t, start }) => {
-  // Enough for the gateway itself, and for some fifty connections.
+  // Enough for the gateway itself, and for some fifty connections; the lower limit is raised to the upper one at the start.
   const limit = 110;
-  const gateway = await start([model('m', { tokens: 10_000, tokens_per_s: 20 })], { prefix: ['prlimit', `--nofile=${limit}:${limit}`] });
+  const gateway = await start([model('m', { tokens: 10_000, tokens_per_s: 20 })], {
+    prefix: ['prlimit', `--nofile=${limit - 40}:${limit}`],
+  });
   const stream = await gateway.stream('m');
   await stream.until(/data: \{"id"/u);
   const { hostname, port } = new URL(gateway.url);
@@ -86,6 +89,10 @@ row(148, async ({ t, start }) => {
   const next = await gateway.stream('m');
   await next.until(/data: \{"id"/u);
   next.leave();
+  const page = await gateway.metrics();
+  assert.equal(sumOf(page, 'process_max_fds'), limit);
+  const open = sumOf(page, 'process_open_fds');
+  assert.ok(open > 20 && open < limit, `${open} descriptors`);
 });
 
 row(149, async ({ start }) => {

@@ -386,7 +386,8 @@ const secrets = {
 const host = {
   148: {
     happens: 'no file descriptor is left',
-    holds: 'streams that run go on, and once descriptors come free requests are served again',
+    holds:
+      'streams that run go on, and once descriptors come free requests are served again; the soft limit was raised to the hard one, and metrics show both numbers',
   },
   149: {
     happens: 'ports of the machine run short',
@@ -399,7 +400,7 @@ const host = {
   },
   151: {
     happens: 'reload of a config that is not valid',
-    holds: '`gateway reload` exits with 4 and names file, line and column; nothing changes',
+    holds: '`gateway reload` exits with 4 and names file, line and column; nothing changes, and a metric shows it until the next good one',
   },
   152: {
     happens: 'reload of a valid config',
