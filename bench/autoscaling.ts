@@ -19,7 +19,7 @@ const rule = {
   min_replicas: 0,
   max_replicas: 3,
   target_ongoing_requests: 2,
-  look_back_period_s: 3,
+  look_back_period_s: 1,
   upscale_delay_s: 2,
   downscale_delay_s: 6,
 };
@@ -171,8 +171,13 @@ async function main(): Promise<void> {
     loading = false;
     await watching;
     const failed = asked.filter(({ status }) => status !== 200);
-    const path = samples.map(({ running }) => running).filter((count, index, all) => count !== all[index - 1]);
-    process.stdout.write(`${added}\n${asked.length + 2} requests, ${failed.length} failed\nreplicas that serve: ${path.join(' → ')}\n`);
+    const path = (count: (sample: Sample) => number): string =>
+      samples
+        .map(count)
+        .filter((value, index, all) => value !== all[index - 1])
+        .join(' → ');
+    process.stdout.write(`${added}\n${asked.length + 2} requests, ${failed.length} failed\n`);
+    process.stdout.write(`replicas wanted: ${path(({ wanted }) => wanted)}; that serve: ${path(({ running }) => running)}\n`);
     if (values.svg !== undefined) writeFileSync(values.svg, plot([{ name, samples }], samples.at(-1)?.atMs ?? 0));
     if (failed.length > 0) process.exitCode = 1;
   } finally {

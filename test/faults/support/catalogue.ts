@@ -147,7 +147,7 @@ const engineProcesses = {
 
 const routing = {
   43: {
-    happens: '500 requests come while the only replica of a model loads',
+    happens: '1000 requests come at once for a model without a replica',
     holds: 'it is started once; as many as may wait are served as its places come free, the others get 429',
   },
   44: {
