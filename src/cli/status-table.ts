@@ -1,4 +1,5 @@
 import type { StatusReply } from '../admin/api.ts';
+import { gpuLabel } from '../supervisor/gpus/devices.ts';
 import type { GpuReport } from '../supervisor/gpus/ledger.ts';
 import type { ModelReport, ReplicaReport } from '../supervisor/report.ts';
 import { advisoriesOf } from './progress.ts';
@@ -90,9 +91,9 @@ function replicaRows(models: readonly ModelReport[], now: number, width: number)
   );
 }
 
-function gpuLine({ index, name, holders, quarantined }: GpuReport): string {
+function gpuLine({ name, holders, quarantined, ...gpu }: GpuReport): string {
   const use = quarantined === undefined ? (holders.length === 0 ? 'free' : `held by ${holders.join(', ')}`) : `quarantined: ${quarantined}`;
-  return `GPU ${index}  ${name}  ${use}`;
+  return `${gpuLabel(gpu)}  ${name}  ${use}`;
 }
 
 /**

@@ -52,6 +52,37 @@ describe('the table of a status', () => {
     ]);
   });
 
+  it('tells who holds which GPU, what a pending replica waits for, and what is out of use', () => {
+    const card = { partition: false, name: 'NVIDIA H100', memoryBytes: 1, usedBytes: 0, holders: [], quarantined: undefined };
+    const gpus = [
+      { ...card, id: 'GPU-a', index: 0, holders: ['m-0', 'n-0'] },
+      { ...card, id: 'GPU-b', index: 1 },
+      { ...card, id: 'MIG-c', index: 2, partition: true, holders: ['o-0'] },
+      { ...card, id: 'GPU-d', index: 3, holders: ['p-0'], quarantined: 'GPU is lost' },
+    ];
+    const waits = {
+      index: 0,
+      state: 'pending',
+      phase: 'waiting for a GPU: 0 held by m-0 + n-0',
+      since: 0,
+      gpus: [],
+      restarts: 0,
+      inFlight: 0,
+    };
+    const models = [{ name: 'q', engine: 'fake', waiting: 1, status: { phase: waits.phase }, replicas: [waits] }];
+    const text = statusTable({ ...status, gpus, models } as unknown as StatusReply);
+    assert.match(text, /^q +#0 +pending +waiting for a GPU: 0 held by m-0 \+ n-0 /mu);
+    assert.deepEqual(
+      text.split('\n').filter((line) => /^(?:GPU|MIG)/u.test(line)),
+      [
+        'GPU 0  NVIDIA H100  held by m-0, n-0',
+        'GPU 1  NVIDIA H100  free',
+        'MIG-c  NVIDIA H100  held by o-0',
+        'GPU 3  NVIDIA H100  quarantined: GPU is lost',
+      ],
+    );
+  });
+
   it('leaves out what a terminal has no room for, and never the model', () => {
     assert.match(heads(120), /^MODEL .* PID .* RESTARTS {2}UPTIME$/);
     assert.match(heads(80), /^MODEL +REPLICA +STATE +PHASE +IN FLIGHT +WAITING$/);

@@ -31,7 +31,10 @@ export interface GpuWait {
 /** What `status` says of one GPU. */
 export interface GpuReport {
   readonly id: string;
+  /** Of the card. */
   readonly index: number;
+  /** A MIG instance, of which several have their card's index. */
+  readonly partition: boolean;
   readonly name: string;
   readonly memoryBytes: number;
   readonly usedBytes: number | undefined;
@@ -159,9 +162,10 @@ export class GpuLedger {
     return this.#inventory
       .all()
       .toSorted((a, b) => a.index - b.index)
-      .map(({ id, index, name, memoryBytes, usedBytes }) => ({
+      .map(({ id, index, partition, name, memoryBytes, usedBytes }) => ({
         id,
         index,
+        partition,
         name,
         memoryBytes,
         usedBytes,

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
@@ -18,13 +17,14 @@ import type { KillDeps } from './kill-family.ts';
 import { killMembersNow, SpareDescriptor } from './kill-now.ts';
 import { Leases, newLease } from './lease.ts';
 import type { Lease } from './lease.ts';
-import { ageMs, identify, ProcessHold } from './process-identity.ts';
+import { ageMs, identify, ProcessHold, untilEnded } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
 import { activated, findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
-import { oomKills, preferAsVictim, withKiller } from './oom.ts';
 import { Ports } from './ports.ts';
 import { signalGroup } from './processes.ts';
+import { start } from './start-process.ts';
+import type { Started } from './start-process.ts';
 import type { Family } from './processes.ts';
 import type { Exit, LogWatch, Recovered, Recovery, Remains, ReplicaProvider, ReplicaSpec } from './provider.ts';
 
@@ -39,8 +39,6 @@ export interface LocalProviderDeps {
   readonly enginePorts: { readonly first: number; readonly count: number };
 }
 
-/** Between two looks at whether an engine that is not our child lives. */
-const exitPollMs = 50;
 /** Logs of former runs that are kept, for each replica. */
 const logsKept = 5;
 
@@ -262,44 +260,4 @@ interface Owned extends Pick<Lease, 'id' | 'port' | 'innerPorts' | 'apiKey' | 'l
   readonly adoptedAgeMs?: number;
   /** Stops waiting for its exit. */
   readonly letGo: () => void;
-}
-
-/** Resolves when a process that is not our child has ended, or was let go. */
-function untilEnded(hold: ProcessHold, clock: Clock): Promise<Exit> {
-  return new Promise((resolve) => {
-    const look = (): void => {
-      if (hold.alive()) {
-        clock.after(exitPollMs, look);
-        return;
-      }
-      hold.close();
-      resolve({ code: null, signal: null });
-    };
-    look();
-  });
-}
-
-interface Started {
-  /** Undefined when there is no process. */
-  readonly pid: number | undefined;
-  readonly exited: Promise<Exit>;
-  /** Resolves with the reason when there is none. */
-  readonly failed: Promise<Error>;
-  readonly letGo: () => void;
-}
-
-/**
- * A process in a session of its own, writing to `output` itself: a pipe would end with the gateway. Node's own spawn, not execa: execa
- * takes no file descriptor above 9, and all that it adds (buffering, clean-up at our exit, kill of one process) is wrong for a process
- * that must outlive its parent and is ended by its group.
- */
-function start(file: string, args: readonly string[], env: Record<string, string>, output: number): Started {
-  const child = spawn(file, args, { stdio: ['ignore', output, output], detached: true, env });
-  const failed = new Promise<Error>((resolve) => child.once('error', resolve));
-  const before = oomKills();
-  if (child.pid !== undefined) preferAsVictim(child.pid);
-  const exited = new Promise<Exit>((resolve) =>
-    child.once('exit', (code, signal) => resolve(withKiller({ code, signal }, before, oomKills()))),
-  );
-  return { pid: child.pid, exited, failed, letGo: () => child.unref() };
 }

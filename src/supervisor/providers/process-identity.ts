@@ -1,5 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import type { Clock } from '../../core/clock.ts';
 import { readStat } from './processes.ts';
+import type { Exit } from './provider.ts';
 
 /** One process and no other, over reuse of pids and restarts of the machine. */
 export interface ProcessIdentity {
@@ -95,4 +97,22 @@ export class ProcessHold {
     this.#open = false;
     closeSync(this.#file);
   }
+}
+
+/** Between two looks at whether an engine that is not our child lives. */
+const exitPollMs = 50;
+
+/** Resolves when a process that is not our child has ended, or was let go. */
+export function untilEnded(hold: ProcessHold, clock: Clock): Promise<Exit> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (hold.alive()) {
+        clock.after(exitPollMs, look);
+        return;
+      }
+      hold.close();
+      resolve({ code: null, signal: null });
+    };
+    look();
+  });
 }

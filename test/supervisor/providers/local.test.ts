@@ -327,5 +327,5 @@ test('the engine is told its port, key, model and grace', async (t) => {
   assert.ok(port >= testPorts.first && port < testPorts.first + testPorts.count);
   assert.match(handle.apiKey, /^[0-9a-f]{64}$/);
   const given = { model: { kind: 'reference', value: 'none' }, servedName: 'demo', port, innerPort: port + 1, apiKey: handle.apiKey };
-  assert.deepEqual(seen, [{ ...given, stopGraceS: 5 }]);
+  assert.deepEqual(seen, [{ ...given, stopGraceS: 5, adapters: [] }]);
 });
