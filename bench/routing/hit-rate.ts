@@ -1,6 +1,6 @@
 import { replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
-import { hashText } from '../../src/core/rendezvous.ts';
+import { hashText, heaviestOf } from '../../src/core/rendezvous.ts';
 import { route, type Sight } from '../../src/gateway/route.ts';
 import type { Turn } from './trace.ts';
 
@@ -51,7 +51,13 @@ export function hitRate(policy: Policy, trace: readonly Turn[], replicas: number
   const inFlight = views.map(() => 0);
   const caches = views.map(() => new PrefixCache());
   const served = views.map(() => 0);
-  const sight: Sight = { load: ({ index }) => inFlight[index] ?? 0, total: () => running.length, admits: () => true, share: () => 1 };
+  const sight: Sight = {
+    load: ({ index }) => inFlight[index] ?? 0,
+    total: () => running.length,
+    favourite: (group) => views[heaviestOf(group, views)],
+    admits: () => true,
+    share: () => 1,
+  };
   let running: { readonly until: number; readonly index: number }[] = [];
   let hit = 0;
   let all = 0;

@@ -1,6 +1,7 @@
 import { LoadBoard } from '../../src/core/board.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
+import { Favourites } from '../../src/gateway/favourites.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
 import { route } from '../../src/gateway/route.ts';
@@ -11,8 +12,29 @@ const blocks = 9;
 const picksPerBlock = 40_000;
 const none: ReadonlySet<never> = new Set();
 
-/** Median nanoseconds of one pick with its look-up of the model, its count on the board and the count given back. */
-export function pickCost(replicas: number, models: number, affinity: boolean): number {
+export interface PickShape {
+  readonly replicas: number;
+  readonly models: number;
+}
+
+/**
+ * Nanoseconds of CPU of one pick with its look-up of the model, its count on the board and the count given back: for each shape by least in
+ * flight and by affinity. Medians of blocks that take turns, so that whatever else the machine does meets all alike.
+ */
+export function pickCosts(shapes: readonly PickShape[]): readonly (readonly [number, number])[] {
+  const measured = shapes.map((shape) => [false, true].map((affinity) => ({ block: picks(shape, affinity), costs: [] as number[] })));
+  for (let warmUp = 0; warmUp < 3; warmUp += 1) for (const { block } of measured.flat()) block();
+  for (let round = 0; round < blocks; round += 1) for (const { block, costs } of measured.flat()) costs.push(block());
+  return measured.map(([plain, affine]) => [median(plain?.costs ?? []), median(affine?.costs ?? [])]);
+}
+
+const cpuUs = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+};
+
+/** A block of picks, which says what one of them cost in nanoseconds. */
+function picks({ replicas, models }: PickShape, affinity: boolean): () => number {
   const views = Array.from({ length: replicas }, (_, index): ReplicaView => ({
     id: replicaId(`r${index}`),
     slot: slot(index),
@@ -25,15 +47,17 @@ export function pickCost(replicas: number, models: number, affinity: boolean): n
   const names = [...table.keys()];
   const board = LoadBoard.create(workers, replicas);
   const totals = new LoadTotals(board);
+  const favourites = new Favourites();
   const memory = new ReplicaMemory();
   const sight = {
     load: (replica: ReplicaView) => board.read(replica.slot),
     total: () => totals.of(views),
+    favourite: (group: number) => favourites.of(views, group),
     admits: (replica: ReplicaView) => memory.admits(replica.id, 0),
     share: (replica: ReplicaView) => memory.share(replica.id, 0),
   };
-  const block = (): number => {
-    const began = performance.now();
+  return () => {
+    const began = cpuUs();
     for (let pick = 0; pick < picksPerBlock; pick += 1) {
       const candidates = table.get(names[pick % models] as (typeof names)[number]) ?? [];
       const decision = route(
@@ -45,8 +69,6 @@ export function pickCost(replicas: number, models: number, affinity: boolean): n
       board.add(0, decision.replica.slot, 1);
       board.add(0, decision.replica.slot, -1);
     }
-    return ((performance.now() - began) * 1e6) / picksPerBlock;
+    return ((cpuUs() - began) * 1000) / picksPerBlock;
   };
-  for (let warmUp = 0; warmUp < 3; warmUp += 1) block();
-  return median(Array.from({ length: blocks }, block));
 }

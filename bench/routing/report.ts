@@ -1,6 +1,7 @@
 import { alignColumns } from '../report/table.ts';
+import { adapterHitRate, adapterPolicies } from './adapter-hit-rate.ts';
 import { hitRate, policies } from './hit-rate.ts';
-import { pickCost } from './pick-cost.ts';
+import { pickCosts } from './pick-cost.ts';
 import { conversations } from './trace.ts';
 
 const shapes = [
@@ -12,13 +13,14 @@ const shapes = [
 ] as const;
 const trace = { seed: 1, conversations: 2000, seconds: 3600 } as const;
 const simulatedReplicas = 8;
+const adapterTrace = { seed: 1, requests: 20_000, adapters: 64, replicas: simulatedReplicas, capacity: 4 } as const;
 
 /** What a pick costs, and what affinity is worth: computed in this process, without any system beside it. */
 export function routingReport(): readonly string[] {
-  const costs = shapes.map(({ replicas, models }) => [
+  const measured = pickCosts(shapes);
+  const costs = shapes.map(({ replicas, models }, at) => [
     `${replicas} replicas, ${models} models`,
-    pickCost(replicas, models, false).toFixed(0),
-    pickCost(replicas, models, true).toFixed(0),
+    ...(measured[at] ?? []).map((cost) => cost.toFixed(0)),
   ]);
   const turns = conversations(trace.seed, trace.conversations, trace.seconds);
   const hits = policies.map((policy) => {
@@ -29,5 +31,13 @@ export function routingReport(): readonly string[] {
     ...alignColumns([['ns/pick', 'least in flight', 'affinity'], ...costs]),
     '',
     ...alignColumns([[`${turns.length} turns on ${simulatedReplicas} replicas`, 'prompt tokens in cache', 'load max ÷ mean'], ...hits]),
+    '',
+    ...alignColumns([
+      [
+        `${adapterTrace.requests} requests for ${adapterTrace.adapters} adapters, ${simulatedReplicas} replicas with room for ${adapterTrace.capacity}`,
+        'met it loaded',
+      ],
+      ...adapterPolicies.map((policy) => [policy, `${(adapterHitRate(policy, adapterTrace) * 100).toFixed(1)} %`]),
+    ]),
   ];
 }

@@ -14,3 +14,24 @@ export function weightOf(key: number, index: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
+
+/** Keys are told apart by so many groups, so that what a group prefers can be remembered: 256 groups a replica where there are 256 of them. */
+export const keyGroups = 65_536;
+
+/** The group of a key, from 0 to `keyGroups` − 1: the same everywhere. */
+export function groupOf(key: number): number {
+  return weightOf(key, -1) >>> 16;
+}
+
+/** Where in a list the one stands that a group of keys prefers: −1 in an empty list. `below`: only weights under this. */
+export function heaviestOf(group: number, indexed: readonly { readonly index: number }[], below = Number.POSITIVE_INFINITY): number {
+  let best = -1;
+  let bestWeight = -1;
+  for (let at = 0; at < indexed.length; at += 1) {
+    const weight = weightOf(group, (indexed[at] as { readonly index: number }).index);
+    if (weight <= bestWeight || weight >= below) continue;
+    best = at;
+    bestWeight = weight;
+  }
+  return best;
+}

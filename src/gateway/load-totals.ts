@@ -2,7 +2,7 @@ import type { LoadBoard } from '../core/board.ts';
 import type { ReplicaView } from '../core/table.ts';
 
 /** Replicas whose cells are read anew for one pick, on average: with more of them a sum is used for several picks. */
-const readsPerPick = 16;
+const readsPerPick = 4;
 
 /** Requests in flight on all of them. */
 export function sumOfLoads(board: LoadBoard, replicas: readonly ReplicaView[]): number {

@@ -1,5 +1,5 @@
 import type { ReplicaId } from '../core/ids.ts';
-import { weightOf } from '../core/rendezvous.ts';
+import { groupOf, heaviestOf, weightOf } from '../core/rendezvous.ts';
 import type { ReplicaView } from '../core/table.ts';
 
 export interface RouteRequest {
@@ -17,6 +17,8 @@ export interface Sight {
   load(replica: ReplicaView): number;
   /** Requests in flight on all of them; may trail a little. */
   total(): number;
+  /** The one that this group of keys prefers to all others. */
+  favourite(group: number): ReplicaView | undefined;
   /** Whether it is trusted with a request now. */
   admits(replica: ReplicaView): boolean;
   /** The share of a full load it should get, 0 < share ≤ 1: less than 1 while it is new. */
@@ -65,65 +67,53 @@ export function route(request: RouteRequest, replicas: readonly ReplicaView[], s
 type Circle = 'trusted' | 'untried' | 'any';
 type Pick = (RouteDecision & { kind: 'send' }) | undefined;
 
+function usable(request: RouteRequest, sight: Sight, circle: Circle, replica: ReplicaView, load: number): boolean {
+  if (load >= replica.maxInFlight || (circle !== 'any' && request.exclude.has(replica.id))) return false;
+  return circle !== 'trusted' || sight.admits(replica);
+}
+
 function pick(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): Pick {
-  const usable = (replica: ReplicaView, load: number): boolean =>
-    load < replica.maxInFlight && (circle === 'any' || !request.exclude.has(replica.id)) && (circle !== 'trusted' || sight.admits(replica));
-  const preferred = request.affinity === undefined ? undefined : highestWeight(request.affinity, replicas, sight, usable);
+  const preferred = request.affinity === undefined ? undefined : highestWeight(request.affinity, request, replicas, sight, circle);
   if (preferred !== undefined) return preferred;
-  const drawn = replicas.length < many ? undefined : betterOfTwo(request.tieBreak, replicas, sight, usable);
-  const replica = drawn ?? leastInFlight(request.tieBreak, replicas, sight, usable);
+  const drawn = replicas.length < many ? undefined : betterOfTwo(request, replicas, sight, circle);
+  const replica = drawn ?? leastInFlight(request, replicas, sight, circle);
   return replica === undefined ? undefined : { kind: 'send', replica, reason: 'least-in-flight' };
 }
 
-type Usable = (replica: ReplicaView, load: number) => boolean;
-
 /**
- * Rendezvous hashing bounded by load: of the replicas below the bound, the one with the highest weight for the key. Every worker
+ * Rendezvous hashing bounded by load: of the replicas below the bound, the one with the highest weight for the key's group. Every worker
  * and every gateway agrees without talking, and when a replica goes only its own keys move.
  */
-function highestWeight(key: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): Pick {
+function highestWeight(key: number, request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): Pick {
   const bound = Math.max(leastBound, Math.ceil((loadFactor * (sight.total() + 1)) / replicas.length));
+  const group = groupOf(key);
   // Loads cost more to look at than weights, so only those of the replicas that are preferred are.
-  let below = Number.POSITIVE_INFINITY;
-  for (let choice = 0; choice < Math.min(choices, replicas.length); choice += 1) {
-    const best = heaviest(key, replicas, below);
-    if (best === undefined) return undefined;
-    below = weightOf(key, best.index);
+  let best = sight.favourite(group);
+  for (let choice = 0; best !== undefined;) {
     const load = sight.load(best);
-    if (load >= Math.max(leastBound, bound * sight.share(best)) || !usable(best, load)) continue;
-    return { kind: 'send', replica: best, reason: choice === 0 ? 'affinity' : 'affinity-spilled' };
+    if (load < Math.max(leastBound, bound * sight.share(best)) && usable(request, sight, circle, best, load))
+      return { kind: 'send', replica: best, reason: choice === 0 ? 'affinity' : 'affinity-spilled' };
+    choice += 1;
+    if (choice === choices) return undefined;
+    best = replicas[heaviestOf(group, replicas, weightOf(group, best.index))];
   }
   return undefined;
 }
 
-/** The replica with the highest weight for the key under `below`. */
-function heaviest(key: number, replicas: readonly ReplicaView[], below: number): ReplicaView | undefined {
-  let best: ReplicaView | undefined;
-  let bestWeight = -1;
-  for (const replica of replicas) {
-    const weight = weightOf(key, replica.index);
-    if (weight <= bestWeight || weight >= below) continue;
-    best = replica;
-    bestWeight = weight;
-  }
-  return best;
+/** The load one more request would make, as much heavier as the replica should get less; more than any where it cannot be used. */
+function burden(request: RouteRequest, sight: Sight, circle: Circle, replica: ReplicaView): number {
+  const load = sight.load(replica);
+  return usable(request, sight, circle, replica, load) ? (load + 1) / sight.share(replica) : Number.POSITIVE_INFINITY;
 }
 
-/** The load one more request would make, as much heavier as the replica should get less. */
-function burden(replica: ReplicaView, load: number, sight: Sight): number {
-  return (load + 1) / sight.share(replica);
-}
-
-function leastInFlight(tieBreak: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): ReplicaView | undefined {
+function leastInFlight(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): ReplicaView | undefined {
   const count = replicas.length;
-  const first = tieBreak % count;
+  const first = request.tieBreak % count;
   let best: ReplicaView | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (let step = 0; step < count; step += 1) {
     const replica = replicas[(first + step) % count] as ReplicaView;
-    const load = sight.load(replica);
-    if (!usable(replica, load)) continue;
-    const heavy = burden(replica, load, sight);
+    const heavy = burden(request, sight, circle, replica);
     if (heavy >= least) continue;
     best = replica;
     least = heavy;
@@ -132,9 +122,14 @@ function leastInFlight(tieBreak: number, replicas: readonly ReplicaView[], sight
 }
 
 /** Power of two choices; undefined when neither of the two can be used. */
-function betterOfTwo(tieBreak: number, replicas: readonly ReplicaView[], sight: Sight, usable: Usable): ReplicaView | undefined {
+function betterOfTwo(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): ReplicaView | undefined {
   const count = replicas.length;
-  const first = weightOf(tieBreak, 0) % count;
-  const second = (first + 1 + (weightOf(tieBreak, 1) % (count - 1))) % count;
-  return leastInFlight(0, [replicas[first] as ReplicaView, replicas[second] as ReplicaView], sight, usable);
+  const drawn = weightOf(request.tieBreak, 0);
+  const at = drawn % count;
+  const one = replicas[at] as ReplicaView;
+  const other = replicas[(at + 1 + (weightOf(drawn, 1) % (count - 1))) % count] as ReplicaView;
+  const weight = burden(request, sight, circle, one);
+  const otherWeight = burden(request, sight, circle, other);
+  if (otherWeight < weight) return other;
+  return weight === Number.POSITIVE_INFINITY ? undefined : one;
 }

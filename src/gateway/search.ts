@@ -4,6 +4,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { ModelName, ReplicaId, Slot } from '../core/ids.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ReplicaView, RoutingTable } from '../core/table.ts';
+import type { Favourites } from './favourites.ts';
 import { type LoadTotals, sumOfLoads } from './load-totals.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Receipt } from './receipt.ts';
@@ -44,6 +45,7 @@ export interface SearchDeps {
   readonly retries: RetryBudget;
   readonly memory: ReplicaMemory;
   readonly totals: LoadTotals;
+  readonly favourites: Favourites;
 }
 
 /** Whom a replica is looked for. */
@@ -144,7 +146,7 @@ export class Search implements Waiter {
       this.#seeker.fail(cannotStart(this.model, entry, this.etaMs(entry)));
       return true;
     }
-    const { board, worker, memory, clock, totals } = this.#deps;
+    const { board, worker, memory, clock, totals, favourites } = this.#deps;
     const { adapter } = this;
     const replicas = adapter === undefined ? entry.replicas : entry.replicas.filter(({ adapters }) => adapters?.has(adapter));
     if (replicas.length > 0 && replicas.every(({ id }) => this.#tried.has(id))) return false;
@@ -152,6 +154,7 @@ export class Search implements Waiter {
     const sight: Sight = {
       load: ({ slot }) => board.read(slot),
       total: () => (adapter === undefined ? totals.of(replicas) : sumOfLoads(board, replicas)),
+      favourite: (group) => favourites.of(replicas, group),
       admits: ({ id }) => memory.admits(id, now),
       share: ({ id }) => memory.share(id, now),
     };

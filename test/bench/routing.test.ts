@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { adapterHitRate } from '../../bench/routing/adapter-hit-rate.ts';
 import { hitRate } from '../../bench/routing/hit-rate.ts';
 import { conversations } from '../../bench/routing/trace.ts';
 
@@ -23,5 +24,12 @@ describe('the simulated trace', () => {
     const affine = hitRate('affinity', trace, 4);
     assert.ok(affine.hit > turns.hit * 1.2, `${affine.hit} against ${turns.hit}`);
     assert.ok(affine.spread < 1.25, `spread ${affine.spread}`);
+  });
+
+  test('adapters are met loaded more than twice as often where they belong as where the turn is', () => {
+    const trace = { seed: 1, requests: 4000, adapters: 64, replicas: 8, capacity: 4 };
+    const turns = adapterHitRate('round-robin', trace);
+    const affine = adapterHitRate('affinity', trace);
+    assert.ok(affine > 2 * turns && affine < 1, `${affine} against ${turns}`);
   });
 });

@@ -1,3 +1,4 @@
+import { heaviestOf } from '../../src/core/rendezvous.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
 import { route, type RouteDecision, type RouteRequest, type Sight } from '../../src/gateway/route.ts';
 
@@ -14,6 +15,13 @@ export function routeAmong(request: RouteRequest, candidates: readonly Candidate
   const sight: Sight = {
     load: (replica) => known.get(replica)?.inFlight ?? 0,
     total: () => candidates.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    favourite: (group) =>
+      candidates[
+        heaviestOf(
+          group,
+          candidates.map(({ replica }) => replica),
+        )
+      ]?.replica,
     admits: (replica) => known.get(replica)?.admits ?? true,
     share: (replica) => known.get(replica)?.share ?? 1,
   };

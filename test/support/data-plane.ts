@@ -16,6 +16,7 @@ import { AdapterNames } from '../../src/gateway/adapter-names.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
+import { Favourites } from '../../src/gateway/favourites.ts';
 import { LoadTotals } from '../../src/gateway/load-totals.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { MediaDesk } from '../../src/gateway/media/desk.ts';
@@ -232,6 +233,7 @@ export async function dataPlane(
     retries: new RetryBudget(),
     memory,
     totals: new LoadTotals(board),
+    favourites: new Favourites(),
     settings: {
       limits: {
         maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
