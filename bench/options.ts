@@ -13,6 +13,7 @@ export const groupNames = [
   'supervisor',
   'keys',
   'config',
+  'weights',
 ] as const;
 export type GroupName = (typeof groupNames)[number];
 

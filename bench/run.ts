@@ -18,13 +18,14 @@ import { Cleanup } from './systems/cleanup.ts';
 import { supervisorReport } from './supervisor/report.ts';
 import { startSystems } from './systems/start.ts';
 import { systemTitles, type System } from './systems/system.ts';
+import { weightsReport } from './weights/report.ts';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
 /** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'config']);
+const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'config', 'weights']);
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -87,6 +88,7 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
   if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
+  if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
   const run: Run = { options, dir, signal, results: new Map() };
   const about: string[] = [];
   if (ofOneWorker(options).length > 0) about.push(await withSystems(run, 1, (bench) => measure(bench, options)));

@@ -14,9 +14,9 @@ export interface StoreTools {
   readonly python: () => Promise<Python>;
 }
 
-/** An object store that tests are run against: a program of one file. */
+/** An object store that tests are run against, or a client of one: a program of one file. */
 export interface StoreServer {
-  readonly name: 'versitygw' | 'fake-gcs-server';
+  readonly name: 'versitygw' | 'fake-gcs-server' | 's5cmd';
   readonly version: string;
   readonly title: string;
   /** Why it cannot be had on this machine; undefined where it can. */
