@@ -35,6 +35,8 @@ export async function startBucket(dir: string, signal: AbortSignal): Promise<Buc
       programOf(storeServers.versitygw, process.env),
       ...account,
       '--quiet',
+      // As Amazon's does; it is off unless asked for.
+      '--keep-alive',
       '--health',
       '/health',
       'posix',

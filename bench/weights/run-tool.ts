@@ -35,10 +35,7 @@ export async function runTool(name: string, command: readonly [string, ...string
   const started = performance.now();
   const launched = await Launched.start(name, command, { ipc: false });
   let last: Look = { cpuUs: 0, peakKib: 0 };
-  let seconds = 0;
-  const ended = launched.exited.then(() => {
-    seconds = (performance.now() - started) / 1000;
-  });
+  const ended = launched.exited.then(() => (performance.now() - started) / 1000);
   try {
     while (launched.running) {
       last = (await look(launched.pid)) ?? last;
@@ -47,7 +44,7 @@ export async function runTool(name: string, command: readonly [string, ...string
   } finally {
     await launched.stop(0);
   }
-  await ended;
+  const seconds = await ended;
   if (launched.child.exitCode !== 0) throw new Error(`${name} ended with ${launched.child.exitCode}: ${launched.output}`);
   return { seconds, cpuSeconds: last.cpuUs / 1e6, peakRssMib: last.peakKib / 1024 };
 }

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { nameProblem } from './plan-fetch.ts';
@@ -9,6 +9,8 @@ const entrySchema = z.object({
   /** ISO 8601. */
   fetchedAt: z.string(),
   sizeBytes: z.int().min(0),
+  /** The boot in which it was fetched, or read again; `''`: it is surely on the disk. */
+  boot: z.string().default(''),
   files: z.array(
     z.object({
       path: z.string().refine((path) => nameProblem(path) === undefined),
@@ -31,6 +33,13 @@ export function readEntry(dir: string): Entry | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Writes the entry into `dir` as a whole: a crash leaves the one that was there before, or this one. */
+export function writeEntry(dir: string, entry: Entry): void {
+  const file = join(dir, entryFile);
+  writeFileSync(`${file}.new`, JSON.stringify(entry), { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
 }
 
 /** Why the files in `dir` are not those of the entry, as far as their names and sizes tell; undefined where they are. */

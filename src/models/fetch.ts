@@ -2,6 +2,8 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '../core/clock.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { backoffMs } from './backoff.ts';
+import { BlockPool } from './block-pool.ts';
+import { bootId } from './boot-id.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
 import { diskError, PartWriter } from './part-writer.ts';
@@ -9,11 +11,14 @@ import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
 import type { RemoteObject, Source } from './source.ts';
 import { stallWatch } from './stall.ts';
-import { digestProblem, fileCrc32, headerProblem } from './verify.ts';
+import { fileCrc32 } from './verify.ts';
+import { objectProblem } from './verify-object.ts';
 
 export interface FetchLimits {
-  /** Requests at a time. */
+  /** Requests at a time, for objects of any size. */
   readonly parallel: number;
+  /** More requests at a time, for small objects alone: of these it is not the bytes that take the time. */
+  readonly parallelSmall: number;
   /** Largest range that one request asks for. */
   readonly partBytes: number;
   /** Without a byte, after which a connection is given up. */
@@ -22,7 +27,13 @@ export interface FetchLimits {
   readonly failures: number;
 }
 
-export const defaultFetchLimits: FetchLimits = { parallel: 8, partBytes: 16 * 1024 * 1024, stallMs: 60_000, failures: 8 };
+export const defaultFetchLimits: FetchLimits = {
+  parallel: 8,
+  parallelSmall: 24,
+  partBytes: 16 * 1024 * 1024,
+  stallMs: 60_000,
+  failures: 8,
+};
 
 export interface FetchDeps {
   readonly source: Source;
@@ -44,14 +55,18 @@ export interface FetchedFile {
   readonly crc32: number;
 }
 
+const smallBytes = 1024 * 1024;
+
 /** Fetches what a partial download lacks, in bounded parallel parts, and verifies each file. */
 export class Fetch {
   readonly #deps: FetchDeps;
-  readonly #queue: Part[];
+  readonly #queue: Part[] = [];
+  readonly #smallQueue: Part[] = [];
   readonly #open = new Map<number, Promise<FileHandle>>();
   /** Parts of each object that are not there yet. */
   readonly #missing = new Map<number, number>();
   readonly #repeated = new Set<number>();
+  readonly #pool = new BlockPool();
   readonly #fetched: FetchedFile[] = [];
   /** Of the first failure; ends everything. */
   readonly #failed = new AbortController();
@@ -61,17 +76,21 @@ export class Fetch {
     this.#deps = deps;
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
     const { objects, partial, limits } = deps;
-    this.#queue = [...planParts(objects, partial.done, limits.partBytes)];
-    for (const { object } of this.#queue) this.#missing.set(object, (this.#missing.get(object) ?? 0) + 1);
+    this.#enqueue(planParts(objects, partial.done, limits.partBytes));
   }
 
   /** @throws ArtifactError; what is whole until then stays for the next try. */
   async run(): Promise<readonly FetchedFile[]> {
     const { objects, limits } = this.#deps;
     const whole = objects.flatMap((_, object) => (this.#missing.has(object) ? [] : [object]));
-    const lanes = Array.from({ length: limits.parallel }, async () => {
-      await this.#lane(whole);
-    });
+    const lanes = [
+      ...Array.from({ length: limits.parallel }, async () => {
+        await this.#lane(whole, () => this.#queue.shift() ?? this.#smallQueue.shift());
+      }),
+      ...Array.from({ length: limits.parallelSmall }, async () => {
+        await this.#lane([], () => this.#smallQueue.shift());
+      }),
+    ];
     try {
       await Promise.all(lanes);
     } catch (thrown) {
@@ -84,9 +103,19 @@ export class Fetch {
     return this.#fetched.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  async #lane(whole: number[]): Promise<void> {
+  /** An object is in one queue with all its parts, so that who has its last one can fetch it anew. */
+  #enqueue(parts: readonly Part[]): void {
+    const { partBytes } = this.#deps.limits;
+    for (const part of parts) {
+      const isSmall = this.#object(part.object).sizeBytes <= Math.min(partBytes, smallBytes);
+      (isSmall ? this.#smallQueue : this.#queue).push(part);
+      this.#missing.set(part.object, (this.#missing.get(part.object) ?? 0) + 1);
+    }
+  }
+
+  async #lane(whole: number[], next: () => Part | undefined): Promise<void> {
     for (let object = whole.shift(); object !== undefined; object = whole.shift()) await this.#finish(object);
-    for (let part = this.#queue.shift(); part !== undefined; part = this.#queue.shift()) {
+    for (let part = next(); part !== undefined; part = next()) {
       this.#signal.throwIfAborted();
       await this.#part(part);
       const left = (this.#missing.get(part.object) ?? 1) - 1;
@@ -131,7 +160,14 @@ export class Fetch {
   async #stream(part: Part, from: number, reached: (to: number) => void): Promise<void> {
     const { source, partial, clock, limits, onBytes } = this.#deps;
     const object = this.#object(part.object);
-    const writer = new PartWriter({ file: await this.#file(part.object), partial, object: part.object, start: from, reached });
+    const writer = new PartWriter({
+      file: await this.#file(part.object),
+      partial,
+      object: part.object,
+      range: { start: from, end: part.end },
+      pool: this.#pool,
+      reached,
+    });
     const stall = stallWatch(clock, limits.stallMs, object.key);
     const signal = AbortSignal.any([this.#signal, stall.signal]);
     let at = from;
@@ -162,34 +198,24 @@ export class Fetch {
     return await opened;
   }
 
-  /** All bytes of an object are there: they are verified, and synced. */
+  /** All bytes of an object are there: they are verified. */
   async #finish(index: number): Promise<void> {
     const object = this.#object(index);
     const file = await this.#file(index);
-    await file.truncate(object.sizeBytes);
-    const crc = wholeCrc32(object.sizeBytes, this.#deps.partial.segments(index)) ?? (await fileCrc32(file, this.#signal));
-    const problem = await this.#problem(object, file, crc);
+    const { source, partial, limits } = this.#deps;
+    // Only what an earlier try has left can be too long.
+    if (partial.resumed) await file.truncate(object.sizeBytes);
+    const crc = wholeCrc32(object.sizeBytes, partial.segments(index)) ?? (await fileCrc32(file, object.sizeBytes, this.#signal));
+    const problem = await objectProblem(source, object, { file, crc, askFrom: limits.partBytes }, this.#signal);
     if (problem !== undefined) {
       this.#again(index, problem);
       return;
     }
-    await file.datasync();
+    // Elsewhere a model that may not have reached the disk is known by the boot that it was fetched in, and read again after a crash.
+    if (bootId() === '') await file.datasync();
     await file.close();
     this.#open.delete(index);
     this.#fetched.push({ path: object.path, sizeBytes: object.sizeBytes, etag: object.etag, crc32: crc });
-  }
-
-  async #problem(object: RemoteObject, file: FileHandle, crc: number): Promise<string | undefined> {
-    const { source, limits } = this.#deps;
-    const header = await headerProblem(file, object.path, object.sizeBytes);
-    if (header !== undefined) return header;
-    // For a small object the question would cost as much as the object.
-    const asked = object.sizeBytes > limits.partBytes && source.digests !== undefined;
-    const digests = asked ? ((await source.digests?.(object, this.#signal)) ?? {}) : object.digests;
-    const problem = await digestProblem(file, crc, digests, this.#signal);
-    if (problem === undefined || asked || source.digests === undefined) return problem;
-    // What the listing calls a digest may be none.
-    return await digestProblem(file, crc, await source.digests(object, this.#signal), this.#signal);
   }
 
   /** Damaged on its way: it is fetched once more. */
@@ -201,8 +227,7 @@ export class Fetch {
     this.#deps.partial.forget(index);
     this.#deps.onBytes(-object.sizeBytes);
     const parts = planParts([object], [[]], this.#deps.limits.partBytes).map((part) => ({ ...part, object: index }));
-    this.#missing.set(index, parts.length);
-    this.#queue.push(...parts);
+    this.#enqueue(parts);
   }
 }
 

@@ -2,6 +2,7 @@ import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeF
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { bootId } from './boot-id.ts';
 import { joinCrc32 } from './crc32.ts';
 import type { ByteRange, RemoteObject } from './source.ts';
 
@@ -39,16 +40,6 @@ export function wholeCrc32(sizeBytes: number, segments: readonly Segment[]): num
   return at === sizeBytes ? crc : undefined;
 }
 
-/** What a crash of the machine, not only of the gateway, would make doubtful: pages that were written and not yet on the disk. */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    // Other systems: each of our segments is verified by a digest of the store's, or not at all.
-    return '';
-  }
-}
-
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -67,6 +58,8 @@ export class PartialDownload {
   readonly #segments: Segment[][];
   readonly #journal: number;
   readonly #made = new Set<string>();
+  /** What an earlier try has left is gone on with. */
+  readonly resumed: boolean;
 
   /**
    * @param identity equal for two downloads of the same content; what another one left in `dir` is thrown away.
@@ -77,7 +70,8 @@ export class PartialDownload {
     const claim = JSON.stringify({ identity, boot: bootId() });
     const claimFile = join(dir, 'claim.json');
     const journal = join(dir, 'journal');
-    if (readText(claimFile) !== claim) {
+    this.resumed = readText(claimFile) === claim;
+    if (!this.resumed) {
       rmSync(dir, { recursive: true, force: true });
       mkdirSync(join(dir, 'files'), { recursive: true, mode: 0o700 });
       writeFileSync(claimFile, claim, { mode: 0o600 });

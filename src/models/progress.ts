@@ -4,6 +4,8 @@ export type FetchProgress =
   | { readonly kind: 'listing' }
   /** Another process fetches the same model. */
   | { readonly kind: 'waiting' }
+  /** The machine was started anew since it was fetched: what is here is read. */
+  | { readonly kind: 'verifying' }
   | {
       readonly kind: 'downloading';
       readonly doneBytes: number;
@@ -80,6 +82,8 @@ export function progressText(progress: FetchProgress): string {
   switch (progress.kind) {
     case 'listing':
       return 'looking for the model files';
+    case 'verifying':
+      return 'reading the model files, which were fetched before the machine was started';
     case 'waiting':
       return 'waiting for another gateway to download the model';
     case 'downloading': {

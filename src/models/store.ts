@@ -1,26 +1,27 @@
-import { statfs } from 'node:fs/promises';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { ArtifactError } from './artifact-error.ts';
-import { backoffMs } from './backoff.ts';
+import { bootId } from './boot-id.ts';
 import { revisionOf, slugOf } from './cache.ts';
 import type { Cached, ModelCache } from './cache.ts';
-import { entryFile, entryProblem, modelPath } from './entry.ts';
+import { entryProblem, modelPath, writeEntry } from './entry.ts';
 import type { Entry } from './entry.ts';
 import { defaultFetchLimits, Fetch } from './fetch.ts';
 import type { FetchLimits } from './fetch.ts';
+import { listAll } from './listing.ts';
 import { openSource } from './open-source.ts';
 import { PartialDownload } from './partial.ts';
 import { planFetch } from './plan-fetch.ts';
 import type { FetchPlan } from './plan-fetch.ts';
-import { bytesText, ProgressMeter } from './progress.ts';
+import { ProgressMeter } from './progress.ts';
 import type { FetchProgress } from './progress.ts';
 import type { RemoteReference } from './reference.ts';
 import { referenceText } from './reference.ts';
+import { makeRoom } from './room.ts';
 import { Shared } from './shared.ts';
 import { shippedCode } from './shipped-code.ts';
 import type { RemoteObject, Source, SourceEnv } from './source.ts';
+import { damageOf } from './verify-entry.ts';
 
 export interface FetchOptions {
   /** For credentials and endpoints; the process's own variables are not added. */
@@ -64,9 +65,6 @@ export interface StoreDeps {
   readonly open?: (reference: RemoteReference, env: SourceEnv) => Promise<Source>;
 }
 
-/** A disk is not filled to the last byte. */
-const spare = 1.05;
-const listingTries = 4;
 const changesSurvived = 3;
 
 interface Found {
@@ -184,12 +182,13 @@ export class ModelStore {
     options.onProgress({ kind: 'listing' });
     let objects: readonly RemoteObject[];
     try {
-      objects = await this.#listed(source, options.signal);
+      objects = await listAll(source, { ...this.#deps, stallMs: this.#limits.stallMs }, options.signal);
     } catch (thrown) {
       options.signal.throwIfAborted();
       const here = this.cache.latest(name);
       // A store that is away must not keep a model from starting that is here.
-      if (here === undefined || !(thrown instanceof ArtifactError) || !thrown.worthRetrying || !this.#good(here, options)) throw thrown;
+      if (here === undefined || !(thrown instanceof ArtifactError) || !thrown.worthRetrying || !(await this.#good(here, options)))
+        throw thrown;
       return { id: here.id, stale: thrown.message };
     }
     const plan = planFetch(objects, name, options);
@@ -200,7 +199,7 @@ export class ModelStore {
     });
     try {
       const here = this.cache.find(id);
-      if (here !== undefined && this.#good(here, options)) return { id, stale: undefined };
+      if (here !== undefined && (await this.#good(here, options))) return { id, stale: undefined };
       if (here !== undefined) await this.#discardDamaged(here, options.signal);
       await this.#download(source, name, id, plan, options);
       return { id, stale: undefined };
@@ -210,8 +209,16 @@ export class ModelStore {
   }
 
   /** Whole, and allowed by the rules of this caller. */
-  #good({ dir, entry }: Cached, { trustRemoteCode, expects }: FetchOptions): boolean {
+  async #good(cached: Cached, options: FetchOptions): Promise<boolean> {
+    const { trustRemoteCode, expects, signal } = options;
+    const { dir, entry } = cached;
     if (entryProblem(dir, entry) !== undefined) return false;
+    if (entry.boot !== '' && entry.boot !== bootId()) {
+      // The engine reads it next: this brings it into memory.
+      options.onProgress({ kind: 'verifying' });
+      if ((await damageOf(cached, signal)) !== undefined) return false;
+      writeEntry(dir, { ...entry, boot: bootId() });
+    }
     expects?.check(entry.files.map(({ path }) => path));
     if (!trustRemoteCode)
       refuseCode(
@@ -222,31 +229,13 @@ export class ModelStore {
     return true;
   }
 
-  async #discardDamaged({ id, dir, entry }: Cached, signal: AbortSignal): Promise<void> {
+  async #discardDamaged(cached: Cached, signal: AbortSignal): Promise<void> {
+    const { id, dir } = cached;
     if ((await this.cache.remove(id, signal)) !== 'in-use') return;
     throw new ArtifactError(
       'unsafe',
-      `The model in the cache is damaged, and in use: ${entryProblem(dir, entry) ?? dir}. Stop what uses it, and run "gateway cache rm".`,
+      `The model in the cache is damaged, and in use: ${(await damageOf(cached, signal)) ?? dir}. Stop what uses it, and run "gateway cache rm".`,
     );
-  }
-
-  async #listed(source: Source, signal: AbortSignal): Promise<readonly RemoteObject[]> {
-    const { clock, random } = this.#deps;
-    for (let failures = 1; ; failures += 1) {
-      const stall = AbortSignal.timeout(this.#limits.stallMs);
-      try {
-        const objects: RemoteObject[] = [];
-        for await (const object of source.list(AbortSignal.any([signal, stall]))) objects.push(object);
-        return objects;
-      } catch (thrown) {
-        signal.throwIfAborted();
-        const told = stall.aborted
-          ? new ArtifactError('stalled', `The store did not answer for ${this.#limits.stallMs / 1000} s.`)
-          : thrown;
-        if (!(told instanceof ArtifactError) || !told.worthRetrying || failures >= listingTries) throw told;
-        await clock.sleep(backoffMs(failures, random()), signal);
-      }
-    }
   }
 
   async #download(source: Source, reference: string, id: string, plan: FetchPlan, options: FetchOptions): Promise<void> {
@@ -256,8 +245,10 @@ export class ModelStore {
     const partial = new PartialDownload(dir, id, plan.objects);
     let open = true;
     try {
-      await this.#makeRoom(plan.sizeBytes, partial.doneBytes, reference, options.signal);
-      const meter = new ProgressMeter(clock, plan.sizeBytes, partial.doneBytes, options.onProgress.bind(options));
+      const { sizeBytes } = plan;
+      const { doneBytes } = partial;
+      await makeRoom(cache, { reference, sizeBytes, doneBytes, maxBytes: this.#deps.maxBytes }, options.signal);
+      const meter = new ProgressMeter(clock, sizeBytes, doneBytes, options.onProgress.bind(options));
       const onBytes = (bytes: number): void => {
         meter.add(bytes);
       };
@@ -273,13 +264,14 @@ export class ModelStore {
         reference,
         revision: id.slice(id.indexOf('/') + 1),
         fetchedAt: new Date().toISOString(),
-        sizeBytes: plan.sizeBytes,
+        sizeBytes,
+        boot: bootId(),
         files: [...files],
       };
       partial.close();
       open = false;
       partial.clean();
-      writeFileSync(join(dir, entryFile), JSON.stringify(entry), { mode: 0o600, flush: true });
+      writeEntry(dir, entry);
       cache.show(id, dir);
     } catch (thrown) {
       if (open) partial.close();
@@ -287,29 +279,6 @@ export class ModelStore {
       if (thrown instanceof ArtifactError && (thrown.problem === 'no-space' || thrown.problem === 'unsafe')) await cache.drop(dir);
       throw thrown;
     }
-  }
-
-  /** @throws ArtifactError `no-space` */
-  async #makeRoom(sizeBytes: number, doneBytes: number, reference: string, signal: AbortSignal): Promise<void> {
-    const { maxBytes } = this.#deps;
-    if (maxBytes !== undefined) {
-      const rest = await this.cache.shrinkTo(maxBytes - sizeBytes, signal);
-      if (rest + sizeBytes > maxBytes) {
-        const used = rest === 0 ? '' : `, and models in use have ${bytesText(rest)}`;
-        throw new ArtifactError(
-          'no-space',
-          `${reference} has ${bytesText(sizeBytes)}${used}; gateway.cache.max_bytes is ${bytesText(maxBytes)}. Raise it, or run fewer models.`,
-        );
-      }
-    }
-    const needed = Math.ceil((sizeBytes - doneBytes) * spare);
-    const { bavail, bsize } = await statfs(this.cache.root);
-    const free = bavail * bsize;
-    if (free >= needed) return;
-    throw new ArtifactError(
-      'no-space',
-      `${reference} needs ${bytesText(needed)} more on the disk of ${this.cache.root} (5 % to spare), which has ${bytesText(free)}. Make room ("gateway cache rm"), or give gateway.cache.dir another disk.`,
-    );
   }
 }
 

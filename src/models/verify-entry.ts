@@ -9,10 +9,10 @@ import { fileCrc32 } from './verify.ts';
 export async function damageOf({ dir, entry }: Cached, signal: AbortSignal): Promise<string | undefined> {
   const problem = entryProblem(dir, entry);
   if (problem !== undefined) return problem;
-  for (const { path, crc32 } of entry.files) {
+  for (const { path, sizeBytes, crc32 } of entry.files) {
     const name = join(dir, 'files', path);
     await using file = await open(name, constants.O_RDONLY | constants.O_NOFOLLOW);
-    if ((await fileCrc32(file, signal)) !== crc32) return `${name} is not what was fetched (its CRC-32 differs)`;
+    if ((await fileCrc32(file, sizeBytes, signal)) !== crc32) return `${name} is not what was fetched (its CRC-32 differs)`;
   }
   return undefined;
 }

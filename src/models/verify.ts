@@ -6,28 +6,35 @@ import type { Digests } from './source.ts';
 const blockBytes = 1024 * 1024;
 
 /** Calls `take` with the file's bytes, in order; one block is in memory at a time. */
-async function eachBlock(file: FileHandle, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-  const block = Buffer.allocUnsafe(blockBytes);
-  for (let at = 0; ;) {
+async function eachBlock(file: FileHandle, sizeBytes: number, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  const block = Buffer.allocUnsafe(Math.min(blockBytes, sizeBytes));
+  for (let at = 0; at < sizeBytes;) {
     signal.throwIfAborted();
-    const { bytesRead } = await file.read(block, 0, blockBytes, at);
+    const { bytesRead } = await file.read(block, 0, Math.min(block.length, sizeBytes - at), at);
+    // Cut short meanwhile: the digest will say so.
     if (bytesRead === 0) return;
     take(block.subarray(0, bytesRead));
     at += bytesRead;
   }
 }
 
-/** The CRC-32 of a whole file. */
-export async function fileCrc32(file: FileHandle, signal: AbortSignal): Promise<number> {
+/** The CRC-32 of a file of that size. */
+export async function fileCrc32(file: FileHandle, sizeBytes: number, signal: AbortSignal): Promise<number> {
   let crc = 0;
-  await eachBlock(file, (block) => (crc = crc32(block, crc)), signal);
+  await eachBlock(file, sizeBytes, (block) => (crc = crc32(block, crc)), signal);
   return crc;
 }
 
 const hexCrc = (crc: number): string => crc.toString(16).padStart(8, '0');
 
 /** Which digest the file does not have; undefined where it has each that is known. The cheapest one decides. */
-export async function digestProblem(file: FileHandle, crc: number, digests: Digests, signal: AbortSignal): Promise<string | undefined> {
+export async function digestProblem(
+  file: FileHandle,
+  sizeBytes: number,
+  crc: number,
+  digests: Digests,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   if (digests.crc32 !== undefined) {
     const is = hexCrc(crc);
     return is === digests.crc32 ? undefined : `CRC-32 ${is}, expected ${digests.crc32}`;
@@ -36,7 +43,7 @@ export async function digestProblem(file: FileHandle, crc: number, digests: Dige
     const expected = digests[name];
     if (expected === undefined) continue;
     const hash = createHash(name);
-    await eachBlock(file, (block) => hash.update(block), signal);
+    await eachBlock(file, sizeBytes, (block) => hash.update(block), signal);
     const is = hash.digest('hex');
     return is === expected ? undefined : `${name} ${is}, expected ${expected}`;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { FetchProgress } from '../../src/models/progress.ts';
@@ -67,6 +67,33 @@ describe('the model store', () => {
     assert.ok(existsSync(old.path));
     old.release();
     fresh.release();
+  });
+
+  it('reads what it fetched before the machine was started anew, once, and fetches anew what a crash has taken', async (t) => {
+    const body = gguf(300_000);
+    await using stub = await S3Stub.start([{ key: 'models/one/a.gguf', body }]);
+    const root = temporaryDir(t);
+    const first = await storeIn(root).fetch(model, options(stub.env));
+    first.release();
+    const entryFile = join(first.root, '..', 'entry.json');
+    const entry = JSON.parse(readFileSync(entryFile, 'utf8')) as { boot: string };
+    const reboot = (): void => {
+      writeFileSync(entryFile, JSON.stringify({ ...entry, boot: 'another' }));
+    };
+    const again = async (): Promise<readonly FetchProgress['kind'][]> => {
+      const told: FetchProgress['kind'][] = [];
+      const lease = await storeIn(root).fetch(model, options(stub.env, { onProgress: ({ kind }) => told.push(kind) }));
+      assert.ok(readFileSync(lease.path).equals(body));
+      lease.release();
+      return told;
+    };
+    reboot();
+    assert.deepEqual(await again(), ['listing', 'verifying']);
+    assert.deepEqual(await again(), ['listing'], 'once');
+    reboot();
+    writeFileSync(first.path, Buffer.alloc(body.length));
+    assert.deepEqual(await again(), ['listing', 'verifying', 'downloading']);
+    assert.equal(stub.sentBytes, 2 * body.length);
   });
 
   it('starts with what is here when the store is away, and says so', async (t) => {

@@ -1,8 +1,10 @@
 import type * as ClientS3 from '@aws-sdk/client-s3';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { SignatureV4 } from '@smithy/signature-v4';
 import type { HttpClient } from '../http.ts';
 import type { RemoteReference } from '../reference.ts';
 import type { SourceEnv } from '../source.ts';
+import { signerLike } from './s3-signature.ts';
 
 type Reference = RemoteReference & { readonly kind: 's3' };
 export type Sdk = typeof ClientS3;
@@ -45,6 +47,16 @@ function endpointOf(env: SourceEnv): Pick<S3ClientConfig, 'endpoint' | 'forcePat
 
 const percent = (text: string): string =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+
+const encodedKey = (key: string): string => key.split('/').map(percent).join('/');
+
+/** How requests for objects are made without the SDK. */
+interface Way {
+  /** The URL of the bucket; ends with a slash. */
+  readonly base: URL;
+  /** Undefined: they are not signed. */
+  readonly signer: SignatureV4 | undefined;
+}
 
 function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL {
   const url = new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`);
@@ -103,6 +115,7 @@ export class S3Signer {
   readonly client: S3Client;
   readonly #sdk: Sdk;
   readonly #bucket: string;
+  #way: Promise<Way | undefined> | undefined;
 
   constructor(sdk: Sdk, reference: Reference, env: SourceEnv, http: HttpClient) {
     this.#sdk = sdk;
@@ -116,12 +129,44 @@ export class S3Signer {
   }
 
   /** @throws what the SDK says of credentials and regions */
-  async signGet(key: string, ifMatch: string, range: string | undefined, signal: AbortSignal): Promise<SignedGet> {
+  async signGet(key: string, conditions: Readonly<Record<string, string>>, signal: AbortSignal): Promise<SignedGet> {
+    this.#way ??= this.#learn(key, signal).catch((thrown: unknown) => {
+      // Credentials may come later, and who asked first may have left.
+      this.#way = undefined;
+      throw thrown;
+    });
+    const way = await this.#way;
+    if (way === undefined) return await this.#bySdk(key, conditions, signal);
+    const { base, signer } = way;
+    const url = new URL(base.pathname + encodedKey(key), base);
+    const { host, hostname, port, pathname: path, protocol } = url;
+    const headers = { ...conditions, host };
+    if (signer === undefined) return { url, headers };
+    const place = port === '' ? {} : { port: Number(port) };
+    const signingDate = new Date(Date.now() + this.client.config.systemClockOffset);
+    const signed = await signer.sign({ method: 'GET', protocol, hostname, ...place, path, query: {}, headers }, { signingDate });
+    return { url, headers: signed.headers };
+  }
+
+  /** How the SDK would do it, from one request that it signs; undefined where each must be asked of it. */
+  async #learn(key: string, signal: AbortSignal): Promise<Way | undefined> {
+    const { url, headers } = await this.#bySdk(key, {}, signal);
+    const end = encodedKey(key);
+    if (!url.pathname.endsWith(`/${end}`)) return undefined;
+    const base = new URL(url.pathname.slice(0, -end.length), url);
+    const authorization = headers['authorization'];
+    if (authorization === undefined) return { base, signer: undefined };
+    const signer = await signerLike(authorization, this.client);
+    return signer === undefined ? undefined : { base, signer };
+  }
+
+  async #bySdk(key: string, conditions: Readonly<Record<string, string>>, signal: AbortSignal): Promise<SignedGet> {
+    const { range, 'if-match': ifMatch } = conditions;
     const ask = new this.#sdk.GetObjectCommand({
       Bucket: this.#bucket,
       Key: key,
       ...(range === undefined ? {} : { Range: range }),
-      ...(ifMatch === '' ? {} : { IfMatch: ifMatch }),
+      ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
     });
     const { signed } = (await this.client.send(ask, { abortSignal: signal })) as unknown as { readonly signed: SdkRequest };
     return { url: urlOf(signed), headers: signed.headers };

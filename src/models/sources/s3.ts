@@ -91,10 +91,9 @@ export class S3Source implements Source {
 
   async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
     const { key, etag } = object;
-    const { url, headers } = await this.#told(
-      async () => await this.#signer.signGet(key, etag, rangeHeader(object, range), signal),
-      signal,
-    );
+    const wanted = rangeHeader(object, range);
+    const conditions = { ...(wanted === undefined ? {} : { range: wanted }), ...(etag === '' ? {} : { 'if-match': etag }) };
+    const { url, headers } = await this.#told(async () => await this.#signer.signGet(key, conditions, signal), signal);
     const refuse = (head: HttpHead, text: string): ArtifactError => s3Error(s3Refusal(head, text), referenceText(this.#reference));
     await readRange(this.#http, { url, headers, redirects: 'give' }, object, range, refuse, take, signal);
   }
