@@ -9,6 +9,8 @@ import { model, patienceMs, row } from './support/row.ts';
 row(151, async ({ start }) => {
   const gateway = await start([model('m')]);
   const pid = await gateway.pidOf('m');
+  // The page is up to a second old.
+  const reloadShown = async (): Promise<number> => sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful');
   const broken = [
     ['syntax', 'llm_configs: [{\n', /config\.yaml:\d+:\d+/u],
     [
@@ -24,11 +26,11 @@ row(151, async ({ start }) => {
     assert.match(stderr, place);
     assert.equal(await gateway.pidOf('m'), pid);
     assert.equal((await gateway.ask('m')).status, 200);
-    assert.equal(sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful'), 0, what);
+    await until(`the metrics tell of it: ${what}`, async () => (await reloadShown()) === 0);
   }
   await gateway.writeConfig([model('m')]);
   assert.equal((await gateway.reload()).status, 200);
-  assert.equal(sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful'), 1);
+  await until('the metrics tell that it is well again', async () => (await reloadShown()) === 1);
   assert.equal(await gateway.pidOf('m'), pid);
 });
 
