@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { LoadBoard } from '../../src/core/board.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -29,6 +30,8 @@ export interface ProcessCost {
   readonly exitMs: Spread;
   /** The same for a child process of Node's that nobody supervises: what the machine takes. */
   readonly bareExitMs: Spread;
+  /** Until another gateway has taken all of them over, and they stand in its routing table. */
+  readonly adoptionMs: number;
 }
 
 export interface ProcessLoad {
@@ -45,21 +48,9 @@ export async function processCost({ replicas, kills, restMs }: ProcessLoad, dir:
   const entry = { model_loading_config: { model_id: 'demo' }, llm_engine: 'fake', deployment_config: { num_replicas: replicas } };
   await writeFile(file, JSON.stringify({ llm_configs: [entry], gateway: { state_dir: join(dir, 'engines') } }));
   const { config } = loadConfig([file], { env: {}, engines, cores: 2, homeDir: homedir() });
-  const { enginePorts, stateDir } = config;
-  const log = pino({ level: 'silent' });
-  const provider = new LocalProvider({ stateDir, enginePorts, env: process.env, clock: systemClock, log, random: Math.random });
-  let version = 0;
-  const supervisor = new Supervisor({
-    clock: systemClock,
-    provider,
-    engines,
-    board: LoadBoard.create(1, slots),
-    publish: (table) => (version = table.version),
-    appliedVersion: () => version,
-    log,
-    random: Math.random,
-    wallClockSeconds: () => Math.floor(Date.now() / 1000),
-  });
+  const { supervisor } = open(config);
+  // Whoever has the engines at the end ends them.
+  let owner = supervisor;
   try {
     supervisor.apply(config);
     while (ready(supervisor).length < replicas) await sleep(100, undefined, { signal });
@@ -74,9 +65,51 @@ export async function processCost({ replicas, kills, restMs }: ProcessLoad, dir:
       while (ready(supervisor).length < replicas) await sleep(100, undefined, { signal });
       bareMs.push(await untilBareKnown(signal));
     }
-    return { restShare: (user + system) / 1000 / restMs, exitMs: spread(tookMs), bareExitMs: spread(bareMs) };
+    await supervisor.stop(0, signal, { keepEngines: true });
+    const next = open(config);
+    owner = next.supervisor;
+    const began = performance.now();
+    await owner.recover(config, next.provider);
+    await untilReady(owner, replicas, signal);
+    const adoptionMs = performance.now() - began;
+    return { restShare: (user + system) / 1000 / restMs, exitMs: spread(tookMs), bareExitMs: spread(bareMs), adoptionMs };
   } finally {
-    await supervisor.stop(0, AbortSignal.abort());
+    await owner.stop(0, AbortSignal.abort());
+  }
+}
+
+/** A supervisor of real processes, without workers. */
+function open({ enginePorts, stateDir }: Config): { readonly supervisor: Supervisor; readonly provider: LocalProvider } {
+  const log = pino({ level: 'silent' });
+  const provider = new LocalProvider({ stateDir, enginePorts, env: process.env, clock: systemClock, log, random: Math.random });
+  let version = 0;
+  const supervisor = new Supervisor({
+    clock: systemClock,
+    provider,
+    engines,
+    board: LoadBoard.create(1, slots),
+    publish: (table) => (version = table.version),
+    appliedVersion: () => version,
+    log,
+    random: Math.random,
+    wallClockSeconds: () => Math.floor(Date.now() / 1000),
+  });
+  return { supervisor, provider };
+}
+
+/** Resolves in the turn in which so many replicas have become ready. */
+async function untilReady(supervisor: Supervisor, replicas: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const look = (): void => {
+    if (ready(supervisor).length === replicas) resolve(undefined);
+  };
+  const unsubscribe = supervisor.subscribe(look);
+  signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  look();
+  try {
+    await promise;
+  } finally {
+    unsubscribe();
   }
 }
 

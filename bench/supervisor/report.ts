@@ -14,7 +14,7 @@ export async function supervisorReport(quick: boolean, dir: string, signal: Abor
   const planMs = planCost(planned.models, planned.gpus);
   const share = await restCost(supervised, quick ? 1 : 2, dir, signal);
   const real = quick ? { replicas: 8, kills: 4, restMs } : { replicas: 64, kills: 16, restMs };
-  const { restShare, exitMs, bareExitMs } = await processCost(real, dir, signal);
+  const { restShare, exitMs, bareExitMs, adoptionMs } = await processCost(real, dir, signal);
   const crowd = quick ? 32 : supervised;
   const together = await crowdCost(crowd, dir, signal);
   const bareTogether = await bareCrowdCost(crowd, signal);
@@ -23,6 +23,7 @@ export async function supervisorReport(quick: boolean, dir: string, signal: Abor
     [`plan for ${planned.models} models on ${planned.gpus} GPUs`, `${planMs.toFixed(1)} ms`, '< 50 ms'],
     [`${supervised} replicas at rest, run by others`, `${(share * 100).toFixed(2)} % of a core`, '< 2 %'],
     [`${real.replicas} engine processes at rest`, `${(restShare * 100).toFixed(2)} % of a core`, ''],
+    [`${real.replicas} engines of a former gateway taken over, and routable`, `${adoptionMs.toFixed(0)} ms`, '< 1000 ms'],
     [`end of an engine known, median of ${real.kills}`, `${exitMs.median.toFixed(1)} ms`, '< 100 ms'],
     ['end of an engine known, longest', `${exitMs.longest.toFixed(1)} ms`, ''],
     ['end of any child of Node known, median', `${bareExitMs.median.toFixed(1)} ms`, ''],

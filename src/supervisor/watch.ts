@@ -35,6 +35,9 @@ const oksNeeded = 2;
 /** Looks at the load board within the time that proves a hang. */
 const looksUntilHung = 6;
 const shortestTimeoutMs = 1_000;
+/** Looks fall on the same beats for all replicas: hundreds that wake this thread one by one cost it several times what they do together. */
+const longestBeatMs = 500;
+const beatsPerTick = 20;
 /** How late a look may be before it counts as one after a pause of the gateway itself. */
 const slackMs = 5_000;
 
@@ -55,6 +58,14 @@ function timesOf({ model, engine }: ReturnType<Watched['settings']>): { tickMs: 
   return { tickMs: Math.min(periodMs, hungAfterMs / looksUntilHung), timeoutMs, limits };
 }
 
+const beatOf = (tickMs: number): number => Math.min(longestBeatMs, tickMs / beatsPerTick);
+
+/** Milliseconds to the last beat that is no further away than `tickMs`. */
+function untilBeat(now: number, tickMs: number): number {
+  const beat = beatOf(tickMs);
+  return Math.max(0, Math.floor((now + tickMs) / beat) * beat - now);
+}
+
 /**
  * Looks after a ready replica until `signal` aborts (then it rejects with the reason) or it is condemned. At rest that is one probe each
  * period; the engine's counters are read only while requests are on it and no byte comes, or when it has missed a probe.
@@ -64,13 +75,14 @@ export async function watchReplica(deps: WatchDeps, watched: Watched, events: Wa
   let probedAt = deps.clock.now();
   let progress = deps.board.readProgress(watched.slot);
   for (;;) {
-    await deps.clock.sleep(timesOf(watched.settings()).tickMs, signal);
-    const { timeoutMs, limits } = timesOf(watched.settings());
+    await deps.clock.sleep(untilBeat(deps.clock.now(), timesOf(watched.settings()).tickMs), signal);
+    const { tickMs, timeoutMs, limits } = timesOf(watched.settings());
     const before = progress;
     progress = deps.board.readProgress(watched.slot);
     const busy = deps.board.read(watched.slot) > 0;
     const suspect = busy && progress === before;
-    const due = deps.clock.now() - probedAt >= watched.settings().model.health.periodMs;
+    // A beat may come a little before the period is over.
+    const due = deps.clock.now() - probedAt >= watched.settings().model.health.periodMs - beatOf(tickMs);
     if (!due && !suspect) continue;
     probedAt = deps.clock.now();
     // Six looks fit into the time that proves a hang only if none of them waits longer than its share. Of a busy replica that holds for the

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { bareCrowdCost, crowdCost } from '../../bench/supervisor/crowd.ts';
 import { planCost } from '../../bench/supervisor/plan-cost.ts';
 import { processCost } from '../../bench/supervisor/processes.ts';
 import { restCost } from '../../bench/supervisor/rest-cost.ts';
@@ -26,7 +27,20 @@ test(
 test('the end of an engine is measured on engines that really run and die', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'roundhouse-bench-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
-  const { restShare, exitMs, bareExitMs } = await processCost({ replicas: 2, kills: 1, restMs: 10 }, dir, AbortSignal.timeout(60_000));
+  const { restShare, exitMs, bareExitMs, adoptionMs } = await processCost(
+    { replicas: 2, kills: 1, restMs: 10 },
+    dir,
+    AbortSignal.timeout(60_000),
+  );
   assert.ok(restShare >= 0 && Number.isFinite(restShare), `${restShare}`);
+  assert.ok(adoptionMs > 0 && Number.isFinite(adoptionMs), `${adoptionMs}`);
   for (const { median, longest } of [exitMs, bareExitMs]) assert.ok(median > 0 && longest >= median, `${median}, ${longest}`);
+});
+
+test('a crowd is measured on processes that really run and die together', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'roundhouse-bench-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const signal = AbortSignal.timeout(60_000);
+  for (const { longest } of [await crowdCost(3, dir, signal), await bareCrowdCost(3, signal)])
+    assert.ok(longest > 0 && Number.isFinite(longest), `${longest}`);
 });

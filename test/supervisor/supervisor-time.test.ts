@@ -222,6 +222,33 @@ test('at rest nothing but the health probe is asked, once each period', async ()
   );
 });
 
+test('replicas that became ready at any time are probed together, and never later than each period', async () => {
+  const sim = simulate();
+  const asked = new Map<string, number[]>();
+  const { get } = sim.provider;
+  sim.provider.get = (url, apiKey, signal, ca) => {
+    asked.set(url, [...(asked.get(url) ?? []), sim.clock.now()]);
+    return get(url, apiKey, signal, ca);
+  };
+  for (const [replicas, ms] of [1, 2, 3].map((count) => [count, 137 * count] as const)) {
+    sim.apply(model({ replicas }));
+    await sim.clock.advance(ms);
+  }
+  asked.clear();
+  await sim.clock.advance(60_000);
+  assert.equal(asked.size, 3);
+  for (const times of asked.values()) {
+    assert.ok(
+      times.every((time) => time % 500 === 0),
+      times.join(),
+    );
+    assert.ok(
+      times.every((time, at) => at === 0 || time - (times[at - 1] ?? 0) === 10_000),
+      times.join(),
+    );
+  }
+});
+
 test('a drained replica is stopped only when both facts hold: no table has it, and nothing is in flight', async () => {
   const sim = simulate();
   await serving(sim, model({ replicas: 2, drainTimeoutMs: 600_000 }));
