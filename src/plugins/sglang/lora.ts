@@ -1,15 +1,30 @@
 import { adapterRoutes } from '../adapter-routes.ts';
-import type { LoraSupport, ModelTraits, OptionProblem } from '../engine-plugin.ts';
+import type { AdapterContents, LoraSupport, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { numberOf } from '../kwargs.ts';
 import type { ReadKwargs } from '../kwargs.ts';
 
+/**
+ * SGLang 0.5.23 stacks `gate_proj` and `up_proj` of a layer, and fills in an `up_proj` that is missing; of one without its `gate_proj` the whole
+ * server dies at the first request.
+ */
+function halfGateUp({ tensors }: AdapterContents): string | undefined {
+  const all = new Set(tensors);
+  const alone = tensors.find((name) => name.includes('.up_proj.') && !all.has(name.replace('.up_proj.', '.gate_proj.')));
+  if (alone === undefined) return undefined;
+  return `The adapter has ${alone}, and no gate_proj beside it, of which SGLang dies; expected both or neither (target_modules).`;
+}
+
 /** Messages of SGLang 0.5.17 and 0.5.23, which take a path that is not there for a name on the Hugging Face Hub. */
-export const support: LoraSupport = adapterRoutes('', {
-  loaded: /^Failed to load LoRA adapter .* because it is already loaded$/su,
-  unloaded: /^LoRA with name .* does not exist\./su,
-  missing: /^Cannot find any model weights|^Repo id must |is not a local folder|^Can't find 'adapter_config\.json'/su,
-  unusable: /is incompatible with the current|doesn't support|not supported|unsupported/isu,
-});
+export const support: LoraSupport = adapterRoutes(
+  '',
+  {
+    loaded: /^Failed to load LoRA adapter .* because it is already loaded$/su,
+    unloaded: /^LoRA with name .* does not exist\./su,
+    missing: /^Cannot find any model weights|^Repo id must |is not a local folder|^Can't find 'adapter_config\.json'/su,
+    unusable: /is incompatible with the current|doesn't support|not supported|unsupported/isu,
+  },
+  halfGateUp,
+);
 
 /** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
 export interface LoraPlan {
