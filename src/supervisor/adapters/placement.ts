@@ -28,6 +28,16 @@ export type Placement =
   /** Every adapter on every replica has requests, or is being loaded. */
   | { readonly kind: 'full' };
 
+/** What could go from a replica. */
+interface Victim {
+  readonly index: number;
+  readonly victim: AdapterName;
+  /** Use of late. */
+  readonly worth: number;
+}
+
+/** Uses of late by which what goes may be worth more than what is worth least, where that is on a replica that is preferred more. */
+const worthSlack = 3;
 /** How far above the mean heat a replica may be that is given another adapter, before the adapter goes to its next choice. */
 const heatFactor = 1.15;
 
@@ -37,12 +47,12 @@ function byPreference(adapter: AdapterName, holders: readonly Holder[]): readonl
   return [...holders].sort((a, b) => weightOf(key, b.index) - weightOf(key, a.index));
 }
 
-/** Those that are not hotter than the others come first, each kind in the order of preference: rendezvous hashing bounded by load. */
-function byChoice(adapter: AdapterName, holders: readonly Holder[]): readonly Holder[] {
+/** Those that are not hotter than the others, and those that are, each in the order of preference: rendezvous hashing bounded by load. */
+function byChoice(adapter: AdapterName, holders: readonly Holder[]): readonly [readonly Holder[], readonly Holder[]] {
   const mean = holders.reduce((sum, { heat }) => sum + heat, 0) / holders.length;
   const preferred = byPreference(adapter, holders);
   const cool = (holder: Holder): boolean => holder.heat <= heatFactor * mean;
-  return [...preferred.filter(cool), ...preferred.filter((holder) => !cool(holder))];
+  return [preferred.filter(cool), preferred.filter((holder) => !cool(holder))];
 }
 
 /** Whether an adapter is loaded, or about to be. */
@@ -59,7 +69,7 @@ export function copiesOf(adapter: AdapterName, holders: readonly Holder[]): numb
  * What of a replica's adapters goes first: the least used of late, where each copy of one has its part of the use. Never one that has
  * requests or is being loaded; undefined where there is no other.
  */
-function victimOf(holder: Holder, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): AdapterName | undefined {
+function victimOf(holder: Holder, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): Victim | undefined {
   let victim: AdapterName | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const [adapter, { state, inFlight }] of holder.adapters) {
@@ -69,7 +79,17 @@ function victimOf(holder: Holder, holders: readonly Holder[], heatOf: (adapter: 
     victim = adapter;
     least = worth;
   }
-  return victim;
+  return victim === undefined ? undefined : { index: holder.index, victim, worth: least };
+}
+
+/**
+ * Of all that could go, one that is worth about as little as any, on the replica that is preferred most: so that what is seldom asked for
+ * takes turns with what is seldom asked for, wherever that is.
+ */
+function leastOf(holders: readonly Holder[], all: readonly Holder[], heatOf: (adapter: AdapterName) => number): Victim | undefined {
+  const victims = holders.flatMap((holder) => victimOf(holder, all, heatOf) ?? []);
+  const least = Math.min(...victims.map(({ worth }) => worth));
+  return victims.find(({ worth }) => worth <= least + worthSlack);
 }
 
 /**
@@ -78,19 +98,15 @@ function victimOf(holder: Holder, holders: readonly Holder[], heatOf: (adapter: 
  * @param heatOf how much an adapter was used of late.
  */
 export function placeAdapter(adapter: AdapterName, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): Placement {
-  const others = byChoice(
-    adapter,
-    holders.filter((holder) => !holder.adapters.has(adapter)),
-  );
-  let making = holders.some((holder) => holder.adapters.get(adapter)?.state === 'leaving');
-  const roomy = others.find((holder) => holder.adapters.size < holder.capacity);
+  const lacking = holders.filter((holder) => !holder.adapters.has(adapter));
+  const [cool, hot] = byChoice(adapter, lacking);
+  const roomy = [...cool, ...hot].find((holder) => holder.adapters.size < holder.capacity);
   if (roomy !== undefined) return { kind: 'load', index: roomy.index };
-  for (const holder of others) {
-    const victim = victimOf(holder, holders, heatOf);
-    if (victim !== undefined) return { kind: 'evict', index: holder.index, victim };
-    making ||= [...holder.adapters.values()].some(({ state }) => state === 'leaving');
-  }
-  return making ? { kind: 'wait' } : { kind: 'full' };
+  const victim = leastOf(cool, holders, heatOf) ?? leastOf(hot, holders, heatOf);
+  if (victim !== undefined) return { kind: 'evict', index: victim.index, victim: victim.victim };
+  const leaving = (holder: Holder): boolean => [...holder.adapters.values()].some(({ state }) => state === 'leaving');
+  const making = lacking.some(leaving) || holders.some((holder) => holder.adapters.get(adapter)?.state === 'leaving');
+  return { kind: making ? 'wait' : 'full' };
 }
 
 /**
