@@ -14,6 +14,7 @@ export const groupNames = [
   'keys',
   'config',
   'weights',
+  'adapters',
 ] as const;
 export type GroupName = (typeof groupNames)[number];
 

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { adaptersReport } from './adapters/report.ts';
 import { configReport } from './config/report.ts';
 import { keysReport } from './keys/report.ts';
 import { GeneratorClient } from './load/generator-client.ts';
@@ -25,7 +26,7 @@ const say = (line: string): void => {
 };
 
 /** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'config', 'weights']);
+const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'config', 'weights', 'adapters']);
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -87,6 +88,7 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
   if (options.groups.has('engines')) for (const line of [...enginesReport(), '']) say(line);
   if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
+  if (options.groups.has('adapters')) for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
   const run: Run = { options, dir, signal, results: new Map() };
