@@ -166,6 +166,7 @@ export class Exchange implements Seeker, Owner, Opening, Seated {
     this.#grant?.end(outcome === 'client_closed' && this.#engine.busy);
     const { overheadMs } = this.receipt;
     if (overheadMs !== undefined) this.#deps.metrics.overhead(overheadMs);
+    for (const [phase, ms] of this.receipt.waitedMs()) this.#deps.metrics.waited(this.model, phase, ms);
     if (this.#countedKey !== undefined) this.#deps.metrics.requestOfKey(this.#countedKey, outcome);
     this.#deps.metrics.finished(this.model, this.request.operation, status, outcome, this.#deps.clock.now() - this.#startedAt);
   }

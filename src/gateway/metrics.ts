@@ -4,6 +4,7 @@ import type { ModelName } from '../core/ids.ts';
 import { lagMetric, type Lag } from '../core/event-loop-lag.ts';
 import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { Operation } from '../core/request.ts';
+import type { WaitPhase } from './receipt.ts';
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const overheadBuckets = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05];
@@ -71,6 +72,14 @@ export class GatewayMetrics {
     registers: [this.#registry],
   });
 
+  readonly #wait = new Histogram({
+    name: 'roundhouse_wait_seconds',
+    help: 'Time that requests waited before a replica got them, of those that did. phase, as in Server-Timing: queue (for a free place), cold (for a model without a replica), retry (on replicas that failed them).',
+    labelNames: ['model', 'phase'],
+    buckets: latencyBuckets,
+    registers: [this.#registry],
+  });
+
   readonly #overhead = new Histogram({
     name: 'roundhouse_gateway_overhead_seconds',
     help: "The gateway's own work on a request before it is sent to a replica: no waiting, no failed tries.",
@@ -112,6 +121,10 @@ export class GatewayMetrics {
 
   overhead(ms: number): void {
     this.#overhead.observe(ms / 1000);
+  }
+
+  waited(model: ModelName, phase: WaitPhase, ms: number): void {
+    this.#wait.observe({ model, phase }, ms / 1000);
   }
 
   retried(model: ModelName): void {

@@ -1,7 +1,12 @@
 import type { ReplicaView } from '../core/table.ts';
 import type { RouteReason } from './route.ts';
 
+const noWait: readonly never[] = [];
+
 const dur = (name: string, ms: number): string => `${name};dur=${ms.toFixed(2)}`;
+
+/** What a request waits for before a replica has it for good. */
+export type WaitPhase = 'queue' | 'cold' | 'retry';
 
 /**
  * Where the time of one request went until its reply began, in milliseconds of the worker's clock: waiting for a place (`queue`), waiting
@@ -47,6 +52,17 @@ export class Receipt {
   get overheadMs(): number | undefined {
     if (this.#routedAt === undefined) return undefined;
     return Math.max(0, this.#routedAt - this.#acceptedAt - this.#queueMs - this.#coldMs - this.#retryMs);
+  }
+
+  /** What it waited for, and how long, of what took any time. */
+  waitedMs(): readonly (readonly [WaitPhase, number])[] {
+    if (this.#queueMs + this.#coldMs + this.#retryMs === 0) return noWait;
+    const all: readonly (readonly [WaitPhase, number])[] = [
+      ['queue', this.#queueMs],
+      ['cold', this.#coldMs],
+      ['retry', this.#retryMs],
+    ];
+    return all.filter(([, ms]) => ms > 0);
   }
 
   /** Names and values, alternately. `debug`: also which replica, and why. */

@@ -119,7 +119,7 @@ function told(stream: string): Told {
 }
 
 describe('a stream of a real llama-server that breaks off', { skip: skipReal }, () => {
-  test('goes on without a seam, and says what it would have said', { timeout: 120_000 }, async (t) => {
+  test('goes on without a seam, and says what it would have said', { timeout: 300_000 }, async (t) => {
     const port = await llamaServer(t);
     const cut = { after: Number.POSITIVE_INFINITY };
     const replicas = [await cuttingProxy(t, port, cut), await cuttingProxy(t, port, cut)];

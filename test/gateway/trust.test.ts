@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
+import type { GatewayMetrics } from '../../src/gateway/metrics.ts';
 import { chat, dataPlane, event, eventually, scriptedEngine } from '../support/data-plane.ts';
 
 const ok = (response: ServerResponse): void => {
@@ -11,6 +12,18 @@ const refuse = (response: ServerResponse, status: number): void => {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify({ error: { message: `status ${status}` } }));
 };
+
+/** Requests that have waited, by what for. */
+async function waits(metrics: GatewayMetrics): Promise<readonly (readonly [string, number])[]> {
+  const all = (await metrics.snapshot()) as {
+    name: string;
+    values: { metricName?: string; labels: { phase?: string }; value: number }[];
+  }[];
+  const { values } = all.find(({ name }) => name === 'roundhouse_wait_seconds') ?? { values: [] };
+  return values
+    .filter(({ metricName }) => metricName?.endsWith('_count') === true)
+    .map(({ labels, value }) => [labels.phase ?? '', value] as const);
+}
 
 describe('trust in a replica', () => {
   test('one that fails is passed over after five failures, while another works', async (t) => {
@@ -74,6 +87,8 @@ describe('the receipt', () => {
     const metrics = JSON.stringify(await gateway.metrics.snapshot());
     assert.match(metrics, /"roundhouse_gateway_overhead_seconds"/);
     const straight = await gateway.post(chat());
+    await straight.text();
+    assert.deepEqual(await waits(gateway.metrics), [['cold', 2]], 'one that waited for nothing is not counted');
     assert.equal(straight.headers.get('x-gateway-queue-position'), null);
   });
 });
