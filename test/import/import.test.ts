@@ -97,6 +97,8 @@ describe('gateway import llama-swap', () => {
       engine_kwargs: { max_model_len: 8192, enforce_eager: true },
     });
     assert.deepEqual(models[2]?.['engine_kwargs'], { context_length: 4096 });
+    // Unquoted it would be true to Ray's reader of YAML, and the loader would say so.
+    assert.match(result.config, /flash_attn: "on"\n/u);
     const config = result.load();
     assert.deepEqual(
       config.models.map(({ name, engine }) => `${name} ${engine}`),

@@ -124,6 +124,6 @@ function portCheck({ key, address, use }: PortFact): Check {
     case 'ours':
       return ok(name, `the running gateway listens there (${key})`);
     case 'problem':
-      return failure(name, use.message, `Stop what uses it, or set ${key}.`);
+      return failure(name, use.message, `ss -ltnp shows what uses it; or set ${key}.`);
   }
 }

@@ -70,7 +70,7 @@ export function importLlamaSwap(config: z.infer<typeof llamaSwapSchema>, engines
     ...(config.startPort !== undefined && { engine_ports: { first: config.startPort } }),
     ...(config.logLevel !== undefined && { log: { level: config.logLevel } }),
   };
-  const document = new Document({ llm_configs: entries, gateway });
+  const document = new Document({ llm_configs: entries, gateway }, { compat: 'yaml-1.1' });
   left.push(...takeOut(document));
   return finish(document, 'llama-swap', left);
 }
