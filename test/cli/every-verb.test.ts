@@ -6,8 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { configText, fakeModel, runGateway as runProcess, startGateway, tempDir } from '../support/gateway-process.ts';
 import { program, verbsOf } from '../support/command-line.ts';
+import { atTerminal, skipTerminal } from '../support/terminal.ts';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** So many processes of one program: what the first has compiled, the others need not. */
 const compiled = join(tmpdir(), 'roundhouse-compiled');
@@ -117,6 +121,28 @@ describe('every verb', () => {
       assert.notEqual(plain.stdout, '', verb);
       assert.doesNotThrow(() => parsed(json.stdout, lines === true), `${verb}: ${json.stdout}`);
       assert.deepEqual([quiet.stdout, quiet.stderr], [makesFile === true ? plain.stdout : '', ''], verb);
+    }
+  });
+});
+
+describe('at a terminal', { skip: skipTerminal }, () => {
+  test('verbs are coloured, and none where NO_COLOR is set', async (t) => {
+    const { file, stateDir } = await place(t);
+    for (const args of [
+      ['doctor', '-c', file],
+      ['logs', '--state-dir', stateDir],
+    ]) {
+      for (const [noColor, colours] of [
+        ['', true],
+        ['1', false],
+      ] as const) {
+        const env = { PATH: process.env['PATH'] ?? '', HOME: stateDir, TERM: 'xterm', NO_COLOR: noColor, NODE_COMPILE_CACHE: compiled };
+        const terminal = atTerminal(t, [process.execPath, main, ...args], { cwd: stateDir, env });
+        await terminal.exited;
+        assert.notEqual(terminal.page().trim(), '', args[0]);
+        // The sequence that sets colours, bold and the like.
+        assert.equal(terminal.raw().includes('\u001B['), colours, `${args[0]}: ${JSON.stringify(terminal.raw())}`);
+      }
     }
   });
 });
