@@ -117,28 +117,44 @@ export async function probeIdentity(
   return { kind: 'mismatch', detail: `what answers on ${target.upstream} serves ${names}; expected ${servedName}` };
 }
 
-/** How often a starting engine is looked at: a small one is up in a second, a large one is not hurried by being asked. */
+/** How often a starting engine is looked at: a small one is up in a second, a large one is not hurried by being asked until it says that it is further. */
 const pollMs = { first: 100, longest: 1_000, factor: 1.3 } as const;
 
 /**
- * Probes until the engine is ready and proved to be ours; it has no deadline of its own. `onMiss` hears what was seen instead.
- * Rejects only with `signal.reason`.
+ * Probes until the engine is ready and proved to be ours; it has no deadline of its own. Rejects only with `signal.reason`.
+ * @param watch `missed` hears what was seen instead; `news` resolves when it may be ready sooner than it seemed
  */
 export async function untilReady(
   deps: ProbeDeps,
   target: ProbeTarget,
   engine: Engine,
   servedName: string,
-  onMiss: (seen: string) => void,
+  watch: { readonly missed: (seen: string) => void; readonly news: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<ProbeAnswer & { readonly kind: 'ok' | 'mismatch' }> {
   let wait: number = pollMs.first;
   for (;;) {
+    // Asked for before the probe: what is told meanwhile counts.
+    const news = watch.news();
     const health = await probeHealth(deps, target, engine.probes.readiness, engine.probes.readiness.timeoutMs, signal);
     const answer = health.kind === 'ok' ? await probeIdentity(deps, target, engine, servedName, signal) : health;
     if (answer.kind !== 'miss') return answer;
-    onMiss(answer.seen);
-    await deps.clock.sleep(wait, signal);
-    wait = Math.min(pollMs.longest, wait * pollMs.factor);
+    watch.missed(answer.seen);
+    const waited = await sleepUntil(deps.clock, wait, news, signal);
+    wait = waited ? Math.min(pollMs.longest, wait * pollMs.factor) : pollMs.first;
+  }
+}
+
+/** Returns whether the time has passed without news. Rejects only with `signal.reason`. */
+async function sleepUntil(clock: Clock, ms: number, news: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  const told = new AbortController();
+  void news.then(() => told.abort());
+  try {
+    await clock.sleep(ms, AbortSignal.any([signal, told.signal]));
+    return true;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (!told.signal.aborted) throw thrown;
+    return false;
   }
 }

@@ -13,6 +13,7 @@ export class RunLog {
   readonly #engine: Engine;
   readonly #phases: Map<string, number>;
   #phase = firstPhase;
+  #next = Promise.withResolvers<void>();
   #served = false;
   readonly #clock: Clock;
   #cause: { readonly told: LogCause; readonly at: number } | undefined;
@@ -30,6 +31,11 @@ export class RunLog {
   /** When the engine first said so, by phase; the time before it says anything is a phase too. */
   get phases(): ReadonlyMap<string, number> {
     return this.#phases;
+  }
+
+  /** Resolves once it is in a phase that it has not been in before. */
+  nextPhase(): Promise<void> {
+    return this.#next.promise;
   }
 
   /** Milliseconds since it first was in its phase. */
@@ -51,12 +57,18 @@ export class RunLog {
       case 'phase': {
         const changed = sign.phase !== this.#phase;
         this.#phase = sign.phase;
-        if (!this.#phases.has(sign.phase)) this.#phases.set(sign.phase, this.#clock.now());
+        if (!this.#phases.has(sign.phase)) this.#enter(sign.phase);
         return changed;
       }
       case 'cause':
         return this.#blame({ cause: sign.cause, remedy: sign.remedy, permanent: sign.permanent, line });
     }
+  }
+
+  #enter(phase: string): void {
+    this.#phases.set(phase, this.#clock.now());
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
   }
 
   #blame(told: LogCause): boolean {

@@ -16,7 +16,8 @@ function handleOf({ id, handle }: Run): ReplicaHandle {
 
 /** What comes of probing it until it is ready. */
 async function proved(deps: ReadyDeps, run: Run, { engine, model }: ReplicaPlan, signal: AbortSignal): Promise<ReplicaEvent> {
-  const answer = await untilReady(deps, handleOf(run), engine, model.name, (seen) => (run.lastProbe = seen), signal);
+  const watch = { missed: (seen: string) => void (run.lastProbe = seen), news: () => run.log.nextPhase() };
+  const answer = await untilReady(deps, handleOf(run), engine, model.name, watch, signal);
   return answer.kind === 'ok' ? { kind: 'ready' } : answer;
 }
 

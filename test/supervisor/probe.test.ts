@@ -143,11 +143,37 @@ test('untilReady goes on through refusals, 503 and an identity that is not there
     { upstream: '', apiKey: '', listener: () => Promise.resolve('ours') },
     engine,
     'demo',
-    (seen) => missed.push(seen),
+    { missed: (seen) => void missed.push(seen), news: () => new Promise(() => undefined) },
     never,
   );
   await clock.advance(10_000);
   assert.deepEqual(await ready, { kind: 'ok' });
   assert.deepEqual(missed, ['GET /health: connect ECONNREFUSED', 'GET /health: 503', 'GET /v1/models: 503']);
+  assert.equal(clock.pending, 0);
+});
+
+test('untilReady looks at once when the engine says that it is further, and often after that', async () => {
+  const clock = new ManualClock();
+  const asked: number[] = [];
+  let news = Promise.withResolvers<void>();
+  let status = 503;
+  const get = async () => {
+    asked.push(clock.now());
+    return { status, body: '{"data":[{"id":"demo"}]}' };
+  };
+  const target = { upstream: '', apiKey: '', listener: () => Promise.resolve('ours' as const) };
+  const ready = untilReady({ clock, get }, target, engine, 'demo', { missed: () => undefined, news: () => news.promise }, never);
+  await clock.advance(30_000);
+  const [last = 0, before = 0] = asked.toReversed();
+  assert.equal(last - before, 1000, 'a slow start is looked at each second');
+  const told = news;
+  news = Promise.withResolvers();
+  told.resolve();
+  const count = asked.length;
+  await clock.advance(0);
+  assert.equal(asked.length, count + 1, 'at once');
+  status = 200;
+  await clock.advance(100);
+  assert.deepEqual(await ready, { kind: 'ok' });
   assert.equal(clock.pending, 0);
 });
