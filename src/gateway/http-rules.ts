@@ -11,7 +11,12 @@ const hostPattern = /^(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/u;
  * A request's head means one thing to everybody who reads it: its target is a path, and it has one well-formed `Host`.
  * @throws GatewayError `request_invalid`, `headers_too_large`
  */
-export function checkHead({ url, rawHeaders, headers }: Pick<IncomingMessage, 'url' | 'rawHeaders' | 'headers'>): void {
+export function checkHead({
+  url,
+  rawHeaders,
+  headers,
+  httpVersion,
+}: Pick<IncomingMessage, 'url' | 'rawHeaders' | 'headers' | 'httpVersion'>): void {
   if (rawHeaders.length > 2 * maxHeaders) {
     throw new GatewayError('headers_too_large', `The request has more than ${maxHeaders} headers.`);
   }
@@ -24,6 +29,7 @@ export function checkHead({ url, rawHeaders, headers }: Pick<IncomingMessage, 'u
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
   }
   if (hosts > 1) throw new GatewayError('request_invalid', 'The request has more than one Host.');
+  if (hosts === 0 && httpVersion === '1.1') throw new GatewayError('request_invalid', 'The request has no Host.');
   if (headers.host !== undefined && !hostPattern.test(headers.host)) {
     throw new GatewayError(
       'request_invalid',

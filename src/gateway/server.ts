@@ -9,6 +9,7 @@ import type { Guesses } from './auth/guesses.ts';
 import type { Limiter } from './auth/limiter.ts';
 import { askForKey, keyOf } from './auth/ask-for-key.ts';
 import { collectBody } from './body.ts';
+import { discardRest, isAnswered, onClientError } from './client-error.ts';
 import { addCors } from './cors.ts';
 import type { ExchangeDeps } from './exchange.ts';
 import { addOperations, apiOf, operationMethods, takesForms } from './operation-route.ts';
@@ -76,12 +77,11 @@ function asGatewayError(error: FastifyError | GatewayError, route: string | unde
 }
 
 function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): void {
-  deps.metrics.rejected(error.code);
+  if (!isAnswered(reply.request.raw.socket)) deps.metrics.rejected(error.code);
   const key = deps.settings.metricsByKey ? keyOf(reply.request.raw) : undefined;
   if (key !== undefined) deps.metrics.requestOfKey(key.name, error.code);
   const { status, headers, body } = errorReply(error, apiOf(reply.request.routeOptions.url ?? ''));
-  // What is left of the body would have to be read to its end before the connection can serve again.
-  if (error.code === 'body_too_large') reply.header('connection', 'close');
+  if (error.code === 'body_too_large') discardRest(reply.request.raw, deps.clock);
   reply.status(status).headers(headers).type('application/json; charset=utf-8').send(body);
 }
 
@@ -126,30 +126,6 @@ function handleNotFound(deps: ServerDeps) {
   };
 }
 
-/** Malformed HTTP never reaches a route: it is answered on the socket, in the same shape. */
-function onClientError(deps: ServerDeps, app: FastifyInstance): void {
-  app.server.removeAllListeners('clientError');
-  app.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || socket.destroyed) return;
-    const code: ErrorCode =
-      error.code === 'HPE_HEADER_OVERFLOW'
-        ? 'headers_too_large'
-        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-          ? 'request_timeout'
-          : 'request_invalid';
-    deps.metrics.rejected(code);
-    const { status, body } = errorReply(
-      new GatewayError(
-        code,
-        code === 'request_timeout' ? 'The request did not arrive in time.' : `Malformed HTTP request: ${error.message}.`,
-      ),
-    );
-    socket.end(
-      `HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
-  });
-}
-
 /** A client that asks before it sends a body is told to go on only where its length is allowed; what is not is answered at once. */
 function onExpectContinue(app: FastifyInstance, { maxBodyBytes, maxMediaBodyBytes }: Limits): void {
   app.server.on('checkContinue', (request, response) => {
@@ -179,6 +155,19 @@ function addBodyTypes(app: FastifyInstance, limits: Limits): void {
   });
 }
 
+function addHeadCheck(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    try {
+      checkHead(request.raw);
+      done();
+    } catch (error) {
+      // Where it ends is in doubt too.
+      reply.header('connection', 'close');
+      throw error;
+    }
+  });
+}
+
 /** The data plane's HTTP server: routes, error handler, limits. It never listens by itself. */
 export function buildServer(deps: ServerDeps): FastifyInstance {
   const { limits, client } = deps.settings;
@@ -187,6 +176,8 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     http: {
       keepAlive: true,
       keepAliveInitialDelay: client.keepAliveMs,
+      // `checkHead` asks for it, with an answer in our shape.
+      requireHostHeader: false,
       requestTimeout: limits.requestTimeoutMs,
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: checkingInterval(limits),
@@ -214,14 +205,11 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     reply.header('x-request-id', request.id);
     done(null, payload);
   });
-  app.addHook('onRequest', (request, _reply, done) => {
-    checkHead(request.raw);
-    done();
-  });
+  addHeadCheck(app);
   addCors(app, { settings: deps.settings.cors, guarded: (raw) => deps.gate().guards(prefixOf(raw)), methodsOf });
   askForKey(app, () => deps.gate(), deps.guesses);
   app.setNotFoundHandler(handleNotFound(deps));
-  onClientError(deps, app);
+  onClientError(app.server, (code) => deps.metrics.rejected(code));
   onExpectContinue(app, limits);
   addOperations(app, { ...deps, visibleTable: (request) => visibleTable(deps, request) });
   app.get('/v1/models', (request, reply) => reply.send(listCards(visibleTable(deps, request), prefixOf(request.raw), deps.adapterNames)));

@@ -13,7 +13,7 @@ const span = (first: number, last: number): readonly number[] => Array.from({ le
 
 test('no row is left out: neither of engines, routing and streams, nor of what else the catalogue has begun', () => {
   const numbers = sections.flatMap(({ rows }) => rows.map(({ number }) => number));
-  assert.deepEqual(ascending(numbers), [...span(1, 88), ...span(115, 154), 156, 158]);
+  assert.deepEqual(ascending(numbers), [...span(1, 154), 156, 158]);
 });
 
 test('every row of the catalogue has one test, or says why it has none', async () => {

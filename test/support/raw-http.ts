@@ -8,8 +8,11 @@ export interface RawAnswer {
   readonly statuses: readonly number[];
 }
 
-/** Writes bytes to a connection of its own and gives what came until it was closed; the client's end stays open. */
-export function sendRaw(port: number, pieces: readonly (string | Buffer)[]): Promise<RawAnswer> {
+/**
+ * Writes bytes to a connection of its own and gives what came until it was closed.
+ * @param ends whether the client closes its end behind them
+ */
+export function sendRaw(port: number, pieces: readonly (string | Buffer)[], ends = false): Promise<RawAnswer> {
   const { promise, resolve } = Promise.withResolvers<RawAnswer>();
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
@@ -22,6 +25,7 @@ export function sendRaw(port: number, pieces: readonly (string | Buffer)[]): Pro
     resolve({ status: statuses[0] ?? 0, text, statuses });
   });
   for (const piece of pieces) socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece);
+  if (ends) socket.end();
   return promise;
 }
 

@@ -21,31 +21,31 @@ export function checkSchema(param: string, schema: unknown, limits: InputLimits)
   if (typeof schema === 'boolean') return;
   if (!isMapping(schema)) throw wrong(param, `is not a JSON schema: ${shown(schema)}`);
   const ended = new Set<unknown>();
-  const walk = (value: unknown, depth: number, names: boolean): void => {
+  const walk = (value: unknown, path: string, depth: number, names: boolean): void => {
     if (typeof value !== 'object' || value === null) return;
     if (depth > limits.maxSchemaDepth) throw overLimit(param, 'is nested deeper', 'maxSchemaDepth', limits);
     if (isMapping(value) && !names) {
-      checkWords(param, value, limits);
-      if ('$ref' in value) checkEnds({ param, root: schema, ended, open: new Set() }, value);
+      checkWords(path, value, limits);
+      if ('$ref' in value) checkEnds({ param: `${path}.$ref`, root: schema, ended, open: new Set() }, value);
     }
     for (const [key, member] of Object.entries(value)) {
-      if (names || Array.isArray(value) || !data.has(key)) walk(member, depth + 1, !names && byName.has(key));
+      if (names || Array.isArray(value) || !data.has(key)) walk(member, `${path}.${key}`, depth + 1, !names && byName.has(key));
     }
   };
-  walk(schema, 1, false);
+  walk(schema, param, 1, false);
 }
 
 function checkWords(param: string, { pattern, patternProperties, type }: Mapping, limits: InputLimits): void {
   if (pattern !== undefined) {
-    if (typeof pattern !== 'string') throw wrong(`${param}…pattern`, `must be a regular expression, not ${shown(pattern)}`);
-    checkRegex(`${param}…pattern`, pattern, limits);
+    if (typeof pattern !== 'string') throw wrong(`${param}.pattern`, `must be a regular expression, not ${shown(pattern)}`);
+    checkRegex(`${param}.pattern`, pattern, limits);
   }
   if (isMapping(patternProperties)) {
-    for (const key of Object.keys(patternProperties)) checkRegex(`${param}…patternProperties`, key, limits);
+    for (const key of Object.keys(patternProperties)) checkRegex(`${param}.patternProperties`, key, limits);
   }
   const types: readonly unknown[] = Array.isArray(type) ? type : [type ?? ''];
   if (types.some((name) => typeof name !== 'string')) {
-    throw wrong(`${param}…type`, `must be the name of a type or a list of names, not ${shown(type)}`);
+    throw wrong(`${param}.type`, `must be the name of a type or a list of names, not ${shown(type)}`);
   }
 }
 
@@ -62,7 +62,7 @@ interface Unfolding {
 function checkEnds(unfolding: Unfolding, schema: unknown): void {
   const { param, root, ended, open } = unfolding;
   if (!isMapping(schema) || ended.has(schema)) return;
-  if (open.has(schema)) throw wrong(`${param}…$ref`, 'refers to itself without an end');
+  if (open.has(schema)) throw wrong(param, 'refers to itself without an end');
   open.add(schema);
   const { $ref: reference } = schema;
   if (typeof reference === 'string') checkEnds(unfolding, resolve(param, reference, root));
@@ -76,7 +76,7 @@ function checkEnds(unfolding: Unfolding, schema: unknown): void {
 
 /** What a reference is to; undefined for an anchor, which engines look up by other means. */
 function resolve(param: string, reference: string, root: Mapping): unknown {
-  if (!reference.startsWith('#')) throw wrong(`${param}…$ref`, `must refer to a part of the schema itself, not to ${shown(reference)}`);
+  if (!reference.startsWith('#')) throw wrong(param, `must refer to a part of the schema itself, not to ${shown(reference)}`);
   if (reference !== '#' && !reference.startsWith('#/')) return undefined;
   let at: unknown = root;
   for (const part of reference.split('/').slice(1)) {
@@ -84,6 +84,6 @@ function resolve(param: string, reference: string, root: Mapping): unknown {
     const parts: unknown = at;
     at = Array.isArray(parts) ? parts[Number(key)] : isMapping(parts) && Object.hasOwn(parts, key) ? parts[key] : undefined;
   }
-  if (at === undefined) throw wrong(`${param}…$ref`, `refers to ${shown(reference)}, which is not there`);
+  if (at === undefined) throw wrong(param, `refers to ${shown(reference)}, which is not there`);
   return at;
 }

@@ -1,3 +1,4 @@
+import { input } from './input-rows.ts';
 import { modelFiles } from './model-rows.ts';
 
 /** One thing that breaks, or that somebody does, and what must be seen then. */
@@ -429,6 +430,7 @@ export type RowNumber =
   | keyof typeof engineProcesses
   | keyof typeof routing
   | keyof typeof streams
+  | keyof typeof input
   | keyof typeof secrets
   | keyof typeof modelFiles
   | keyof typeof host;
@@ -447,6 +449,7 @@ export const sections: readonly Section[] = [
   section('Engine processes and the gateway’s own', engineProcesses),
   section('Routing and waiting', routing),
   section('Streams and HTTP between client, gateway and engine', streams),
+  section('Requests that are wrong, or meant to do harm', input),
   section('Secrets', secrets),
   section('Models that are brought from a store', modelFiles),
   section('Host, config, observability', host),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
 const kept = 64;
+const keptBytes = 4096;
 
 /** A generation request as it arrived. */
 export interface SeenRequest {
@@ -9,6 +10,8 @@ export interface SeenRequest {
   /** Of the body's bytes, in hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** Its beginning. */
+  readonly body: string;
   readonly headers: IncomingMessage['headers'];
 }
 
@@ -31,7 +34,10 @@ export class Journal {
   saw(request: IncomingMessage, path: string, body: Buffer): void {
     this.requests += 1;
     const sha256 = createHash('sha256').update(body).digest('hex');
-    this.#seen = [...this.#seen.slice(1 - kept), { path, sha256, sizeBytes: body.length, headers: request.headers }];
+    this.#seen = [
+      ...this.#seen.slice(1 - kept),
+      { path, sha256, sizeBytes: body.length, body: body.toString('utf8', 0, keptBytes), headers: request.headers },
+    ];
   }
 
   /** The last 64, oldest first. */
