@@ -72,7 +72,10 @@ export class Supervisor {
   readonly #pass = new Pass(() => this.#reconcile());
   /** Whether a config is the desired state; one that was only announced is not yet. */
   #standing = false;
-  /** What came before it did. */
+  #recovering = false;
+  /** What was to be applied while a former gateway's engines were looked for. */
+  #later: Desired | undefined;
+  /** What came before `#standing`. */
   readonly #early: { readonly worker: number; readonly demand: AdapterDemand }[] = [];
   /** Made anew once a replica has changed: its next run has another key. */
   #redactor: ((text: string) => string) | undefined;
@@ -131,7 +134,9 @@ export class Supervisor {
    * then nothing has changed.
    */
   apply(config: Desired): void {
-    this.#apply(config, this.#plansOf(config));
+    const plans = this.#plansOf(config);
+    if (this.#recovering) this.#later = config;
+    else this.#apply(config, plans);
   }
 
   #plansOf({ models, engineCommands }: Pick<Desired, 'models' | 'engineCommands'>): readonly ReplicaPlan[] {
@@ -152,11 +157,14 @@ export class Supervisor {
 
   /**
    * As `apply()`, for the start: engines that a former gateway left running and that `config` would start just so are taken over, with
-   * their process; all others are ended, and nothing is launched before they are gone. To be called once, before any `apply()`.
+   * their process; all others are ended, and nothing is launched before they are gone. To be called once, before any `apply()`; one that
+   * comes meanwhile takes effect after it.
    * @throws GatewayError as `apply()`, and `state_unusable`.
    */
   async recover(config: Desired, recovery: Recovery): Promise<void> {
+    this.#recovering = true;
     const { adoptable, remains } = await recovery.recover();
+    this.#recovering = false;
     const plans = this.#plansOf(config);
     const { adopt, reap } = chooseAdoptions(plans.map(desiredOf), adoptable);
     this.#apply(config, plans);
@@ -165,6 +173,7 @@ export class Supervisor {
     const giveBack = (id: string): void => held.find((hold) => hold.id === id)?.grant.release();
     this.#reaped = Promise.all(unwanted.map((left) => recovery.reap(left).then(() => giveBack(left.id)))).then(() => undefined);
     for (const lease of adopt) this.#adopt(lease, recovery);
+    if (this.#later !== undefined) this.apply(this.#later);
   }
 
   /**

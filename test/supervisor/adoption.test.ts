@@ -138,3 +138,20 @@ test('an announced model stands in the first table, and nothing else comes of it
   const waiting = sim.tables.map(({ models }) => models.get(demo.name)?.waiting);
   assert.deepEqual(new Set(waiting), new Set([waiting[0]]), 'who waits is counted in one place');
 });
+
+test('a config that is applied while a former gateway’s engines are looked for takes effect after them', async () => {
+  const sim = simulate();
+  const [demo, other] = [model(), model({ name: modelName('other') })];
+  const apps = new Map();
+  const found = Promise.withResolvers<Awaited<ReturnType<Recovery['recover']>>>();
+  const recovery: Recovery = { recover: () => found.promise, adopt: async () => undefined, reap: async () => undefined };
+  sim.supervisor.announce({ models: [demo], apps, engineCommands: new Map() });
+  const recovered = sim.supervisor.recover({ models: [demo], apps, engineCommands: new Map() }, recovery);
+  sim.apply(other);
+  await sim.clock.advance(1000);
+  assert.equal(sim.provider.processes.length, 0);
+  found.resolve({ adoptable: [], remains: [] });
+  await recovered;
+  await sim.clock.advance(2000);
+  assert.deepEqual([sim.states(), sim.states('other')], [[], ['ready']]);
+});
