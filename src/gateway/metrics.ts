@@ -45,6 +45,12 @@ export class GatewayMetrics {
     labelNames: ['model'],
     registers: [this.#registry],
   });
+  readonly #adapterRequests = new Counter({
+    name: 'roundhouse_adapter_requests_total',
+    help: 'Requests for a LoRA adapter, by whether a replica had it loaded when they came: hit or miss.',
+    labelNames: ['model', 'result'],
+    registers: [this.#registry],
+  });
   readonly #resumed = new Counter({
     name: 'roundhouse_resumed_streams_total',
     help: 'Streams whose replica died and that another one went on with (gateway.resume_streams).',
@@ -129,6 +135,11 @@ export class GatewayMetrics {
 
   retried(model: ModelName): void {
     this.#retries.inc({ model });
+  }
+
+  /** @param loaded whether a replica had the adapter when the request came. */
+  adapterAsked(model: ModelName, loaded: boolean): void {
+    this.#adapterRequests.inc({ model, result: loaded ? 'hit' : 'miss' });
   }
 
   resumed(model: ModelName): void {

@@ -103,6 +103,9 @@ export class Search implements Waiter {
   }
 
   begin(): void {
+    const { adapter } = this;
+    if (adapter !== undefined)
+      this.#deps.metrics.adapterAsked(this.model, this.entry()?.replicas.some(({ adapters }) => adapters?.has(adapter) === true) === true);
     if (!this.#deps.room.isOpen(this.model, this.adapter) || !this.#routeNow()) this.#wait();
   }
 

@@ -56,6 +56,7 @@ row(57, async ({ t, start }) => {
   const page = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
   assert.match(page, /^roundhouse_adapters_loaded\{model="m",replica="1"\} 6$/mu);
   assert.match(page, /^roundhouse_adapter_loads_total\{model="m",result="ok"\} 6$/mu);
+  assert.match(page, /^roundhouse_adapter_requests_total\{model="m",result="miss"\} 8$/mu);
   assert.match(page, /^roundhouse_adapter_loads_total\{model="m",result="failed"\} [1-9]\d*$/mu);
 });
 
