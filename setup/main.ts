@@ -1,12 +1,13 @@
 import { delimiter, dirname, join } from 'node:path';
 import { GatewayError } from '../src/core/errors.ts';
 import { relay } from './child.mjs';
+import { runClientTests } from './client-test-run.ts';
 import { runEngineTests } from './engine-test-run.ts';
 import { interruptible } from './interrupt.mjs';
 import { ensureKit } from './kit/kit.ts';
 import { runTests } from './test-run.ts';
 
-const verbs = ['start', 'gateway', 'test', 'test-engines', 'bench', 'soak'] as const;
+const verbs = ['start', 'gateway', 'test', 'test-engines', 'test-clients', 'bench', 'soak'] as const;
 type Verb = (typeof verbs)[number];
 
 /**
@@ -43,6 +44,8 @@ async function carryOut(verb: Verb, root: string, args: readonly string[]): Prom
       return await runTests(root, args, process.env);
     case 'test-engines':
       return await runEngineTests(root, args, process.env);
+    case 'test-clients':
+      return await runClientTests(root, args, process.env);
     case 'bench':
       return await relay(process.execPath, [join(root, 'bench', 'run.ts'), ...args]);
     case 'soak':

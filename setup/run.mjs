@@ -1,4 +1,4 @@
-// Entry of every npm script: `node setup/run.mjs <start|gateway|test|test-engines|bench|soak> [arguments]`.
+// Entry of every npm script: `node setup/run.mjs <start|gateway|test|test-engines|test-clients|bench|soak> [arguments]`.
 // Plain JavaScript with old syntax, so that a Node too old for the rest can still say so.
 const oldestMajor = 20;
 

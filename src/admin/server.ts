@@ -23,7 +23,7 @@ import { dataDocument } from '../gateway/openapi/document.ts';
 import { addEnginePass } from './engine-pass.ts';
 import { type Origin, refusal } from './guard.ts';
 import { logSources, streamLogs } from './log-stream.ts';
-import { adminDocument } from './openapi.ts';
+import { adminDocument, adminRoutes } from './openapi.ts';
 import { socketPath } from './socket-path.ts';
 
 export interface AdminDeps {
@@ -76,10 +76,11 @@ export function buildAdmin(
   origin: Origin,
 ): FastifyInstance {
   const app = fastify({ forceCloseConnections: true, keepAliveTimeout: keepAliveMs, connectionTimeout: silenceMs[origin] });
-  app.setErrorHandler((error, _request, reply) => sendError(error, reply));
-  app.setNotFoundHandler((request, reply) =>
-    sendError(new GatewayError('route_not_found', `There is no ${request.method} ${request.url} here.`), reply),
+  // A body that nothing takes is not judged, but that a guard refuses the request is.
+  app.setErrorHandler((error, request, reply) =>
+    request.is404 && !(error instanceof GatewayError) ? notServed(request, reply, origin) : sendError(error, reply),
   );
+  app.setNotFoundHandler((request, reply) => notServed(request, reply, origin));
   if (origin === 'tcp') guardAll(app, new AdminKey(sha256, () => control.access()), allowedHosts);
   app.get('/metrics', async (_request, reply) => {
     reply.type(Registry.PROMETHEUS_CONTENT_TYPE);
@@ -124,6 +125,15 @@ function addAdapters(app: FastifyInstance, { adapters }: Control): void {
   app.post('/api/adapters/load', async ({ body }) => adapters.load(read(adapterBody, body).adapter));
   app.post('/api/adapters/unload', async ({ body }) => adapters.unload(read(adapterBody, body).adapter));
   app.post('/api/adapters/refresh', async ({ body }) => adapters.refresh(read(adaptersBody, body).model));
+}
+
+function notServed({ method, url }: FastifyRequest, reply: FastifyReply, origin: Origin): FastifyReply {
+  const path = url.split('?', 1)[0] ?? '';
+  const routes = adminRoutes.filter((route) => route.path === path && (route.only ?? origin) === origin);
+  const methods = routes.map((route) => route.method.toUpperCase()).join(', ');
+  if (methods === '') return sendError(new GatewayError('route_not_found', `There is no ${method} ${url} here.`), reply);
+  reply.header('allow', methods);
+  return sendError(new GatewayError('method_not_allowed', `${path} takes ${methods}, not ${method}.`), reply);
 }
 
 /** Has every request looked at before anything else of it is. */

@@ -126,6 +126,22 @@ function handleNotFound(deps: ServerDeps) {
   };
 }
 
+/** What is not served, and what goes wrong before a request is routed. */
+function answerErrors(deps: ServerDeps, app: FastifyInstance): void {
+  const notFound = handleNotFound(deps);
+  app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
+    const ours = asGatewayError(error, request.routeOptions.url);
+    // What is sent where nothing is served is not judged: that it is not served is the answer.
+    if (request.is404 && (ours.code === 'media_type_unsupported' || ours.code === 'request_invalid')) {
+      notFound(request, reply);
+      return;
+    }
+    if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    sendError(deps, reply, ours);
+  });
+  app.setNotFoundHandler(notFound);
+}
+
 /** A client that asks before it sends a body is told to go on only where its length is allowed; what is not is answered at once. */
 function onExpectContinue(app: FastifyInstance, { maxBodyBytes, maxMediaBodyBytes }: Limits): void {
   app.server.on('checkContinue', (request, response) => {
@@ -195,11 +211,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   // One more than is allowed, so that too many are seen.
   app.server.maxHeadersCount = maxHeaders + 1;
   addBodyTypes(app, limits);
-  app.setErrorHandler((error: FastifyError | GatewayError, request, reply) => {
-    const ours = asGatewayError(error, request.routeOptions.url);
-    if (ours.code === 'internal_error') deps.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
-    sendError(deps, reply, ours);
-  });
+  answerErrors(deps, app);
   // What an exchange sends has it already, and never comes by here.
   app.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', request.id);
@@ -208,7 +220,6 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
   addHeadCheck(app);
   addCors(app, { settings: deps.settings.cors, guarded: (raw) => deps.gate().guards(prefixOf(raw)), methodsOf });
   askForKey(app, () => deps.gate(), deps.guesses);
-  app.setNotFoundHandler(handleNotFound(deps));
   onClientError(app.server, (code) => deps.metrics.rejected(code));
   onExpectContinue(app, limits);
   addOperations(app, { ...deps, visibleTable: (request) => visibleTable(deps, request) });

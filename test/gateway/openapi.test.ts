@@ -136,6 +136,8 @@ test('the admin plane answers as its document says, and serves both', async (t) 
     ['/api/stop', { drain_s: -1 }],
   ] as const)
     await conforms(document, 'post', path, await post(path, body));
+  const wrong = await ask('/api/status', { method: 'DELETE', headers: { 'content-type': 'application/json' } });
+  assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET']);
   assert.deepEqual(await (await ask('/openapi.json')).json(), JSON.parse(JSON.stringify(dataDocument())));
   assert.deepEqual(await (await ask('/openapi-admin.json')).json(), JSON.parse(JSON.stringify(adminDocument())));
   await conforms(document, 'post', '/api/stop', await post('/api/stop', { now: true }));

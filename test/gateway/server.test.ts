@@ -48,6 +48,22 @@ describe('bad input', () => {
     });
   }
 
+  test('what is not served is not served, whatever is sent there and however', async (t) => {
+    const gateway = await dataPlane(t, []);
+    const plain = { 'content-type': 'text/plain' };
+    for (const [method, path, status, headers, body] of [
+      ['POST', '/nope', 404, plain, 'hi'],
+      ['POST', '/health', 405, plain, 'hi'],
+      ['DELETE', '/v1/models/a', 405, {}, undefined],
+      ['QUERY', '/health', 405, {}, undefined],
+      ['QUERY', '/v1/chat/completions', 405, plain, 'hi'],
+      ['QUERY', '/v1/audio/transcriptions', 405, { 'content-type': 'multipart/form-data; boundary=x' }, '--x--'],
+    ] as const) {
+      const reply = await fetch(gateway.url + path, { method, headers, body: body ?? null });
+      assert.equal(reply.status, status, `${method} ${path}: ${await reply.text()}`);
+    }
+  });
+
   test('a long list of models is cut, a long name too', async (t) => {
     const gateway = await dataPlane(t, []);
     const { message } = await errorOf(await gateway.post(chat({ model: 'y'.repeat(5000) })));

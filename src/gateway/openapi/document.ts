@@ -5,7 +5,7 @@ import { version } from '../../core/version.ts';
 import { type EnginePaths, openaiPath } from '../../plugins/openai-path.ts';
 import { engines } from '../../plugins/registry.ts';
 import { operationNames, operations } from '../operations.ts';
-import { asJson, errorResponses, integer, type JsonSchema, named, type OpenApiDocument, text } from './parts.ts';
+import { asJson, errorResponses, integer, type JsonSchema, named, objectOf, type OpenApiDocument, text } from './parts.ts';
 import { replyOf, replySchemas } from './replies.ts';
 import { requestBody } from './requests.ts';
 
@@ -51,12 +51,15 @@ const refusal = (schema: string, status: string): JsonSchema => ({ $ref: `#/comp
 const refusals = (schema: string): readonly (readonly [string, JsonSchema])[] =>
   Object.entries(errorResponses(operationCodes, schema)).map(([status, response]) => [`${schema}${status}`, response]);
 
+/** Of one of the events that come with `stream: true`; `data` is JSON, or `[DONE]` as the last one of chat and completions. */
+const eventSchema = { ...objectOf({ data: text, event: text }, ['event']), description: 'One event, with `stream: true`.' };
+
 const keys = [{}, { bearer: [] }, { apiKey: [] }];
 
 function post(operation: Operation, route: string): JsonSchema {
   const { api, streams, summary } = operations[operation];
   const { content } = asJson(named(replyOf[operation])) as { content: JsonSchema };
-  const stream = { 'text/event-stream': { schema: { ...text, description: 'With `stream: true`.' } } };
+  const stream = { 'text/event-stream': { schema: eventSchema } };
   const errors = api === 'anthropic' ? 'MessagesError' : 'Error';
   return {
     operationId: route === operations[operation].routes[0] ? operation : `${operation}_${route.replaceAll('/', '')}`,

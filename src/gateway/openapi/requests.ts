@@ -7,7 +7,7 @@ import { type JsonSchema, listOf, objectOf, text } from './parts.ts';
 
 /** What is known of the inside of lists, which engines judge. */
 const items: Readonly<Record<string, JsonSchema>> = {
-  messages: listOf({ type: 'object', required: ['role'], properties: { role: text } }),
+  messages: { ...listOf({ type: 'object', required: ['role'], properties: { role: text } }), minItems: 1 },
   tokens: listOf({ type: 'integer' }),
   tools: listOf({ type: 'object' }),
 };

@@ -12,7 +12,7 @@ const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ['/v1/rerank', rerank],
   ['/v1/score', score],
   ['/tokenize', ({ prompt }) => ({ count: idsOf(prompt).length, tokens: idsOf(prompt) })],
-  ['/detokenize', ({ tokens }) => ({ prompt: Array.isArray(tokens) ? String.fromCodePoint(...tokens.map(Number)) : '' })],
+  ['/detokenize', ({ tokens }) => ({ prompt: list(tokens).map(letterOf).join('') })],
   ['/v1/messages/count_tokens', ({ messages }) => ({ input_tokens: tokenize(textOf(messages)).length })],
   ['/v1/responses', respond],
   ['/v1/messages', message],
@@ -48,6 +48,12 @@ export async function answerOther(state: EngineState, path: string, request: Inc
 }
 
 const idsOf = (text: unknown): number[] => Array.from(String(text), (letter) => letter.codePointAt(0) ?? 0);
+/** A token is a letter's code point. @throws RequestError */
+function letterOf(token: unknown): string {
+  if (typeof token !== 'number' || !Number.isInteger(token) || token < 0 || token > 0x10_ffff)
+    throw new RequestError(`tokens: got ${JSON.stringify(token)}, expected whole numbers from 0 to 1114111`, 'tokens');
+  return String.fromCodePoint(token);
+}
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
 
 /** Texts anywhere in a conversation, in order. */
