@@ -17,6 +17,7 @@ import { verdicts } from './report/verdict.ts';
 import { fullPace, latency, memory, quickPace, requests, streams, warmUp, type Bench } from './scenarios.ts';
 import { Cleanup } from './systems/cleanup.ts';
 import { supervisorReport } from './supervisor/report.ts';
+import { compilePackage, sourceEntry } from './systems/package.ts';
 import { startSystems } from './systems/start.ts';
 import { systemTitles, type System } from './systems/system.ts';
 import { weightsReport } from './weights/report.ts';
@@ -61,17 +62,28 @@ interface Run {
   readonly dir: string;
   readonly signal: AbortSignal;
   readonly results: Measurements;
+  /** The gateway's main module. */
+  readonly gatewayEntry: string;
 }
 
 /** Starts the systems, measures, and stops them. @returns what they are */
 async function withSystems(
-  { options, dir, signal, results }: Run,
+  { options, dir, signal, results, gatewayEntry }: Run,
   workers: number,
   work: (bench: Bench) => Promise<void>,
 ): Promise<string> {
   const cleanup = new Cleanup();
   try {
-    const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, workers, say, nodeFlags: () => [] });
+    const { systems, upstreamPort } = await startSystems({
+      options,
+      dir,
+      cleanup,
+      signal,
+      workers,
+      gatewayEntry,
+      say,
+      nodeFlags: () => [],
+    });
     const generator = await GeneratorClient.start(signal);
     cleanup.add(() => generator.stop());
     const about = machine(systems);
@@ -91,11 +103,13 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
   if (options.groups.has('adapters')) for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
-  const run: Run = { options, dir, signal, results: new Map() };
+  if (ofOneWorker(options).length === 0 && !options.groups.has('many')) return;
+  // As users run it who install it; it takes memory to strip types.
+  const gatewayEntry = await compilePackage(join(dir, 'package'), signal);
+  const run: Run = { options, dir, signal, results: new Map(), gatewayEntry };
   const about: string[] = [];
   if (ofOneWorker(options).length > 0) about.push(await withSystems(run, 1, (bench) => measure(bench, options)));
   if (options.groups.has('many')) about.push(await withSystems({ ...run, dir: join(dir, 'many') }, manyWorkers, measureMany));
-  if (about.length === 0) return;
   for (const line of ['', ...resultTable(run.results), '', ...verdicts(run.results)]) say(line);
   if (options.jsonFile === undefined) return;
   const results = Object.fromEntries([...run.results].map(([metric, bySystem]) => [metric, Object.fromEntries(bySystem)]));
@@ -108,7 +122,17 @@ async function profile(options: Options, profileDir: string, dir: string, cleanu
   const run = new Date().toISOString().slice(0, 19).replaceAll(':', '');
   const dirOf = (name: string): string => join(resolve(profileDir), `${name}-${run}`);
   const nodeFlags = (name: string): readonly string[] => ['--cpu-prof', `--cpu-prof-dir=${dirOf(name)}`];
-  const { systems, upstreamPort } = await startSystems({ options, dir, cleanup, signal, workers: 1, say, nodeFlags });
+  const { systems, upstreamPort } = await startSystems({
+    options,
+    dir,
+    cleanup,
+    signal,
+    workers: 1,
+    // A profile names lines, which are to be those of the sources.
+    gatewayEntry: sourceEntry,
+    say,
+    nodeFlags,
+  });
   const generator = await GeneratorClient.start(signal);
   cleanup.add(() => generator.stop());
   const bench: Bench = {

@@ -6,7 +6,6 @@ import { freePort, Launched, untilAnswering } from './process.ts';
 import type { Surroundings, System } from './system.ts';
 import { upstreamEntry, upstreamPid } from './upstream.ts';
 
-const entry = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url));
 
 export interface Ports {
@@ -42,8 +41,12 @@ export function gatewayConfig(ports: Ports, stateDir: string, workers: number): 
   return `${JSON.stringify(config, undefined, 2)}\n`;
 }
 
-/** Starts the gateway, and by it the upstream. */
-export async function startRoundhouse({ upstream, dir, signal, workers }: Surroundings, nodeFlags: readonly string[]): Promise<System> {
+/** Starts the gateway, whose main module is `entry`, and by it the upstream. */
+export async function startRoundhouse(
+  { upstream, dir, signal, workers }: Surroundings,
+  entry: string,
+  nodeFlags: readonly string[],
+): Promise<System> {
   await mkdir(dir, { recursive: true });
   const ports = { listen: await freePort(), admin: await freePort(), upstream: upstream.port };
   const file = join(dir, 'gateway.yaml');

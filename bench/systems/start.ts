@@ -15,6 +15,8 @@ export interface Starting {
   readonly signal: AbortSignal;
   say(line: string): void;
   readonly workers: number;
+  /** The gateway's main module. */
+  readonly gatewayEntry: string;
   /** Flags for the Node of the system of that name. */
   nodeFlags(name: string): readonly string[];
 }
@@ -37,7 +39,7 @@ export async function startSystems(starting: Starting): Promise<{ readonly syste
   let upstreamPort: number;
   if (options.systems.has('roundhouse')) {
     upstreamPort = await freePort();
-    await started(startRoundhouse(around(upstreamPort, 'roundhouse'), starting.nodeFlags('roundhouse')));
+    await started(startRoundhouse(around(upstreamPort, 'roundhouse'), starting.gatewayEntry, starting.nodeFlags('roundhouse')));
   } else {
     const upstream = await startUpstream(signal);
     cleanup.add(() => upstream.stop());
