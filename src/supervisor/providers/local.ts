@@ -21,6 +21,7 @@ import { ageMs, identify, ProcessHold, untilEnded } from './process-identity.ts'
 import { engineEnvironment } from './environment.ts';
 import { activated, findExecutable, searchPath } from './executable.ts';
 import { defaultTailLimits, LogTail } from './log-tail.ts';
+import { OomCount } from './oom.ts';
 import { Ports } from './ports.ts';
 import { signalGroup } from './processes.ts';
 import { start } from './start-process.ts';
@@ -62,6 +63,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   readonly #held = new Map<string, Lease>();
   readonly #census = new ProcessCensus();
   readonly #spare = new SpareDescriptor();
+  readonly #oom = new OomCount();
 
   constructor(deps: LocalProviderDeps) {
     this.#deps = deps;
@@ -145,7 +147,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       adapters: (spec.adapters ?? []).map(({ adapter, handle, path: at }) => ({ adapter, handle, path: at })),
     });
     this.#leases.write(lease);
-    const started = start(file, args, env, output);
+    const started = start(file, args, env, output, this.#oom);
     try {
       if (started.pid === undefined) this.#leases.remove(id);
       else {

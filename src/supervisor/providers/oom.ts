@@ -34,17 +34,32 @@ export function oomFiles(cgroups: string): readonly string[] {
   });
 }
 
-/** How many processes of the gateway's cgroup (engines start in it) the kernel has killed for want of memory; undefined: not to be known. */
-export function oomKills(): number | undefined {
-  try {
-    for (const file of oomFiles(readFileSync('/proc/self/cgroup', 'utf8'))) {
-      const kills = readOptional(file);
-      if (kills !== undefined) return kills;
-    }
-  } catch {
-    // No such file system: not Linux, or a hardened container.
+/**
+ * How many processes of the gateway's cgroup (engines start in it) the kernel has killed for want of memory. It is asked at each start and
+ * end of an engine, so that the file is looked for once: a crowd of engines that end together is not kept waiting.
+ */
+export class OomCount {
+  #file: string | undefined;
+
+  /** Undefined where it is not to be known. */
+  kills(): number | undefined {
+    const kills = this.#file === undefined ? undefined : readOptional(this.#file);
+    return kills ?? this.#find();
   }
-  return undefined;
+
+  #find(): number | undefined {
+    try {
+      for (const file of oomFiles(readFileSync('/proc/self/cgroup', 'utf8'))) {
+        const kills = readOptional(file);
+        if (kills === undefined) continue;
+        this.#file = file;
+        return kills;
+      }
+    } catch {
+      // No such file system: not Linux, or a hardened container.
+    }
+    return undefined;
+  }
 }
 
 function readOptional(file: string): number | undefined {

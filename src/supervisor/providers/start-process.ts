@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { oomKills, preferAsVictim, withKiller } from './oom.ts';
+import { preferAsVictim, withKiller } from './oom.ts';
+import type { OomCount } from './oom.ts';
 import type { Exit } from './provider.ts';
 
 /** A process that was just started, or was not. */
@@ -17,13 +18,13 @@ export interface Started {
  * takes no file descriptor above 9, and all that it adds (buffering, clean-up at our exit, kill of one process) is wrong for a process
  * that must outlive its parent and is ended by its group.
  */
-export function start(file: string, args: readonly string[], env: Record<string, string>, output: number): Started {
+export function start(file: string, args: readonly string[], env: Record<string, string>, output: number, oom: OomCount): Started {
   const child = spawn(file, args, { stdio: ['ignore', output, output], detached: true, env });
   const failed = new Promise<Error>((resolve) => child.once('error', resolve));
-  const before = oomKills();
+  const before = oom.kills();
   if (child.pid !== undefined) preferAsVictim(child.pid);
   const exited = new Promise<Exit>((resolve) =>
-    child.once('exit', (code, signal) => resolve(withKiller({ code, signal }, before, oomKills()))),
+    child.once('exit', (code, signal) => resolve(withKiller({ code, signal }, before, oom.kills()))),
   );
   return { pid: child.pid, exited, failed, letGo: () => child.unref() };
 }
