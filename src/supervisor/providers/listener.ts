@@ -1,7 +1,11 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import type { Listener } from './provider.ts';
 
 const listening = '0A';
+/** The kernel hands these tables out a page at a time, and `fs/promises` makes several promises of each. */
+const readText = promisify(readFile);
 
 /**
  * Inodes of the sockets that listen on a TCP port, from the text of `/proc/net/tcp` or `tcp6`: local address and port (in hexadecimal),
@@ -33,7 +37,7 @@ async function socketsOf(pid: number): Promise<readonly string[] | undefined> {
  * @param all finds every process of it.
  */
 export async function listenerOf(port: number, first: number, all: () => Promise<readonly number[]>): Promise<Listener> {
-  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'latin1').catch(() => '')));
+  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readText(`/proc/net/${name}`, 'latin1').catch(() => '')));
   const inodes = tables.flatMap((table) => listeningInodes(table, port));
   if (inodes.length === 0) return 'unknown';
   const areAmong = (sockets: readonly string[]): boolean => inodes.every((inode) => sockets.includes(inode));
