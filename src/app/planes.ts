@@ -21,6 +21,7 @@ import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import { GpuLedger } from '../supervisor/gpus/ledger.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { LocalProvider } from '../supervisor/providers/local.ts';
+import { secretsOf } from '../supervisor/redact.ts';
 import { StartHistory } from '../supervisor/start-history.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { adapterSources } from '../supervisor/adapters/sources.ts';
@@ -102,6 +103,7 @@ function composeSupervisor(
     board,
     log,
     weights: storedWeights(store, env, log),
+    secrets: secretsOf(env),
     adapterSource: (plan) => adapterSources(plan, store, env),
     history: StartHistory.open(config.stateDir, log),
     gpus: new GpuLedger({ clock: systemClock, log, probe: machineGpus(env), env }),

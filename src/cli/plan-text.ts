@@ -33,7 +33,17 @@ function processLines(processes: readonly [PlannedProcess, ...PlannedProcess[]])
   ];
 }
 
-const origin = { path: '', reference: ' (resolved by the engine)', remote: ' (brought here before it starts)' } as const;
+/** What the model is read from, and who brings it. */
+function originOf({ source, files }: PlannedProcess): string {
+  switch (source.kind) {
+    case 'path':
+      return source.value;
+    case 'reference':
+      return `${source.value} (resolved by the engine)`;
+    case 'remote':
+      return `${source.value} (brought here before it starts${files === undefined ? '' : `, below ${files}`})`;
+  }
+}
 
 /** Replicas of one model: those that differ in nothing but their GPUs share the lines of their command. */
 function modelLines(model: string, replicas: readonly PlannedReplica[]): string[] {
@@ -41,10 +51,10 @@ function modelLines(model: string, replicas: readonly PlannedReplica[]): string[
   const processes = replicas.filter((replica) => replica.kind === 'process');
   const alike = Map.groupBy(processes, ({ argv, environment }) => JSON.stringify([argv, environment]));
   const engine = replicas[0]?.engine ?? '';
-  const source = processes[0]?.source;
+  const from = processes[0] === undefined ? '' : `, model ${originOf(processes[0])}`;
   return [
     '',
-    `${model} on ${engine}${source === undefined ? '' : `, model ${source.value}${origin[source.kind]}`}`,
+    `${model} on ${engine}${from}`,
     ...upstreams.map(({ replica, url }) => `  ${replica}: ${url}, run by others`),
     ...[...alike.values()].flatMap(([first, ...others]) => (first === undefined ? [] : processLines([first, ...others]))),
   ];

@@ -43,6 +43,11 @@ export function slugOf(reference: string): string {
   return `${words}-${digest(reference)}`;
 }
 
+/** Where a cache keeps the versions of what a reference names. @param reference as it is shown */
+export function entriesOf(root: string, reference: string): string {
+  return join(root, 'models', slugOf(reference));
+}
+
 /** Equal for two listings exactly when their content is the same, as far as the store tells. */
 export function revisionOf(objects: readonly RemoteObject[]): string {
   return digest(JSON.stringify(objects.map(({ path, sizeBytes, etag, digests }) => [path, sizeBytes, etag, digests])));

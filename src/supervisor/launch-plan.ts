@@ -1,4 +1,5 @@
 import type { Autoscaling, Config, ModelConfig, StaticUpstream } from '../config/config.ts';
+import { entriesOf } from '../models/cache.ts';
 import type { ModelName } from '../core/ids.ts';
 import { commandLineOf, placeholders } from './command-line.ts';
 import type { GpuDevice } from './gpus/devices.ts';
@@ -39,6 +40,8 @@ export type PlannedReplica =
       /** Started by the first request; its GPUs are found then. */
       readonly asleep: boolean;
       readonly source: ModelConfig['source'];
+      /** The directory that a source is brought to: each version of it has one below, whose name only the store can tell. */
+      readonly files?: string;
       /** `<port>`, `<inner port>` and `<key>` stand for what each run gets anew, `[redacted]` for a secret. */
       readonly argv: readonly string[];
       /** Why its executable cannot be started here. */
@@ -86,7 +89,7 @@ export interface StandingReplica {
 }
 
 export interface LaunchInput {
-  readonly config: Pick<Config, 'enginePorts' | 'stateDir'>;
+  readonly config: Pick<Config, 'enginePorts' | 'stateDir' | 'cache'>;
   readonly plans: readonly ReplicaPlan[];
   /** By model. */
   readonly executables: ReadonlyMap<ModelName, Executable>;
@@ -169,11 +172,18 @@ function environmentOf(
   return { set, inherited: inheritable.filter((key) => !set.includes(key)) };
 }
 
+/** What is the same for all replicas. */
+interface Shared {
+  readonly executables: LaunchInput['executables'];
+  readonly inheritable: readonly string[];
+  readonly cacheDir: string;
+}
+
 function described(
   wanted: Wanted,
   placed: Placed | undefined,
   held: readonly GpuDevice[],
-  { executables, inheritable }: { readonly executables: LaunchInput['executables']; readonly inheritable: readonly string[] },
+  { executables, inheritable, cacheDir }: Shared,
 ): PlannedReplica {
   const { plan, index, name, running, asleep, upstream } = wanted;
   const { model, engine, command } = plan;
@@ -189,6 +199,7 @@ function described(
     running,
     asleep,
     source: model.source,
+    ...(model.source.kind === 'remote' ? { files: entriesOf(cacheDir, model.source.value) } : {}),
     argv: redactedArguments([executable?.kind === 'found' ? executable.file : first, ...leading, ...args], model.env),
     missing: executable?.kind === 'missing' ? executable.reason : undefined,
     environment: environmentOf(wanted, env, devices, inheritable),
@@ -228,7 +239,7 @@ export function planLaunch(input: LaunchInput): LaunchPlan {
     devices.filter(({ id }) => holds.some((hold) => hold.holder === holder && hold.device === id));
   const staying = holds.filter(({ holder }) => !going.first.has(holder) && !going.later.has(holder));
   const { first, count } = config.enginePorts;
-  const shared = { executables: input.executables, inheritable: inheritedNames(input.env).toSorted() };
+  const shared = { executables: input.executables, inheritable: inheritedNames(input.env).toSorted(), cacheDir: config.cache.dir };
   return {
     ports: { first, last: first + count - 1 },
     stateDir: config.stateDir,

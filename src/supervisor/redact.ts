@@ -9,9 +9,9 @@ const secretWord = /(?:^|_)(?:TOKEN|KEY|APIKEY|SECRET|PASSWORD|PASSWD|PWD|CREDEN
 const harmlessValue = /^(?:true|false|none|null|\d+|\/.*)$/i;
 
 /** The values of an environment that must not be shown, by the names that carry them. */
-export function secretsOf(env: Readonly<Record<string, string>>): readonly string[] {
+export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   return Object.entries(env).flatMap(([name, value]) =>
-    secretWord.test(name) && value.length >= shortestSecret && !harmlessValue.test(value) ? [value] : [],
+    secretWord.test(name) && value !== undefined && value.length >= shortestSecret && !harmlessValue.test(value) ? [value] : [],
   );
 }
 

@@ -25,6 +25,8 @@ export interface ReplicaDeps {
   readonly random: () => number;
   readonly restart: RestartLimits;
   readonly history: StartHistory;
+  /** Of the gateway's own environment; no text that is shown may have one. */
+  readonly secrets: readonly string[];
   /** Without one, no model's files can be brought here. */
   readonly weights?: Weights | undefined;
   /** LoRA adapters that its next run is started with; each is to be released. */

@@ -314,6 +314,6 @@ export class ReplicaEffects {
   /** What no text that an engine wrote may show. */
   secrets(): readonly string[] {
     const keys = [this.#run?.handle?.apiKey, this.#lastRun?.apiKey].filter((key): key is string => key !== undefined && key !== '');
-    return [...secretsOf(this.#owner.plan.model.env), ...keys];
+    return [...this.#deps.secrets, ...secretsOf(this.#owner.plan.model.env), ...keys];
   }
 }

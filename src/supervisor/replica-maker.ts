@@ -48,7 +48,7 @@ export class ReplicaMaker {
     const { supervisor, gpus, starts, slots, history, adapters } = this.#deps;
     const { name } = plan.model;
     const changed = (): void => this.#deps.changed();
-    const { clock, board, log, random, weights, provider, call, get = getAlone, restart = defaultRestartLimits } = supervisor;
+    const { clock, board, log, random, weights, secrets = [], provider, call, get = getAlone, restart = defaultRestartLimits } = supervisor;
     const own = plan.upstream === undefined;
     // What is adopted is there already. All others wait until what a former gateway left has given its memory and ports back.
     const clear = continued === undefined ? this.#deps.reaped() : undefined;
@@ -62,6 +62,7 @@ export class ReplicaMaker {
         log,
         random,
         weights,
+        secrets,
         history,
         get,
         call,

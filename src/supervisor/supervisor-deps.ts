@@ -38,6 +38,8 @@ export interface SupervisorDeps {
   readonly restart?: RestartLimits;
   /** What starts took; without one, only its own are known. */
   readonly history?: StartHistory;
+  /** Of the gateway's own environment: engines inherit some, and no text that is shown may have one. Left out: none. */
+  readonly secrets?: readonly string[];
   /** Without one, no model's files can be brought here. */
   readonly weights?: Weights;
   /** Where the adapters of a model come from; left out: from this machine only. */

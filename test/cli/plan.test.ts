@@ -172,3 +172,13 @@ test('with a gateway: what a reload would do to each model, and after it what it
   gateway.signal('SIGTERM');
   await gateway.exited;
 });
+
+test('a model that is brought here says from where, and below which directory', () => {
+  const reference = { kind: 's3', bucket: 'b', prefix: 'm', anonymous: true } as const;
+  const source = { kind: 'remote', value: 's3://anonymous@b/m', reference, trustRemoteCode: false } as const;
+  const brought = { ...replica('a', 0, { kind: 'none' }), source, files: '/cache/models/b-m-0123456789ab' };
+  assert.match(
+    launchText(launch([brought])),
+    /^a on fake, model s3:\/\/anonymous@b\/m \(brought here before it starts, below \/cache\/models\/b-m-0123456789ab\)$/m,
+  );
+});

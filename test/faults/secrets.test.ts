@@ -9,9 +9,12 @@ row(122, async ({ t, start }) => {
   const canary = 'open-sesame-canary';
   const log = [`token ${canary}`, 'Authorization: Bearer canary-canary', 'GET https://host/w?X-Amz-Signature=canary'];
   const env = { runtime_env: { env_vars: { HF_TOKEN: canary } } };
+  // Engines inherit it: no model names it.
+  const inherited = 'sesame-of-the-gateway-canary';
+  log.push(`hub said ${inherited}`);
   const chatty = { ...model('chatty', { log }), ...env };
   const failing = { ...model('failing', { log, exit_at: 'boot' }, {}, { timeouts: { queue_s: 0.2 } }), ...env };
-  const gateway = await start([chatty, failing]);
+  const gateway = await start([chatty, failing], { env: { HF_TOKEN: inherited, AWS_SECRET_ACCESS_KEY: inherited } });
   const client = new Client('http://localhost', { socketPath: join(gateway.stateDir, 'admin.sock') });
   t.after(() => client.destroy());
   const read = async (path: string): Promise<string> => (await client.request({ method: 'GET', path })).body.text();

@@ -25,7 +25,7 @@ interface Machine {
 function planOf(models: readonly ModelConfig[], { gpus = 0, holds = [], standing = [], pool = {} }: Machine = {}): LaunchPlan {
   const devices = Array.from({ length: gpus }, (_, index) => gpu(index));
   return planLaunch({
-    config: { enginePorts: { first: 20_000, count: 10 }, stateDir: '/state' },
+    config: { enginePorts: { first: 20_000, count: 10 }, stateDir: '/state', cache: { dir: '/cache', maxBytes: undefined } },
     plans: models.map((each) => replicaPlan(each, new Map(), engines)),
     executables: new Map(),
     env: { PATH: '/bin', HOME: '/root', SECRET_OF_THE_GATEWAY: 's' },
