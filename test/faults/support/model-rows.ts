@@ -46,5 +46,8 @@ export const modelFiles = {
     happens: 'a model comes as pickle, or with code of its own (`auto_map`)',
     holds: 'refused unless `trust_remote_code` is true; also when it is here already',
   },
-  147: { happens: 'a store that speaks S3 and does not know the SDK’s checksums', holds: 'none is asked for' },
+  147: {
+    happens: 'a store that speaks S3 and does not know the SDK’s checksums',
+    holds: 'no transfer asks for one: only a HEAD of each large object does, and what the store does not tell is not missed',
+  },
 } as const satisfies Record<number, Fault>;
