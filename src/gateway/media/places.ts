@@ -2,7 +2,7 @@ import { isMapping, type Mapping } from '../../core/json.ts';
 import type { Member, NormalizedRequest } from '../../core/request.ts';
 
 /** Members whose values may have images in them, at any depth. */
-const carriers = [
+const carriers: ReadonlySet<string> = new Set([
   'messages',
   'input',
   'prompt',
@@ -15,7 +15,7 @@ const carriers = [
   'data_2',
   'text_1',
   'text_2',
-];
+]);
 
 /** Names of URLs that engines fetch; others that end alike are a client's own. */
 const kinds: ReadonlyMap<string, MediaPlace['kind']> = new Map([
@@ -36,26 +36,28 @@ export interface MediaPlace {
 /** What stands in the place of a URL; undefined: it stays. */
 export type MediaChange = (place: MediaPlace) => { readonly type: string; readonly base64: string } | undefined;
 
+const urlKey = Buffer.from('url"');
+const escape = Buffer.from(String.raw`\u00`);
+/** Escapes of the letters that the key may be written with: \u0055 to \u0075. */
+const letters = ['5', '6', '7'].map((digit) => Buffer.from(String.raw`\u00${digit}`));
+
 /** Whether some key in a member's bytes may end in `url`: cheap, and true once too often. */
 function mayCarry(raw: Buffer, { kind, start, end }: Member): boolean {
   if (kind !== 'array' && kind !== 'object') return false;
-  const within = (text: string): boolean => {
-    const at = raw.indexOf(text, start, 'latin1');
+  const within = (bytes: Buffer): boolean => {
+    const at = raw.indexOf(bytes, start);
     return at !== -1 && at < end;
   };
-  if (within('url"')) return true;
-  // A letter of the key may be written as an escape: those are \u0055 to \u0075.
-  return within(String.raw`\u00`) && ['5', '6', '7'].some((digit) => within(String.raw`\u00${digit}`));
+  return within(urlKey) || (within(escape) && letters.some(within));
 }
 
 /** The members of a request that may name media. */
 export function mediaMembers({ raw, members, form }: NormalizedRequest): readonly string[] {
   if (form !== undefined) return [];
-  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  return carriers.filter((name) => {
-    const member = members.get(name);
-    return member !== undefined && mayCarry(bytes, member);
-  });
+  const bytes = Buffer.isBuffer(raw) ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  const found: string[] = [];
+  for (const [name, member] of members) if (carriers.has(name) && mayCarry(bytes, member)) found.push(name);
+  return found;
 }
 
 /**
