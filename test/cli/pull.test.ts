@@ -26,7 +26,7 @@ test('a model is pulled, listed, verified, found damaged, and taken away', async
   assert.deepEqual(readFileSync(file), body);
   assert.match(
     (await run('cache', 'ls')).stdout,
-    /^bucket-m-[0-9a-f]{12}\/[0-9a-f]{12} {2}3\.0 KB {2}used \d s ago {2}s3:\/\/bucket\/m\n1 models/,
+    /^bucket-m-[0-9a-f]{12}\/[0-9a-f]{12} {2}3\.0 KB {2}used \d+ s ago {2}s3:\/\/bucket\/m\n1 models/,
   );
   assert.match((await run('cache', 'verify')).stdout, /: whole\n$/);
   writeFileSync(file, Buffer.concat([body.subarray(0, 2999), Buffer.alloc(body.length - 2999)]));
