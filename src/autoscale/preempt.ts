@@ -12,6 +12,8 @@ export interface GpuUser {
   readonly asleep: number;
   /** GPUs, or parts of them, that each replica has; 0: it competes with nobody. */
   readonly gpusEach: number;
+  /** Equal for two models whose replicas ask for the same GPUs. */
+  readonly gpuNeed: string;
   /** Replicas on their way out that still hold GPUs. */
   readonly leaving: number;
   /** Requests it has now, sent and waiting. */
@@ -95,6 +97,11 @@ function enough(
 const orderOf = (a: GpuUser, b: GpuUser): number =>
   b.priority - a.priority || Math.sign(a.running) - Math.sign(b.running) || (b.lacksForMs ?? 0) - (a.lacksForMs ?? 0);
 
+/** Equal for takers for which all others would give up the same: where hundreds wait for the same cards, one of them is asked about. */
+function likeness({ name, priority, gpuNeed, running, asleep, lacksForMs = 0 }: GpuUser, dwellMs: number): string {
+  return `${running + asleep > 0 ? name : ''} ${priority} ${lacksForMs >= dwellMs} ${gpuNeed}`;
+}
+
 /**
  * Whose turn it is to get GPUs, and who gives some up for that; undefined: nobody's. One taker at a time, and only where the others can
  * give all that it needs: two models never hold half each of what they need. Nobody is asked while GPUs are about to come free; they are
@@ -112,7 +119,11 @@ export function preempt(
     .sort(orderOf);
   if (models.some(({ gpusEach, leaving }) => gpusEach > 0 && leaving > 0))
     return takers.some(({ name }) => name === before) && before !== undefined ? { taker: before, from: [] } : undefined;
+  const refused = new Set<string>();
   for (const taker of takers) {
+    const like = likeness(taker, dwellMs);
+    if (refused.has(like)) continue;
+    refused.add(like);
     const fits = (given: ReadonlyMap<ModelName, number>): boolean => findsGpus(taker.name, given);
     const from = enough(willing(taker, models, dwellMs, false), fits);
     if (from !== undefined) return { taker: taker.name, from: [...from].map(([name, replicas]) => ({ name, replicas })) };

@@ -65,7 +65,10 @@ export class ScaledModel {
   }
 
   /** As of the decision that was made last. */
-  gpuUser({ name, priority, running, asleep, gpusEach, leaving, waiting, inFlight, newestSince }: ModelLoad, now: number): GpuUser {
+  gpuUser(
+    { name, priority, running, asleep, gpusEach, gpuNeed, leaving, waiting, inFlight, newestSince }: ModelLoad,
+    now: number,
+  ): GpuUser {
     return {
       name,
       priority,
@@ -74,6 +77,7 @@ export class ScaledModel {
       running,
       asleep,
       gpusEach,
+      gpuNeed,
       leaving,
       ongoing: waiting + inFlight,
       idleMs: now - this.#busyAt,

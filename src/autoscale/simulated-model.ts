@@ -18,6 +18,8 @@ export interface SimulatedModel {
   readonly slots: number;
   /** GPUs, or parts of them, that each replica has; left out: none. */
   readonly gpusEach?: number;
+  /** Equal for two models whose replicas ask for the same GPUs; left out: how many they are. */
+  readonly gpuNeed?: string;
   readonly priority?: number;
 }
 
@@ -225,6 +227,7 @@ export class ModelSimulation {
       wanted: this.scaled.state.target,
       newestSince: running === 0 ? undefined : newest,
       gpusEach: this.#model.gpusEach ?? 0,
+      gpuNeed: this.#model.gpuNeed ?? String(this.#model.gpusEach ?? 0),
       priority: this.#model.priority ?? 0,
       leaving,
       lacksGpus: lacks ? 'waiting for a GPU' : undefined,

@@ -107,7 +107,8 @@ function simulatedOf({ config, engines }: LoadedConfig, trace: Trace, given: Giv
     const plan = replicaPlan(model, config.engineCommands, engines);
     const asks = gpuRequest(0, plan);
     const slots = model.maxOngoing ?? plan.engine.concurrency;
-    const gpus = given.gpus === undefined ? {} : { gpusEach: asks.gpus * asks.share, priority: asks.priority };
+    const gpus =
+      given.gpus === undefined ? {} : { gpusEach: asks.gpus * asks.share, gpuNeed: `${asks.gpus} ${asks.share}`, priority: asks.priority };
     return { requests, gpuRequest: asks, model: { name, rule: model.autoscaling, slots, wakeMs, coldStartMs: coldStartMs(name), ...gpus } };
   });
 }

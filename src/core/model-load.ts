@@ -19,6 +19,8 @@ export interface ModelLoad {
   readonly newestSince: number | undefined;
   /** GPUs (or parts of them, by memory) that each of its replicas has. */
   readonly gpusEach: number;
+  /** Equal for two models whose replicas ask for the same GPUs. */
+  readonly gpuNeed: string;
   readonly priority: number;
   /** Replicas on their way out that still hold GPUs. */
   readonly leaving: number;

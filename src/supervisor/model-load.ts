@@ -22,7 +22,7 @@ export function loadOf(plan: ReplicaPlan, waiting: number, replicas: readonly Re
     if (state.serving) running += 1;
   }
   const { name, replicas: wanted } = desiredOf(plan);
-  const { gpus, share, priority } = gpuRequest(0, plan);
+  const { gpus, share, priority, acceleratorType = '' } = gpuRequest(0, plan);
   return {
     name,
     waiting,
@@ -33,6 +33,7 @@ export function loadOf(plan: ReplicaPlan, waiting: number, replicas: readonly Re
     wanted,
     newestSince,
     gpusEach: gpus * share,
+    gpuNeed: `${gpus} ${share} ${acceleratorType}`,
     priority,
     leaving: replicas.filter(({ state }) => standingOf(state) === 'leaving').length,
     lacksGpus: replicas.find(({ lacksGpus }) => lacksGpus)?.gpuWait,

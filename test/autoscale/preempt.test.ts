@@ -14,6 +14,7 @@ const user = (name: string, more: Partial<GpuUser> = {}): GpuUser => ({
   running: 1,
   asleep: 0,
   gpusEach: 1,
+  gpuNeed: String(more.gpusEach ?? 1),
   leaving: 0,
   ongoing: 0,
   idleMs: 1000,
@@ -92,6 +93,13 @@ describe('who gives GPUs up', () => {
   it('only as many as are missing beside those that are free', () => {
     assert.equal(words([hungry('a', { gpusEach: 2 }), user('b')], 1), 'a < b:1');
   });
+  it('and looks for them once for all who ask for the same', () => {
+    const asked: string[] = [];
+    const nothing: FindsGpus = (taker) => asked.push(taker) < 0;
+    const crowd = Array.from({ length: 50 }, (_, at) => hungry(`m${at}`));
+    assert.equal(preempt([...crowd, hungry('big', { gpusEach: 2 }), user('b', busy)], nothing), undefined);
+    assert.deepEqual(new Set(asked), new Set(['m0', 'big']));
+  });
   it('who has no GPU yet gives none', () => {
     assert.equal(words([hungry('a'), user('b', { target: 2, lacksForMs: 50 })]), 'a < b:2');
   });
@@ -147,7 +155,7 @@ describe('a preemption', () => {
   it('frees enough for its taker, never goes below a minimum, and takes from nobody of higher priority', () => {
     fc.assert(
       fc.property(users, fc.nat(2), (all, free) => {
-        const models = all.map((each, at): GpuUser => ({ ...each, name: modelName(`m${at}`) }));
+        const models = all.map((each, at): GpuUser => ({ ...each, name: modelName(`m${at}`), gpuNeed: String(each.gpusEach) }));
         const finds = counting(models, free);
         const found = preempt(models, finds);
         if (found === undefined) return;

@@ -52,6 +52,7 @@ class World {
       wanted: 0,
       newestSince: undefined,
       gpusEach: 0,
+      gpuNeed: '',
       priority: 0,
       leaving: 0,
       lacksGpus: undefined,

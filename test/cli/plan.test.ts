@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { PlanReply } from '../../src/admin/api.ts';
 import type { Changes } from '../../src/cli/change-text.ts';
+import type { Autoscaling } from '../../src/config/config.ts';
 import { changeText } from '../../src/cli/change-text.ts';
 import { launchText } from '../../src/cli/plan-text.ts';
 import { modelName } from '../../src/core/ids.ts';
 import type { LaunchPlan, PlannedGpus, PlannedReplica } from '../../src/supervisor/launch-plan.ts';
 import { configText, fakeModel, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
+import { scalingRule } from '../support/scaling-rule.ts';
 
 const launch = (replicas: readonly PlannedReplica[], over: Partial<LaunchPlan> = {}): LaunchPlan => ({
   ports: { first: 20_000, last: 20_009 },
@@ -116,6 +118,21 @@ GPU 0  NVIDIA L4, 24 GiB  a-0
 GPU 1  NVIDIA L4, 24 GiB  out of use: GPU is lost
 Engines get a free port each of 127.0.0.1:20000-20009; state directory /state
 `,
+  );
+});
+
+const ruleLine = (rule: Partial<Autoscaling>): string | undefined =>
+  /^m: .*$/mu.exec(launchText(launch([], { scaling: [{ model: modelName('m'), rule: scalingRule({ max: 3, ...rule }) }] })))?.[0];
+
+test('a model that is scaled is shown with its target, where that comes from, and when it sleeps', () => {
+  const byEngine = { ongoing: 179.2, source: 'engine' } as const;
+  assert.equal(
+    ruleLine({ target: byEngine }),
+    'm: 0 to 3 replicas by load, 179.2 requests at each (0.7 of what the engine works on at once)',
+  );
+  assert.equal(
+    ruleLine({ sleepMs: 60_000, toZero: { kind: 'idle', ms: 3_600_000 } }),
+    'm: 0 to 3 replicas by load, 2 requests at each (target_ongoing_requests); asleep after 60 s without a request, stopped after 3600 s',
   );
 });
 
