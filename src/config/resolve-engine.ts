@@ -54,7 +54,9 @@ function resolveTraits(entry: ModelEntry): ModelTraits {
   const tokenizerSource = entry.model_loading_config.tokenizer_source;
   return {
     ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
-    ...(lora === undefined ? {} : { lora: { maxAdaptersPerReplica: lora.max_num_adapters_per_replica } }),
+    ...(lora === undefined
+      ? {}
+      : { lora: { maxAdaptersPerReplica: lora.max_num_adapters_per_replica, ...(entry.gateway.gpus === 0 ? { cpu: true } : {}) } }),
     ...(entry.gateway.idle?.sleep_s === undefined ? {} : { sleeps: true }),
   };
 }

@@ -193,7 +193,11 @@ export interface ModelTraits {
   /** `model_loading_config.tokenizer_source` */
   readonly tokenizerSource?: string;
   /** Set when `lora_config` is there. */
-  readonly lora?: { readonly maxAdaptersPerReplica: number };
+  readonly lora?: {
+    readonly maxAdaptersPerReplica: number;
+    /** Set when `gateway.gpus` is 0. */
+    readonly cpu?: true;
+  };
   /** Set when `gateway.idle.sleep_s` is there: the engine is to be able to sleep. */
   readonly sleeps?: true;
 }

@@ -11,6 +11,12 @@ export const support: LoraSupport = adapterRoutes('/v1', {
   unusable: /^Call to add_lora method failed: (?!.*(?:out of memory|CUDA error))|conflicts with a served base model/su,
 });
 
+/**
+ * On a CPU vLLM 0.32.0 gives requests of the base, where a batch has adapters too, the weights of the last slot (its index there is -1): one
+ * slot that stays empty keeps the base as it is. The kernels for GPUs leave such requests alone.
+ */
+const spareOnCpu = 1;
+
 /** What `lora_config` and the LoRA options of `engine_kwargs` come to together. */
 export interface LoraPlan {
   /** Whether adapters are loaded while the engine runs. */
@@ -36,7 +42,8 @@ export function planLora({ values, writtenAs }: ReadKwargs, { lora }: ModelTrait
     return { dynamic: false, added: new Map(), notes, problems };
   }
   const adapters = lora.maxAdaptersPerReplica;
-  const slots = numberOf(values, 'max_loras', adapters);
+  const spare = lora.cpu === true ? spareOnCpu : 0;
+  const slots = numberOf(values, 'max_loras', adapters + spare);
   const kept = numberOf(values, 'max_cpu_loras', Math.max(slots, adapters));
   if (enabled === false)
     problems.push({ path: at('enable_lora'), message: 'got false, but there is a lora_config; expected true, or no lora_config' });
@@ -44,7 +51,11 @@ export function planLora({ values, writtenAs }: ReadKwargs, { lora }: ModelTrait
   if (numberOf(values, 'api_server_count', 1) > 1) {
     problems.push({ path: at('api_server_count'), message: 'vLLM loads adapters at run time with one API server only; expected 1' });
   }
-  if (slots > adapters) {
+  if (slots < adapters + spare && spare > 0) {
+    const message = `got ${slots}, expected at least ${adapters + spare}, one more than lora_config.max_num_adapters_per_replica: on a CPU vLLM answers the base's requests by the adapter in the last slot`;
+    problems.push({ path: at('max_loras'), message });
+  }
+  if (slots > adapters + spare) {
     const message = `${slots} slots take GPU memory, but lora_config.max_num_adapters_per_replica is ${adapters}: no more are loaded`;
     notes.push({ path: at('max_loras'), message });
   }

@@ -60,7 +60,8 @@ export const engines: readonly EngineUnderTest[] = [
       enforce_eager: true,
       max_model_len: 2048,
       max_num_seqs: 4,
-      max_loras: 2,
+      // One for each adapter, and one that stays empty.
+      max_loras: 3,
       max_lora_rank: 8,
       gpu_memory_utilization: 0.2,
       enable_auto_tool_choice: true,

@@ -207,6 +207,7 @@ const refused: readonly (readonly [Record<string, unknown>, RegExp, ModelTraits?
   [{ enable_sleep_mode: false }, /enable_sleep_mode: got false, but there is gateway.idle.sleep_s/u, { sleeps: true }],
   [{ enable_lora: false }, /enable_lora: got false, but there is a lora_config/u, { lora: { maxAdaptersPerReplica: 1 } }],
   [{ api_server_count: 2 }, /api_server_count: vLLM loads adapters at run time with one/u, { lora: { maxAdaptersPerReplica: 1 } }],
+  [{ max_loras: 4 }, /max_loras: got 4, expected at least 5/u, { lora: { maxAdaptersPerReplica: 4, cpu: true } }],
   [{ max_loras: 4, max_cpu_loras: 2 }, /max_cpu_loras: got 2, expected at least max_loras \(4\)/u, { lora: { maxAdaptersPerReplica: 4 } }],
 ];
 for (const [options, message, traits] of refused) {
