@@ -7,7 +7,7 @@ const onDemand = fakeModel('m', {}, {}, { idle: { stop_s: 600 } });
 const patienceMs = 20_000;
 const ask = { model: 'm', messages: [{ role: 'user', content: 'hi' }], max_tokens: 1 };
 
-test('a model that sleeps is ready, woken by its first request, explained, and as awake after a restart of the gateway', async (t) => {
+test('a model that sleeps is ready, woken by its first request, and explained', async (t) => {
   const gateway = await startGateway(t, [onDemand]);
   const ready = async (): Promise<number> => (await fetch(`${gateway.url}/ready`)).status;
   await until('it is known to sleep', async () => (await gateway.status())[0]?.status.phase === 'asleep', patienceMs);
@@ -29,7 +29,11 @@ test('a model that sleeps is ready, woken by its first request, explained, and a
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /"nope".*Models that are scaled: m\./);
   assert.match(await gateway.metrics(), /^roundhouse_autoscale_decisions_total\{model="m",reason="cold-start"\} 1$/m);
+});
 
+test('after a restart of the gateway a model is as awake as it was', async (t) => {
+  const gateway = await startGateway(t, [onDemand]);
+  assert.equal((await gateway.post(ask)).status, 200);
   gateway.signal('SIGTERM');
   await gateway.exited;
   const next = await startGateway(t, [onDemand], { stateDir: gateway.stateDir });
