@@ -25,7 +25,8 @@ describe('the model store', () => {
     assert.deepEqual(readdirSync(lease.path).sort(), ['config.json', 'empty', 'sub']);
     assert.equal(readFileSync(join(lease.path, 'sub/weights.gguf')).length, megabyte + 17);
     assert.deepEqual(
-      told.map(({ kind }) => kind),
+      // A slow machine is told more than once how far it is.
+      [...new Set(told.map(({ kind }) => kind))],
       ['listing', 'downloading'],
     );
     const reads = stub.reads.length;
@@ -85,7 +86,7 @@ describe('the model store', () => {
       const lease = await storeIn(root).fetch(model, options(stub.env, { onProgress: ({ kind }) => told.push(kind) }));
       assert.ok(readFileSync(lease.path).equals(body));
       lease.release();
-      return told;
+      return [...new Set(told)];
     };
     reboot();
     assert.deepEqual(await again(), ['listing', 'verifying']);
