@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { startGateway } from '../support/gateway-process.ts';
 import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
 import { until } from '../support/until.ts';
@@ -54,13 +54,26 @@ async function failing(target: Target): Promise<ReadonlyMap<string, string>> {
   return failures;
 }
 
-test('what a well-behaved server does: llama-server by itself, and through the gateway', { skip: skipReal }, async (t) => {
-  assert.equal(new Set(checks.map(({ name }) => name)).size, checks.length, 'each check has a name of its own');
-  const direct = await failing(await bareEngine(t));
-  const { url } = await startGateway(t, [realModel(1)], { more: { ...realEngine, keys: [{ name: 'checks', key }] } });
-  const behind = await failing({ url, key, model });
-  for (const [name, problem] of direct) t.diagnostic(`by itself: ${name}: ${problem}`);
-  t.diagnostic(`of ${checks.length} checks ${direct.size} fail on the engine by itself, ${behind.size} through the gateway`);
-  assert.deepEqual([...behind.keys()], unmendable, [...behind].map((entry) => entry.join(': ')).join('\n'));
-  assert.ok(direct.size > behind.size, 'what the gateway mends is seen to be wrong without it');
+describe('what a well-behaved server does', { skip: skipReal }, () => {
+  test('llama-server by itself does not do all of it: what the gateway mends is seen to be wrong', async (t) => {
+    const failed = await failing(await bareEngine(t));
+    for (const [name, problem] of failed) t.diagnostic(`${name}: ${problem}`);
+    t.diagnostic(`${failed.size} of ${checks.length} fail`);
+    assert.ok(failed.size > 10 * unmendable.length, [...failed.keys()].join('\n'));
+    assert.deepEqual(
+      unmendable.filter((name) => !failed.has(name)),
+      [],
+    );
+  });
+
+  test('through the gateway it does all of it that can be mended', async (t) => {
+    const { url } = await startGateway(t, [realModel(1)], { more: { ...realEngine, keys: [{ name: 'checks', key }] } });
+    const failed = await failing({ url, key, model });
+    t.diagnostic(`${failed.size} of ${checks.length} fail`);
+    assert.deepEqual([...failed.keys()], unmendable, [...failed].map((entry) => entry.join(': ')).join('\n'));
+  });
+
+  test('each check has a name of its own', () => {
+    assert.equal(new Set(checks.map(({ name }) => name)).size, checks.length);
+  });
 });
