@@ -70,9 +70,12 @@ row(47, async ({ start }) => {
 });
 
 row(50, async ({ start }) => {
-  const gateway = await start([model('m', { ready_after_s: 1 }, { num_replicas: 2 }, { timeouts: { queue_s: 0.2 } })]);
+  // Long enough to ask before they are up again.
+  const gateway = await start([model('m', { ready_after_s: 3 }, { num_replicas: 2 }, { timeouts: { queue_s: 0.2 } })]);
   for (const pid of await gateway.engines()) process.kill(pid, 'SIGKILL');
-  await gateway.model('m', 'none is ready', ({ replicas }) => replicas.every(({ state }) => state !== 'ready'));
+  await gateway.model('m', 'none is ready, and why is known', ({ replicas }) =>
+    replicas.every(({ state, lastError }) => state !== 'ready' && lastError !== undefined),
+  );
   const { status, headers, code, message } = await gateway.ask('m');
   assert.equal(status, 503, message);
   assert.equal(code, 'wait_timeout');
