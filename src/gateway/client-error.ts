@@ -51,11 +51,17 @@ const lingerMs = 5000;
 
 /**
  * Reads on for a while and forgets it: a connection that is closed with bytes unread takes the reply down with it, before a client that
- * sends first and then reads has seen it.
+ * sends first and then reads has seen it. Node closes at once where the client, or the reply, says that the connection ends; so the
+ * reply must not, and it is ended here when all has come. To be called before the reply's head is written.
  */
-export function discardRest(raw: IncomingMessage, clock: Clock): void {
+export function discardRest(raw: IncomingMessage, reply: ServerResponse, clock: Clock): void {
   if (raw.complete) return;
+  const last = !reply.shouldKeepAlive;
+  reply.shouldKeepAlive = true;
   const stop = clock.after(lingerMs, () => raw.destroy());
+  raw.once('end', () => {
+    if (last) raw.socket.end();
+  });
   raw.once('close', stop);
   raw.resume();
 }

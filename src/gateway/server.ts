@@ -81,7 +81,11 @@ function sendError(deps: ServerDeps, reply: FastifyReply, error: GatewayError): 
   const key = deps.settings.metricsByKey ? keyOf(reply.request.raw) : undefined;
   if (key !== undefined) deps.metrics.requestOfKey(key.name, error.code);
   const { status, headers, body } = errorReply(error, apiOf(reply.request.routeOptions.url ?? ''));
-  if (error.code === 'body_too_large') discardRest(reply.request.raw, deps.clock);
+  if (error.code === 'body_too_large') {
+    // Fastify's word; see `discardRest`.
+    reply.removeHeader('connection');
+    discardRest(reply.request.raw, reply.raw, deps.clock);
+  }
   reply.status(status).headers(headers).type('application/json; charset=utf-8').send(body);
 }
 
@@ -171,16 +175,17 @@ function addBodyTypes(app: FastifyInstance, limits: Limits): void {
   });
 }
 
-function addHeadCheck(app: FastifyInstance): void {
+/** Before it is known whether there is such a path: what the request asks for is in doubt, and where it ends too. */
+function addHeadCheck(deps: ServerDeps, app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     try {
       checkHead(request.raw);
-      done();
     } catch (error) {
-      // Where it ends is in doubt too.
       reply.header('connection', 'close');
-      throw error;
+      sendError(deps, reply, asGatewayError(error as GatewayError, undefined));
+      return;
     }
+    done();
   });
 }
 
@@ -217,7 +222,7 @@ export function buildServer(deps: ServerDeps): FastifyInstance {
     reply.header('x-request-id', request.id);
     done(null, payload);
   });
-  addHeadCheck(app);
+  addHeadCheck(deps, app);
   addCors(app, { settings: deps.settings.cors, guarded: (raw) => deps.gate().guards(prefixOf(raw)), methodsOf });
   askForKey(app, () => deps.gate(), deps.guesses);
   onClientError(app.server, (code) => deps.metrics.rejected(code));

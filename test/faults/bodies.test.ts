@@ -55,7 +55,7 @@ row(90, async ({ t, start }) => {
   const gateway = await start([model('m')], probed);
   const client = rawClient(gateway);
   await gateway.pidOf('m');
-  const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+  const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n';
   const length = `Content-Length: ${megabytes(100)}\r\n\r\n`;
   const unread = await client.send([`${head}${length}`]);
   assert.equal(unread.status, 413, 'answered before a byte of it came');

@@ -97,7 +97,7 @@ row(99, async ({ t, start }) => {
   const gateway = await start([model('m')], { more: { limits } });
   await gateway.pidOf('m');
   const headers = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-A: ';
-  const bodies = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`;
+  const bodies = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{`;
   const slow = Array.from({ length: count }, (_, at) => slowSocket(gateway, at % 2 === 0 ? headers : bodies));
   gateway.sentByHand(count);
   t.after(() => slow.forEach(({ socket }) => socket.destroy()));
