@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../support/free-port.ts';
 import { llamacpp } from '../../src/plugins/llamacpp/index.ts';
 import { quickstart, skipReal } from '../support/quickstart.ts';
 import { requestOf } from '../support/request.ts';
@@ -12,15 +11,6 @@ import { until } from '../support/until.ts';
 
 const { dialect } = llamacpp;
 const apiKey = 'key-of-the-engine';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 test('a real llama-server with two adapters: each request gets its own, and the base is bent by none', { skip: skipReal }, async (t) => {
   const engine = llamacpp.configure({ threads: 1, threads_batch: 1, parallel: 3, ctx_size: 3072 }, { lora: { maxAdaptersPerReplica: 2 } });

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
+import { freePort } from '../support/free-port.ts';
 import { chat, dataPlane, model } from '../support/data-plane.ts';
 import { quickstart, skipReal } from '../support/quickstart.ts';
 import { until } from '../support/until.ts';
@@ -38,15 +39,6 @@ async function llamaServer(t: TestContext): Promise<number> {
     return (await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined))?.status === 200;
   };
   await until('llama-server serves', serves, 60_000);
-  return port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
   return port;
 }
 

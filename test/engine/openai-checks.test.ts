@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
+import { freePort } from '../support/free-port.ts';
 import { startGateway } from '../support/gateway-process.ts';
 import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
 import { until } from '../support/until.ts';
@@ -18,15 +17,6 @@ const key = 'checks-key-0123456789';
 
 /** What no gateway can mend: the engine would have to be made to call a function. */
 const unmendable = ['chat: tool_choice required makes a call', 'chat: tool_choice by name makes that call'];
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The engine by itself, with the same options that the gateway's has. */
 async function bareEngine(t: TestContext): Promise<Target> {

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { programOf } from '../../setup/stores/store-server.ts';
 import type { StoreServer } from '../../setup/stores/store-server.ts';
 import { storeServers } from '../../setup/stores/stores.ts';
@@ -24,15 +23,6 @@ export const skipS3 = skipWithout(storeServers.versitygw);
 export const skipGcs = skipWithout(storeServers.fakeGcsServer);
 
 /** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** A store's process, with a folder of its own; both are gone when it is disposed of. */
 export class StoreProcess implements AsyncDisposable {
   readonly url: string;
