@@ -14,8 +14,8 @@ import { changesBetween } from '../admin/changes.ts';
 import { replicasMeant } from '../admin/target.ts';
 import type { Config } from '../config/config.ts';
 import { refuseNewEngines } from '../config/engine-modules.ts';
-import { loadConfig } from '../config/load.ts';
-import { type ConfigProblem, formatProblem } from '../config/problems.ts';
+import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import { ConfigError, type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { SourceTree } from '../config/source-tree.ts';
 import type { Access } from '../core/access.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -24,7 +24,9 @@ import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { ScaleReport, Scaler } from '../autoscale/scaler.ts';
 import type { EngineAddress } from '../supervisor/run.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
+import type { LaunchPlan } from '../supervisor/launch-plan.ts';
 import { AdapterControl } from './adapter-control.ts';
+import { neverPlaced } from './offline-plan.ts';
 import type { Checked } from './option-check.ts';
 
 export interface RunningControlDeps {
@@ -81,14 +83,14 @@ export class RunningControl implements Control {
   }
 
   async plan(files: readonly string[] | undefined): Promise<PlanReply> {
-    const { config, reply } = await this.#read(files ?? this.#config.files);
-    // Engines keep being launched with the ports and the state directory that this process has.
+    const { loaded, reply } = await this.#read(files ?? this.#config.files);
+    return { pid: process.pid, ...reply, launch: await this.#preview(loaded.config) };
+  }
+
+  /** Engines keep being launched with the ports and the state directory that this process has. */
+  async #preview(config: Config): Promise<LaunchPlan> {
     const { enginePorts, stateDir } = this.#config;
-    return {
-      pid: process.pid,
-      ...reply,
-      launch: await this.#deps.supervisor().preview({ ...this.#scaled(config), enginePorts, stateDir }, this.#deps.env),
-    };
+    return await this.#deps.supervisor().preview({ ...this.#scaled(config), enginePorts, stateDir }, this.#deps.env);
   }
 
   /** The file's own numbers of replicas hold again, whatever `scale` has set. */
@@ -114,7 +116,10 @@ export class RunningControl implements Control {
   }
 
   async #readAgain(): Promise<ChangeReply> {
-    const { config, reply } = await this.#read(this.#config.files);
+    const { loaded, reply } = await this.#read(this.#config.files);
+    const { config } = loaded;
+    const never = neverPlaced(loaded, await this.#preview(config));
+    if (never.length > 0) throw new ConfigError(never);
     // First, so that nobody uses a new model by a key that this config takes away.
     this.#deps.allow(config.settings.access);
     this.#deps.supervisor().apply(this.#scaled(config));
@@ -166,14 +171,14 @@ export class RunningControl implements Control {
     return { pid: process.pid };
   }
 
-  async #read(files: readonly string[]): Promise<{ config: Config; reply: ChangeReply }> {
+  async #read(files: readonly string[]): Promise<{ readonly loaded: LoadedConfig; readonly reply: ChangeReply }> {
     const { env, engines } = this.#deps;
     const homeDir = homedir();
     const tree = new SourceTree(files, env);
     refuseNewEngines(tree, this.#config.plugins, homeDir);
     const loaded = loadConfig(tree, { env, engines, cores: navigator.hardwareConcurrency, homeDir });
     const warnings = [...loaded.warnings, ...(await this.#deps.checkOptions(loaded))];
-    return { config: loaded.config, reply: { ...changesBetween(this.#config, loaded.config), warnings: warnings.map(formatProblem) } };
+    return { loaded, reply: { ...changesBetween(this.#config, loaded.config), warnings: warnings.map(formatProblem) } };
   }
 
   #unknown(model: string): GatewayError {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { ConfigProblem } from '../config/problems.ts';
+import type { ModelName } from '../core/ids.ts';
 import type { EnginePlugin } from '../plugins/engine-plugin.ts';
 import type { GpuProbe } from '../supervisor/gpus/devices.ts';
 import { planLaunch } from '../supervisor/launch-plan.ts';
@@ -26,8 +27,8 @@ export async function planOffline(config: Config, { engines, probe, env }: Offli
 }
 
 /**
- * A warning for each GPU that `gateway.gpus` names and this machine does not have, and for each model with replicas that its GPUs do not
- * suffice for. None where no GPU could be read: the config may be meant for another machine.
+ * A warning for each GPU that `gateway.gpus` names and this machine does not have, and for each model with replicas that would wait for
+ * others to give their GPUs up. None where no GPU could be read: the config may be meant for another machine.
  */
 export function withoutGpus(
   { config, located }: Pick<LoadedConfig, 'config' | 'located'>,
@@ -39,17 +40,41 @@ export function withoutGpus(
       ? []
       : [located(undefined, ['gateway', 'gpus', at], `this machine has no GPU ${gpu}; there are ${cards.join(', ')}`)],
   );
-  const unplaced = [...Map.groupBy(replicas, ({ model }) => model)].flatMap(([model, all]) => {
+  const waiting = lackingGpus(replicas, true).map(({ model, who, why }) =>
+    located(model, [], `${who} would have no GPU on this machine: ${why}`),
+  );
+  return [...absent, ...waiting];
+}
+
+/**
+ * A problem for each model of which one replica needs more GPUs than this machine has to give, whoever else gives his up. None where no
+ * GPU could be read.
+ */
+export function neverPlaced(
+  { located }: Pick<LoadedConfig, 'located'>,
+  { cards, gpuProblem, replicas }: LaunchPlan,
+): readonly ConfigProblem[] {
+  if (cards.length === 0 || gpuProblem !== undefined) return [];
+  return lackingGpus(replicas, false).map(({ model, who, why }) =>
+    located(model, [], `${who} can never start on this machine: ${why}; expected at most what gateway.gpus and CUDA_VISIBLE_DEVICES leave`),
+  );
+}
+
+/** Models with replicas that are given no GPU. @param possible whether the machine has enough for one, and others hold it */
+function lackingGpus(
+  replicas: LaunchPlan['replicas'],
+  possible: boolean,
+): readonly { readonly model: ModelName; readonly who: string; readonly why: string }[] {
+  return [...Map.groupBy(replicas, ({ model }) => model)].flatMap(([model, all]) => {
     const lacking = all.flatMap(({ replica, ...rest }) =>
-      rest.kind === 'process' && rest.gpus.kind === 'unplaced' ? [{ replica, reason: rest.gpus.reason }] : [],
+      rest.kind === 'process' && rest.gpus.kind === 'unplaced' && rest.gpus.possible === possible
+        ? [`${replica}: ${rest.gpus.reason}`]
+        : [],
     );
-    const [first] = lacking;
-    if (first === undefined) return [];
-    const who = all.length === 1 ? 'its replica' : `${lacking.length} of ${all.length} replicas`;
-    const message = `${who} would have no GPU on this machine: ${first.replica}: ${first.reason}`;
-    return [located(model, [], message)];
+    const [why] = lacking;
+    if (why === undefined) return [];
+    return [{ model, who: all.length === 1 ? 'its replica' : `${lacking.length} of ${all.length} replicas`, why }];
   });
-  return [...absent, ...unplaced];
 }
 
 /** A warning for each model whose program cannot be started here, but for those of which one of `told` says so already. */

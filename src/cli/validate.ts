@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { planOffline, withoutGpus, withoutPrograms } from '../app/offline-plan.ts';
+import { neverPlaced, planOffline, withoutGpus, withoutPrograms } from '../app/offline-plan.ts';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/problems.ts';
 import { machineGpus } from '../supervisor/gpus/machine.ts';
 import { exitCode } from './exit-code.ts';
@@ -60,6 +60,8 @@ async function validityOf(config: readonly string[], signal: AbortSignal): Promi
   const loaded = await loadCheckedConfigHere(config, signal);
   const deps = { engines: loaded.engines, probe: machineGpus(process.env), env: process.env };
   const launch = await planOffline(loaded.config, deps, signal);
+  const never = neverPlaced(loaded, launch);
+  if (never.length > 0) throw new ConfigError(never);
   const warnings = [...loaded.warnings, ...withoutPrograms(loaded, launch, loaded.warnings), ...withoutGpus(loaded, launch)];
   return { valid: true, config, warnings: warnings.map(formatProblem) };
 }

@@ -11,8 +11,13 @@ import { type Access, keyDigest } from '../../src/core/access.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { engines } from '../../src/plugins/registry.ts';
 import type { Supervisor } from '../../src/supervisor/supervisor.ts';
+import type { LaunchPlan } from '../../src/supervisor/launch-plan.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { plannedOn } from '../support/planned.ts';
 import { temporaryFolder } from '../config/load-text.ts';
+
+/** What a reload comes to on a machine with two GPUs. */
+const preview = (config: Config): Promise<LaunchPlan> => plannedOn(2, config);
 
 /** The control of a gateway that runs `file`; of the supervisor nothing else is used here. */
 function controlOf(file: string, more: Pick<RunningControlDeps, 'supervisor'> & Partial<RunningControlDeps>): RunningControl {
@@ -48,7 +53,7 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
     );
   write('[0]', 8001);
   const applied: Config[] = [];
-  const supervisor = { apply: (config: Config) => applied.push(config) } as unknown as Supervisor;
+  const supervisor = { apply: (config: Config) => applied.push(config), preview } as unknown as Supervisor;
   const control = controlOf(file, { supervisor: () => supervisor });
   write('[0, 1]', 8002);
   const { applies, needsRestart } = await control.reload();
@@ -65,6 +70,26 @@ test('what a reload has changed stays so when a model is scaled afterwards', asy
   assert.deepEqual([again.applies, again.needsRestart], [[], ['gateway.listen']], 'told until the gateway is started anew');
 });
 
+test('a reload to a model that needs more GPUs than there are is refused with its place, and changes nothing', async (t) => {
+  const file = join(temporaryFolder(t), 'config.yaml');
+  const write = (gpus: number): void =>
+    writeFileSync(file, `llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\n    gateway: {gpus: ${gpus}}\n`);
+  write(1);
+  const applied: Config[] = [];
+  const supervisor = { apply: (config: Config) => applied.push(config), preview } as unknown as Supervisor;
+  const control = controlOf(file, { supervisor: () => supervisor });
+  write(4);
+  await assert.rejects(control.reload(), {
+    code: 'config_invalid',
+    message:
+      /config\.yaml:2:5: llm_configs\[0\]: its replica can never start on this machine: m-0: needs 4 GPUs, there are 2 to use; expected/u,
+  });
+  assert.deepEqual([applied, control.reloads().lastSuccessful], [[], false]);
+  write(2);
+  await control.reload();
+  assert.deepEqual([applied.length, control.reloads().lastSuccessful], [1, true]);
+});
+
 test('a reload gives the data plane its keys before the supervisor its models, and none where it is refused', async (t) => {
   const file = join(temporaryFolder(t), 'config.yaml');
   const write = (key: string): void =>
@@ -76,7 +101,7 @@ test('a reload gives the data plane its keys before the supervisor its models, a
   const second = 'second-key-0123456789';
   write(first);
   const steps: string[] = [];
-  const supervisor = { apply: () => steps.push('models') } as unknown as Supervisor;
+  const supervisor = { apply: () => steps.push('models'), preview } as unknown as Supervisor;
   const allow = ({ keys }: Access): void => void steps.push(...keys.map(({ sha256 }) => sha256));
   const control = controlOf(file, { supervisor: () => supervisor, allow });
   write(second);
@@ -96,7 +121,7 @@ test('reloads take turns, so that the file as it was last holds, and one that is
     );
   write(1);
   const applied: (number | undefined)[] = [];
-  const supervisor = { apply: ({ models }: Config) => applied.push(models[0]?.replicas) } as unknown as Supervisor;
+  const supervisor = { apply: ({ models }: Config) => applied.push(models[0]?.replicas), preview } as unknown as Supervisor;
   const checks: PromiseWithResolvers<readonly []>[] = [];
   const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const control = controlOf(file, {

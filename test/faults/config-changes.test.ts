@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fakeNvidiaSmi } from '../support/fake-nvidia-smi.ts';
 import { runGateway } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { sumOf } from './support/oracles.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
-row(151, async ({ start }) => {
-  const gateway = await start([model('m')]);
+row(151, async ({ t, start }) => {
+  const { env } = fakeNvidiaSmi(t, 2);
+  const gateway = await start([model('m')], { env });
   const pid = await gateway.pidOf('m');
   // The page is up to a second old.
   const reloadShown = async (): Promise<number> => sumOf(await gateway.metrics(), 'roundhouse_config_last_reload_successful');
@@ -28,6 +30,10 @@ row(151, async ({ start }) => {
     assert.equal((await gateway.ask('m')).status, 200);
     await until(`the metrics tell of it: ${what}`, async () => (await reloadShown()) === 0);
   }
+  await gateway.writeConfig([model('m'), model('big', {}, {}, { gpus: 3 })]);
+  const crowded = await runGateway(['reload', '--state-dir', gateway.stateDir]);
+  assert.equal(crowded.code, 4);
+  assert.match(crowded.stderr, /config\.yaml:\d+:\d+: .*needs 3 GPUs, there are 2 to use/u);
   await gateway.writeConfig([model('m')]);
   assert.equal((await gateway.reload()).status, 200);
   await until('the metrics tell that it is well again', async () => (await reloadShown()) === 1);

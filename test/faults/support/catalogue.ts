@@ -68,7 +68,8 @@ const engineProcesses = {
   },
   16: {
     happens: 'more GPUs are asked for than there are, or than are free',
-    holds: 'pending, with how many there are or who holds them; never started on the GPU of somebody else; starts when they come free',
+    holds:
+      '`validate` and `reload` refuse a replica that needs more than there are, with its place; one that a start finds is pending, with how many there are or who holds them; never started on the GPU of somebody else; starts when they come free',
   },
   17: {
     happens: 'the gateway inherits `CUDA_VISIBLE_DEVICES` as index, UUID or MIG instance',
@@ -400,7 +401,7 @@ const host = {
       'a start says so and ends with 1; a running gateway serves on, replaces engines, makes what was deleted anew, still as its only owner, and warns',
   },
   151: {
-    happens: 'reload of a config that is not valid',
+    happens: 'reload of a config that is not valid, or of which a replica needs more GPUs than there are',
     holds: '`gateway reload` exits with 4 and names file, line and column; nothing changes, and a metric shows it until the next good one',
   },
   152: {
