@@ -11,7 +11,7 @@ import { engineErrorReply, type ErrorReply } from './openai/error-body.ts';
 import { withBody } from './openai/normalize.ts';
 import type { Receipt } from './receipt.ts';
 import { type Invalid, type Relay, type RelayEnd, verdictOfEnd } from './relay.ts';
-import type { Search, SearchDeps } from './search.ts';
+import type { Failure, Search, SearchDeps } from './search.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface EngineSideDeps extends SearchDeps {
@@ -198,7 +198,7 @@ export class EngineSide implements AttemptListener {
     if (this.#owner.ended) return;
     const reply = this.#read(status, body);
     // Some engines say 500 where they mean that they cannot serve now; their dialect knows.
-    if (reply.status === 503 && this.#search.mayTryAgain) this.#retry(true);
+    if (reply.status === 503 && this.#search.mayTryAgain) this.#retry('refused');
     else this.#owner.refuse(reply);
   }
 
@@ -220,7 +220,7 @@ export class EngineSide implements AttemptListener {
       this.#owner.fail(new GatewayError('upstream_failed', message, { cause: error }));
       return;
     }
-    this.#retry(sent);
+    this.#retry(sent ? 'broken' : 'unsent');
   }
 
   /** Lets another replica go on with the client's stream; false when that cannot be. */
@@ -236,17 +236,17 @@ export class EngineSide implements AttemptListener {
     this.#asked = withBody(request, rest.body);
     this.#search.restart();
     this.#deps.metrics.resumed(request.model);
-    this.#retry(true);
+    this.#retry('broken');
     return true;
   }
 
-  #retry(sent: boolean): void {
+  #retry(failure: Failure): void {
     const replica = this.#attempt?.replica.id;
     this.#attempt = undefined;
     this.#owner.receipt.failed(this.#deps.clock.now());
     this.#call = undefined;
     this.#relay.forget();
-    this.#search.again(replica, sent);
+    this.#search.again(replica, failure);
   }
 
   released(verdict: Verdict): void {

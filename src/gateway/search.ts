@@ -27,6 +27,9 @@ const shunMs = 1000;
 
 const untried: ReadonlySet<ReplicaId> = new Set();
 
+/** How a replica failed a request: it never saw it (`unsent`), the connection broke, or it said that it cannot serve now (503). */
+export type Failure = 'unsent' | 'broken' | 'refused';
+
 export interface SearchDeps {
   readonly worker: number;
   table(): RoutingTable;
@@ -65,6 +68,8 @@ export class Search implements Waiter {
   readonly #deps: SearchDeps;
   readonly #seeker: Seeker;
   #tried: ReadonlySet<ReplicaId> = untried;
+  /** Those of them that said 503: where no other is left they are given time, while one that broke a connection is asked again at once. */
+  #refusing: ReadonlySet<ReplicaId> = untried;
   #attempts = 0;
   #retrying = false;
   #waitingSlot: Slot | undefined;
@@ -114,10 +119,12 @@ export class Search implements Waiter {
     return this.#tried.size > 0;
   }
 
-  /** Looks for another replica. `sent`: whether the one that failed has seen the request. */
-  again(failed: ReplicaId | undefined, sent: boolean): void {
+  /** Looks for another replica. */
+  again(failed: ReplicaId | undefined, failure: Failure): void {
+    const sent = failure !== 'unsent';
     if (sent) this.#attempts += 1;
     if (failed !== undefined) this.#tried = new Set([...this.#tried, failed]);
+    if (failed !== undefined && failure === 'refused') this.#refusing = new Set([...this.#refusing, failed]);
     this.#deps.metrics.retried(this.model);
     const others = this.entry()?.replicas.some(({ id }) => !this.#tried.has(id)) === true;
     if (sent || others) this.#retryInTurn();
@@ -152,7 +159,7 @@ export class Search implements Waiter {
     const { board, worker, memory, clock, totals, favourites } = this.#deps;
     const { adapter } = this;
     const replicas = adapter === undefined ? entry.replicas : entry.replicas.filter(({ adapters }) => adapters?.has(adapter));
-    if (replicas.length > 0 && replicas.every(({ id }) => this.#tried.has(id))) return false;
+    if (replicas.length > 0 && replicas.every(({ id }) => this.#refusing.has(id))) return false;
     const now = clock.now();
     const sight: Sight = {
       load: ({ slot }) => board.read(slot),
@@ -220,6 +227,7 @@ export class Search implements Waiter {
     this.#cancelPause = this.#deps.clock.after(ms, () => {
       this.#cancelPause = undefined;
       this.#tried = untried;
+      this.#refusing = untried;
       this.#deps.room.wake(this.model);
     });
   }
@@ -245,6 +253,7 @@ export class Search implements Waiter {
 
   #routeAnew(): void {
     this.#tried = untried;
+    this.#refusing = untried;
     if (!this.#routeNow()) this.#wait();
   }
 
