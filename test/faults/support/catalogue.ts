@@ -109,8 +109,7 @@ const engineProcesses = {
   },
   27: {
     happens: 'logs fill the disk of the state directory; then somebody else does, and an engine dies',
-    holds:
-      'serving goes on; logs are cut, and what is lost of them is counted; the next start is refused with the reason, and tried again until there is room',
+    holds: 'serving goes on; logs are cut, and what is lost of them is counted; the next start is refused with the reason',
   },
   28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
   29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
