@@ -68,16 +68,9 @@ export class AdapterPool {
 
   /** A worker says whether requests for an adapter wait there. */
   demand(worker: number, adapter: AdapterName, waiting: boolean): void {
-    if (!waiting) {
-      this.#waits.end(worker, adapter);
-      return;
-    }
-    const refused = this.#refused.get(adapter);
-    if (refused !== undefined) {
-      this.#deps.refuse(adapter, refused);
-      return;
-    }
-    this.#pursue(adapter, this.#waits.begin(worker, adapter));
+    const wanted = this.#waits.heard({ worker, adapter, waiting }, this.#refused, this.#deps);
+    if (wanted === undefined) return;
+    this.#pursue(adapter, wanted);
     this.#tickSoon();
   }
 

@@ -124,17 +124,8 @@ export class StartedAdapters implements ModelAdapters {
   }
 
   demand(worker: number, adapter: AdapterName, waiting: boolean): void {
-    if (!waiting) {
-      this.#waits.end(worker, adapter);
-      return;
-    }
-    const refused = this.#refused.get(adapter);
-    if (refused !== undefined) {
-      this.#deps.refuse(adapter, refused);
-      return;
-    }
+    if (this.#waits.heard({ worker, adapter, waiting }, this.#refused, this.#deps) === undefined) return;
     this.#putAway.delete(adapter);
-    this.#waits.begin(worker, adapter);
     this.#changeSoon();
   }
 

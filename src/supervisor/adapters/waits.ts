@@ -1,4 +1,6 @@
+import type { GatewayError } from '../../core/errors.ts';
 import type { AdapterName } from '../../core/ids.ts';
+import type { Refused } from './refused.ts';
 
 /** An adapter that requests wait for, or that somebody wants loaded. */
 export interface Wanted {
@@ -18,23 +20,40 @@ export const nobodyWaits = (crowded = false): Wanted => ({ workers: new Set(), p
 export class Waits {
   readonly #wanted = new Map<AdapterName, Wanted>();
 
-  /** Requests of a worker wait. */
-  begin(worker: number, adapter: AdapterName): Wanted {
+  /**
+   * A worker says whether requests for an adapter wait there. Those for one that failed a moment ago are refused at once.
+   * @returns what is to be loaded for them; undefined where none waits, or they were refused
+   */
+  heard(
+    { worker, adapter, waiting }: { readonly worker: number; readonly adapter: AdapterName; readonly waiting: boolean },
+    refused: Refused<AdapterName>,
+    callers: { refuse(adapter: AdapterName, error: GatewayError): void },
+  ): Wanted | undefined {
+    if (!waiting) {
+      this.#end(worker, adapter);
+      return undefined;
+    }
+    const error = refused.get(adapter);
+    if (error === undefined) return this.#begin(worker, adapter);
+    callers.refuse(adapter, error);
+    return undefined;
+  }
+
+  #begin(worker: number, adapter: AdapterName): Wanted {
     const wanted = this.#wanted.get(adapter) ?? nobodyWaits();
     wanted.workers.add(worker);
     this.#wanted.set(adapter, wanted);
     return wanted;
   }
 
-  /** None of a worker does any more. */
-  end(worker: number, adapter: AdapterName): void {
+  #end(worker: number, adapter: AdapterName): void {
     const wanted = this.#wanted.get(adapter);
     wanted?.workers.delete(worker);
     if (wanted?.workers.size === 0) this.#wanted.delete(adapter);
   }
 
   forgetWorker(worker: number): void {
-    for (const adapter of Array.from(this.#wanted.keys())) this.end(worker, adapter);
+    for (const adapter of Array.from(this.#wanted.keys())) this.#end(worker, adapter);
   }
 
   /** All of them have been answered. */
