@@ -67,14 +67,23 @@ test('validate prints warnings with their place, and exits 4 on a bad file', asy
   });
 });
 
-test('validate warns of a model that this machine has too few GPUs for', async (t) => {
+test('validate warns of replicas that wait for the GPUs of others, and exits 4 where one can never have enough', async (t) => {
   const file = join(await tempDir(t), 'config.yaml');
-  await writeFile(file, 'llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\n    gateway: {gpus: 3}\n');
-  const { code, stdout } = await runGateway(['validate', '-c', file], undefined, fakeNvidiaSmi(t, 2).env);
-  assert.equal(code, 0);
+  const validate = async (settings: string): ReturnType<typeof runGateway> => {
+    await writeFile(file, `llm_configs:\n  - model_loading_config: {model_id: m}\n    llm_engine: fake\n    ${settings}\n`);
+    return runGateway(['validate', '-c', file], undefined, fakeNvidiaSmi(t, 2).env);
+  };
+  const waiting = await validate('gateway: {gpus: 1}\n    deployment_config: {num_replicas: 3}');
+  assert.equal(waiting.code, 0);
   assert.match(
-    stdout,
-    /^warning: [^\n]*config\.yaml:2:5: llm_configs\[0\]: its replica would have no GPU [^\n]*: m-0: needs 3 GPUs, there are 2 to use\n/,
+    waiting.stdout,
+    /^warning: [^\n]*config\.yaml:2:5: llm_configs\[0\]: 1 of 3 replicas would have no GPU [^\n]*: m-2: waiting for a GPU: [^\n]*\n/,
+  );
+  const never = await validate('gateway: {gpus: 3}');
+  assert.deepEqual([never.code, never.stdout], [4, '']);
+  assert.match(
+    never.stderr,
+    /config\.yaml:2:5: llm_configs\[0\]: its replica can never start [^\n]*: m-0: needs 3 GPUs, there are 2 to use; expected [^\n]*\n$/,
   );
 });
 

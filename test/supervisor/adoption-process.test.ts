@@ -18,6 +18,7 @@ import { killIfThere } from '../support/gateway-process.ts';
 import type { Real } from './support/real.ts';
 import { remoteEngine } from '../faults/support/remote-engine.ts';
 import { strangerProcess } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 const script = fileURLToPath(new URL('./support/former-gateway.ts', import.meta.url));
 
@@ -133,7 +134,9 @@ test('fewer replicas: those too many are ended, the others kept', async (t) => {
   const { stateDir, pids } = await former(t, [model({ replicas: 2 })]);
   const next = await real(t, { stateDir });
   await recover(next, model({ replicas: 1 }));
-  await next.until(() => pids.filter(isAlive).length === 1 && views(next).length === 1);
+  await next.until(() => views(next).length === 1);
+  await until('only one lease is left', async () => (await readdir(join(stateDir, 'leases'))).length === 1);
+  assert.deepEqual(pids.filter(isAlive), [pids[0]]);
   assert.deepEqual(pidsOf(next), [pids[0]]);
 });
 
