@@ -24,6 +24,8 @@ export async function main(root: string, argv: readonly string[]): Promise<numbe
     return 2;
   }
   putNodeFirst(process.env);
+  // Hundreds of processes of a test run load the same modules; and all that is made for a clone stays in it.
+  process.env['NODE_COMPILE_CACHE'] ??= join(root, '.toolchain', 'compiled');
   try {
     return await carryOut(verb, root, args);
   } catch (thrown) {

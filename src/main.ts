@@ -1,7 +1,11 @@
 #!/usr/bin/env node
-import { realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { defaultCacheDir } from './config/user-dirs.ts';
 
 /**
  * V8 doubles a thread's young memory as long as much of it survives, up to 16 MiB twice, and never gives it back: loading the modules is
@@ -14,10 +18,28 @@ function keepYoungMemorySmall(): void {
   setFlagsFromString('--min-semi-space-size=4');
 }
 
+/**
+ * Keeps compiled modules where only this user writes, so that the next command need not compile them: half of what a short one takes.
+ * Where that directory cannot be written nothing is kept; NODE_COMPILE_CACHE and NODE_DISABLE_COMPILE_CACHE of Node.js hold.
+ */
+function keepCompiled(): void {
+  // Set since this process began, Node.js has not heeded it.
+  if (process.env['NODE_COMPILE_CACHE'] !== undefined) return void enableCompileCache();
+  const dir = join(defaultCacheDir(process.env, homedir()), 'compiled');
+  try {
+    // What is there is run: nobody else may write it, whatever the umask.
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    enableCompileCache(dir);
+  } catch {
+    // A home that cannot be written costs time, nothing else.
+  }
+}
+
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // Before the modules are loaded, which are most of what is allocated.
+  // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
   keepYoungMemorySmall();
+  keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);
 }

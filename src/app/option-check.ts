@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config, ModelConfig } from '../config/config.ts';
 import { inOrder, type LoadedConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem } from '../config/problems.ts';
-import { defaultCacheDir } from '../config/resolve-gateway.ts';
+import { defaultCacheDir } from '../config/user-dirs.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Engine, EnginePlugin } from '../plugins/engine-plugin.ts';
 import { executableOf } from '../supervisor/command-line.ts';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Client } from 'undici';
 import { z } from 'zod';
 import { socketPath } from '../admin/socket-path.ts';
-import { defaultStateDir } from '../config/resolve-gateway.ts';
+import { defaultStateDir } from '../config/user-dirs.ts';
 import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
 import { loadConfigHere } from './load-config.ts';
 import { also, type OutputOptions, withOutput } from './verb.ts';

@@ -1,5 +1,4 @@
-import type { Environment } from './interpolate.ts';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import type { Access } from '../core/access.ts';
@@ -8,6 +7,7 @@ import { engineModule } from './engine-modules.ts';
 import { resolveAdmin } from './exposure.ts';
 import { localPath } from './local-path.ts';
 import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts';
+import { defaultStateDir } from './user-dirs.ts';
 
 type GatewayConfig = Pick<
   Config,
@@ -133,24 +133,6 @@ function resolveCache({ dir, max_bytes: maxBytes }: GatewayEntry['cache'], state
 /** Where models are kept unless `gateway.cache.dir` says otherwise. */
 export function modelCacheDir(stateDir: string): string {
   return join(stateDir, 'models');
-}
-
-/** Where a gateway keeps its state unless `gateway.state_dir` says otherwise. */
-export function defaultStateDir(env: Environment, homeDir: string): string {
-  // The XDG base directory specification: a relative value is invalid and to be ignored.
-  const xdg = env['XDG_STATE_HOME'];
-  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.local/state'), 'roundhouse');
-}
-
-/** Where copies are kept that can be made again. */
-export function defaultCacheDir(env: Environment, homeDir: string): string {
-  return join(userCacheDir(env, homeDir), 'roundhouse');
-}
-
-/** Where programs keep such copies, by the XDG base directory specification; engines, what they download. */
-export function userCacheDir(env: Environment, homeDir: string): string {
-  const xdg = env['XDG_CACHE_HOME'];
-  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeDir, '.cache');
 }
 
 function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveContext): Config['enginePorts'] {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
-import { defaultStateDir, userCacheDir } from '../../config/resolve-gateway.ts';
+import { defaultStateDir, userCacheDir } from '../../config/user-dirs.ts';
 import { defaultAdmin, defaultListen, defaultMaxConnections } from '../../config/schema.ts';
 import type { EnginePlugin } from '../../plugins/engine-plugin.ts';
 import { localUrl } from '../ready-block.ts';

@@ -1,3 +1,5 @@
+import { isMissing } from '../providers/executable.ts';
+
 export interface ToolAnswer {
   readonly exitCode: number;
   /** stdout and stderr as they came: complaints about one card stand between the rows of others. */
@@ -20,6 +22,8 @@ export function toolRunner(env: Readonly<Record<string, string | undefined>>, ti
   const { CUDA_VISIBLE_DEVICES: _cuda, HIP_VISIBLE_DEVICES: _hip, ROCR_VISIBLE_DEVICES: _rocr, ...rest } = env;
   return async (tool, args, signal) => {
     signal.throwIfAborted();
+    // Most machines lack one or the other; to run what is not there would cost them the loading of execa.
+    if (await isMissing(tool, env['PATH'] ?? '')) return undefined;
     const { execa } = await import('execa');
     const ended = await execa(tool, args, {
       env: { ...rest, LC_ALL: 'C' },

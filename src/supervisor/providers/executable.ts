@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { GatewayError, messageOf } from '../../core/errors.ts';
@@ -33,6 +32,13 @@ function abridged(path: string): string {
   const directories = path.split(delimiter);
   const more = directories.length - mostNamed;
   return `${directories.slice(0, mostNamed).join(delimiter)}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Whether there is no `program`, not even one that may not be run: itself if it has a slash, else on `path` (the value of PATH). */
+export async function isMissing(program: string, path: string): Promise<boolean> {
+  const files = program.includes('/') ? [program] : path.split(delimiter).map((directory) => join(directory, program));
+  const findings = await Promise.all(files.map(look));
+  return findings.every((finding) => finding === 'missing');
 }
 
 /**
