@@ -1,6 +1,8 @@
 import { replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
-import { hashText, heaviestOf } from '../../src/core/rendezvous.ts';
+import { LoadBoard } from '../../src/core/board.ts';
+import { hashText } from '../../src/core/rendezvous.ts';
+import { Candidates } from '../../src/gateway/candidates.ts';
 import { route, type Sight } from '../../src/gateway/route.ts';
 import type { Turn } from './trace.ts';
 
@@ -51,10 +53,12 @@ export function hitRate(policy: Policy, trace: readonly Turn[], replicas: number
   const inFlight = views.map(() => 0);
   const caches = views.map(() => new PrefixCache());
   const served = views.map(() => 0);
+  const candidates = new Candidates(views, LoadBoard.create(1, 1));
   const sight: Sight = {
     load: ({ index }) => inFlight[index] ?? 0,
     total: () => running.length,
-    favourite: (group) => views[heaviestOf(group, views)],
+    favourite: (group, after) => candidates.favourite(group, after),
+    alike: true,
     admits: () => true,
     share: () => 1,
   };

@@ -1,9 +1,9 @@
 import { LoadBoard } from '../../src/core/board.ts';
 import { modelName, replicaId, slot } from '../../src/core/ids.ts';
 import type { ReplicaView } from '../../src/core/table.ts';
-import { Favourites } from '../../src/gateway/favourites.ts';
-import { LoadTotals } from '../../src/gateway/load-totals.ts';
+import { CandidateLists } from '../../src/gateway/candidates.ts';
 import { ReplicaMemory } from '../../src/gateway/replica-memory.ts';
+import { ReplicaSight } from '../../src/gateway/replica-sight.ts';
 import { route } from '../../src/gateway/route.ts';
 import { median } from '../measure/statistics.ts';
 
@@ -43,27 +43,19 @@ function picks({ replicas, models }: PickShape, affinity: boolean): () => number
     apiKey: '',
     maxInFlight: 64,
   }));
-  const table = new Map(Array.from({ length: models }, (_, at) => [modelName(`org/model-${at}`), views] as const));
+  const table = new Map(Array.from({ length: models }, (_, at) => [modelName(`org/model-${at}`), [...views]] as const));
   const names = [...table.keys()];
   const board = LoadBoard.create(workers, replicas);
-  const totals = new LoadTotals(board);
-  const favourites = new Favourites();
+  const lists = new CandidateLists(board);
   const memory = new ReplicaMemory();
-  const sight = {
-    load: (replica: ReplicaView) => board.read(replica.slot),
-    total: () => totals.of(views),
-    favourite: (group: number) => favourites.of(views, group),
-    admits: (replica: ReplicaView) => memory.admits(replica.id, 0),
-    share: (replica: ReplicaView) => memory.share(replica.id, 0),
-  };
   return () => {
     const began = cpuUs();
     for (let pick = 0; pick < picksPerBlock; pick += 1) {
-      const candidates = table.get(names[pick % models] as (typeof names)[number]) ?? [];
+      const candidates = lists.of(table.get(names[pick % models] as (typeof names)[number]) ?? []);
       const decision = route(
         { exclude: none, tieBreak: pick, affinity: affinity ? Math.imul(pick, 0x9e3779b1) : undefined },
-        candidates,
-        sight,
+        candidates.replicas,
+        new ReplicaSight(candidates, board, memory, 0),
       );
       if (decision.kind !== 'send') throw new Error('no replica was picked');
       board.add(0, decision.replica.slot, 1);

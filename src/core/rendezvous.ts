@@ -23,12 +23,12 @@ export function groupOf(key: number): number {
   return weightOf(key, -1) >>> 16;
 }
 
-/** Where in a list the one stands that a group of keys prefers: −1 in an empty list. `below`: only weights under this. */
-export function heaviestOf(group: number, indexed: readonly { readonly index: number }[], below = Number.POSITIVE_INFINITY): number {
+/** Where in a list of replicas' indices the one stands that a group of keys prefers: −1 in an empty list. `below`: only weights under this. */
+export function heaviestOf(group: number, indices: Uint32Array, below = Number.POSITIVE_INFINITY): number {
   let best = -1;
   let bestWeight = -1;
-  for (let at = 0; at < indexed.length; at += 1) {
-    const weight = weightOf(group, (indexed[at] as { readonly index: number }).index);
+  for (let at = 0; at < indices.length; at += 1) {
+    const weight = weightOf(group, indices[at] as number);
     if (weight <= bestWeight || weight >= below) continue;
     best = at;
     bestWeight = weight;

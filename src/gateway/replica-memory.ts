@@ -14,6 +14,8 @@ export class ReplicaMemory {
   #begun: ReadonlyMap<ModelName, number> = new Map();
   /** When those that have just come did. */
   readonly #newcomers = new Map<ReplicaId, number>();
+  /** When the last of them is no newcomer any more. */
+  #allWarmAt = 0;
   readonly #distrusted = new Map<ReplicaId, Breaker>();
 
   /**
@@ -29,13 +31,21 @@ export class ReplicaMemory {
       begunAt.set(name, since);
       for (const { id } of replicas) {
         live.add(id);
-        if (!this.#known.has(id) && now - since >= slowStartMs) this.#newcomers.set(id, now);
+        if (this.#known.has(id) || now - since < slowStartMs) continue;
+        this.#newcomers.set(id, now);
+        this.#allWarmAt = now + slowStartMs;
       }
     }
     this.#begun = begunAt;
     for (const [id, since] of this.#newcomers) if (!live.has(id) || now - since >= slowStartMs) this.#newcomers.delete(id);
     for (const id of this.#distrusted.keys()) if (!live.has(id)) this.#distrusted.delete(id);
     this.#known = live;
+  }
+
+  /** Nothing is unusual of any replica. */
+  isEmpty(now: number): boolean {
+    if (this.#newcomers.size > 0 && now >= this.#allWarmAt) this.#newcomers.clear();
+    return this.#newcomers.size === 0 && this.#distrusted.size === 0;
   }
 
   admits(id: ReplicaId, now: number): boolean {

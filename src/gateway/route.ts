@@ -1,5 +1,5 @@
 import type { ReplicaId } from '../core/ids.ts';
-import { groupOf, heaviestOf, weightOf } from '../core/rendezvous.ts';
+import { groupOf, weightOf } from '../core/rendezvous.ts';
 import type { ReplicaView } from '../core/table.ts';
 
 export interface RouteRequest {
@@ -17,8 +17,10 @@ export interface Sight {
   load(replica: ReplicaView): number;
   /** Requests in flight on all of them; may trail a little. */
   total(): number;
-  /** The one that this group of keys prefers to all others. */
-  favourite(group: number): ReplicaView | undefined;
+  /** Nothing is known against any of them, and none is new: `admits` and `share` need not be asked. */
+  readonly alike: boolean;
+  /** The one that this group of keys prefers to all others, or to all that it likes less than `after`. */
+  favourite(group: number, after?: ReplicaView): ReplicaView | undefined;
   /** Whether it is trusted with a request now. */
   admits(replica: ReplicaView): boolean;
   /** The share of a full load it should get, 0 < share ≤ 1: less than 1 while it is new. */
@@ -68,8 +70,9 @@ type Circle = 'trusted' | 'untried' | 'any';
 type Pick = (RouteDecision & { kind: 'send' }) | undefined;
 
 function usable(request: RouteRequest, sight: Sight, circle: Circle, replica: ReplicaView, load: number): boolean {
-  if (load >= replica.maxInFlight || (circle !== 'any' && request.exclude.has(replica.id))) return false;
-  return circle !== 'trusted' || sight.admits(replica);
+  if (load >= replica.maxInFlight) return false;
+  if (circle !== 'any' && request.exclude.size > 0 && request.exclude.has(replica.id)) return false;
+  return circle !== 'trusted' || sight.alike || sight.admits(replica);
 }
 
 function pick(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): Pick {
@@ -91,11 +94,11 @@ function highestWeight(key: number, request: RouteRequest, replicas: readonly Re
   let best = sight.favourite(group);
   for (let choice = 0; best !== undefined;) {
     const load = sight.load(best);
-    if (load < Math.max(leastBound, bound * sight.share(best)) && usable(request, sight, circle, best, load))
+    if (load < (sight.alike ? bound : Math.max(leastBound, bound * sight.share(best))) && usable(request, sight, circle, best, load))
       return { kind: 'send', replica: best, reason: choice === 0 ? 'affinity' : 'affinity-spilled' };
     choice += 1;
     if (choice === choices) return undefined;
-    best = replicas[heaviestOf(group, replicas, weightOf(group, best.index))];
+    best = sight.favourite(group, best);
   }
   return undefined;
 }
@@ -103,7 +106,8 @@ function highestWeight(key: number, request: RouteRequest, replicas: readonly Re
 /** The load one more request would make, as much heavier as the replica should get less; more than any where it cannot be used. */
 function burden(request: RouteRequest, sight: Sight, circle: Circle, replica: ReplicaView): number {
   const load = sight.load(replica);
-  return usable(request, sight, circle, replica, load) ? (load + 1) / sight.share(replica) : Number.POSITIVE_INFINITY;
+  if (!usable(request, sight, circle, replica, load)) return Number.POSITIVE_INFINITY;
+  return sight.alike ? load + 1 : (load + 1) / sight.share(replica);
 }
 
 function leastInFlight(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): ReplicaView | undefined {
@@ -125,9 +129,11 @@ function leastInFlight(request: RouteRequest, replicas: readonly ReplicaView[], 
 function betterOfTwo(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): ReplicaView | undefined {
   const count = replicas.length;
   const drawn = weightOf(request.tieBreak, 0);
-  const at = drawn % count;
+  // Each half of the drawn number decides one of them: as evenly as 65,536 can be dealt out.
+  const at = ((drawn >>> 16) * count) >>> 16;
+  const next = at + 1 + (((drawn & 0xffff) * (count - 1)) >>> 16);
   const one = replicas[at] as ReplicaView;
-  const other = replicas[(at + 1 + (weightOf(drawn, 1) % (count - 1))) % count] as ReplicaView;
+  const other = replicas[next < count ? next : next - count] as ReplicaView;
   const weight = burden(request, sight, circle, one);
   const otherWeight = burden(request, sight, circle, other);
   if (otherWeight < weight) return other;

@@ -4,14 +4,14 @@ import type { GatewayError } from '../core/errors.ts';
 import type { ModelName, ReplicaId, Slot } from '../core/ids.ts';
 import type { NormalizedRequest } from '../core/request.ts';
 import type { ModelEntry, ReplicaView, RoutingTable } from '../core/table.ts';
-import type { Favourites } from './favourites.ts';
-import { type LoadTotals, sumOfLoads } from './load-totals.ts';
+import type { CandidateLists } from './candidates.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Receipt } from './receipt.ts';
 import { cannotStart, etaLeft, queueFull, removedWhileWaiting, waitedTooLong } from './refusals.ts';
 import type { ReplicaMemory } from './replica-memory.ts';
+import { ReplicaSight } from './replica-sight.ts';
 import type { RetryBudget } from './retry-budget.ts';
-import { route, type RouteReason, type Sight } from './route.ts';
+import { route, type RouteReason } from './route.ts';
 import type { Waiter, WaitingRoom } from './waiting-room.ts';
 
 /** Tries of one request that an engine saw; one that never reached an engine does not count. */
@@ -47,8 +47,7 @@ export interface SearchDeps {
   readonly live: { readonly size: number };
   readonly retries: RetryBudget;
   readonly memory: ReplicaMemory;
-  readonly totals: LoadTotals;
-  readonly favourites: Favourites;
+  readonly candidates: CandidateLists;
 }
 
 /** Whom a replica is looked for. */
@@ -156,20 +155,15 @@ export class Search implements Waiter {
       this.#seeker.fail(cannotStart(this.model, entry, this.etaMs(entry)));
       return true;
     }
-    const { board, worker, memory, clock, totals, favourites } = this.#deps;
+    const { board, worker, memory, clock } = this.#deps;
     const { adapter } = this;
-    const replicas = adapter === undefined ? entry.replicas : entry.replicas.filter(({ adapters }) => adapters?.has(adapter));
-    if (replicas.length > 0 && replicas.every(({ id }) => this.#refusing.has(id))) return false;
+    const all = this.#deps.candidates.of(entry.replicas);
+    const candidates = adapter === undefined ? all : all.withAdapter(adapter);
+    const { replicas } = candidates;
+    if (this.#refusing.size > 0 && replicas.length > 0 && replicas.every(({ id }) => this.#refusing.has(id))) return false;
     const now = clock.now();
-    const sight: Sight = {
-      load: ({ slot }) => board.read(slot),
-      total: () => (adapter === undefined ? totals.of(replicas) : sumOfLoads(board, replicas)),
-      favourite: (group) => favourites.of(replicas, group),
-      admits: ({ id }) => memory.admits(id, now),
-      share: ({ id }) => memory.share(id, now),
-    };
     const request = { exclude: this.#tried, tieBreak: this.#deps.nextTieBreak(), affinity: this.#seeker.affinity };
-    const decision = route(request, replicas, sight);
+    const decision = route(request, replicas, new ReplicaSight(candidates, board, memory, now));
     if (decision.kind === 'wait') return false;
     board.add(worker, decision.replica.slot, 1);
     const own = adapter === undefined ? undefined : decision.replica.adapters?.get(adapter)?.slot;

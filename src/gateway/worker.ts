@@ -16,8 +16,7 @@ import { Gate } from './auth/gate.ts';
 import { type GuessMemory, Guesses } from './auth/guesses.ts';
 import { Limiter } from './auth/limiter.ts';
 import type { Exchange } from './exchange.ts';
-import { Favourites } from './favourites.ts';
-import { LoadTotals } from './load-totals.ts';
+import { CandidateLists } from './candidates.ts';
 import { LiveSet } from './live-set.ts';
 import { MediaDesk } from './media/desk.ts';
 import { resolveHost } from './media/resolve.ts';
@@ -103,8 +102,7 @@ const app = buildServer({
   live,
   retries: new RetryBudget(),
   memory,
-  totals: new LoadTotals(board),
-  favourites: new Favourites(),
+  candidates: new CandidateLists(board),
   settings: start.settings,
   gate: () => gate,
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),

@@ -16,8 +16,7 @@ import { AdapterNames } from '../../src/gateway/adapter-names.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
 import { Seats } from '../../src/gateway/auth/seats.ts';
 import type { Exchange } from '../../src/gateway/exchange.ts';
-import { Favourites } from '../../src/gateway/favourites.ts';
-import { LoadTotals } from '../../src/gateway/load-totals.ts';
+import { CandidateLists } from '../../src/gateway/candidates.ts';
 import { LiveSet } from '../../src/gateway/live-set.ts';
 import { MediaDesk } from '../../src/gateway/media/desk.ts';
 import type { ResolveHost } from '../../src/gateway/media/resolve.ts';
@@ -232,8 +231,7 @@ export async function dataPlane(
     live,
     retries: new RetryBudget(),
     memory,
-    totals: new LoadTotals(board),
-    favourites: new Favourites(),
+    candidates: new CandidateLists(board),
     settings: {
       limits: {
         maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,

@@ -1,0 +1,89 @@
+import type { LoadBoard } from '../core/board.ts';
+import type { AdapterName } from '../core/ids.ts';
+import { heaviestOf, keyGroups, weightOf } from '../core/rendezvous.ts';
+import type { ReplicaView } from '../core/table.ts';
+
+/** With fewer replicas it costs no more to look at all of them than to remember which one a group prefers: what is remembered is rarely in a processor's nearest cache. */
+const fewest = 32;
+/** Replicas whose cells are read anew for one pick, on average: with more of them a sum is used for several picks. */
+const readsPerPick = 4;
+
+/** Replicas that a request may choose from, and what one worker remembers of them, so that what a pick costs does not grow with their number. */
+export class Candidates {
+  readonly replicas: readonly ReplicaView[];
+  readonly #board: LoadBoard;
+  /** The replicas' own, side by side in memory. */
+  readonly #indices: Uint32Array;
+  readonly #byAdapter = new Map<AdapterName, Candidates>();
+  #total = 0;
+  /** Picks that the total is still good for. */
+  #uses = 0;
+  /** For each group one more than the place of the replica that it prefers; 0 where it is not known yet. */
+  #places: Uint16Array | undefined;
+
+  constructor(replicas: readonly ReplicaView[], board: LoadBoard) {
+    this.replicas = replicas;
+    this.#board = board;
+    this.#indices = Uint32Array.from(replicas, ({ index }) => index);
+  }
+
+  /** Those that have an adapter loaded. */
+  withAdapter(adapter: AdapterName): Candidates {
+    const known = this.#byAdapter.get(adapter);
+    if (known !== undefined) return known;
+    const having = new Candidates(
+      this.replicas.filter(({ adapters }) => adapters?.has(adapter)),
+      this.#board,
+    );
+    // Clients can ask for any name: only those that are loaded are kept.
+    if (having.replicas.length > 0) this.#byAdapter.set(adapter, having);
+    return having;
+  }
+
+  /** Requests in flight on all of them; what other workers count may trail a few picks. */
+  total(): number {
+    if (this.#uses > 0) {
+      this.#uses -= 1;
+      return this.#total;
+    }
+    let total = 0;
+    for (const { slot } of this.replicas) total += this.#board.read(slot);
+    this.#total = total;
+    this.#uses = Math.floor((this.replicas.length - 1) / readsPerPick);
+    return total;
+  }
+
+  /** The one that a group of keys prefers to all others, or to all that it likes less than `after`. */
+  favourite(group: number, after?: ReplicaView): ReplicaView | undefined {
+    if (after !== undefined) return this.replicas[heaviestOf(group, this.#indices, weightOf(group, after.index))];
+    if (this.#indices.length < fewest) return this.replicas[heaviestOf(group, this.#indices)];
+    this.#places ??= new Uint16Array(keyGroups);
+    const known = this.#places[group] ?? 0;
+    if (known > 0) return this.replicas[known - 1];
+    const place = heaviestOf(group, this.#indices);
+    this.#places[group] = place + 1;
+    return this.replicas[place];
+  }
+}
+
+/** One worker's `Candidates`, by the list of the present table that they are made of. Of a list that is gone nothing is kept but the last one. */
+export class CandidateLists {
+  readonly #board: LoadBoard;
+  readonly #lists = new WeakMap<readonly ReplicaView[], Candidates>();
+  #last: Candidates | undefined;
+
+  constructor(board: LoadBoard) {
+    this.#board = board;
+  }
+
+  of(replicas: readonly ReplicaView[]): Candidates {
+    if (this.#last?.replicas === replicas) return this.#last;
+    let candidates = this.#lists.get(replicas);
+    if (candidates === undefined) {
+      candidates = new Candidates(replicas, this.#board);
+      this.#lists.set(replicas, candidates);
+    }
+    this.#last = candidates;
+    return candidates;
+  }
+}
