@@ -1,15 +1,12 @@
-import { GatewayError, messageOf } from '../core/errors.ts';
-import { explain } from './failure.ts';
-import type { Failure, FailureReason } from './failure.ts';
 import type { GpuWait } from './gpus/ledger.ts';
-import type { Exit, ReplicaHandle, ReplicaSpec } from './providers/provider.ts';
-import { redactor, secretsOf } from './redact.ts';
+import type { ReplicaHandle, ReplicaSpec } from './providers/provider.ts';
 import type { ReplicaDeps } from './replica-deps.ts';
 import { runId } from './replica-id.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { Effect, ReplicaEvent, ReplicaState } from './replica-state.ts';
-import { beginRun, blamedAdapter, evidenceOf, limitAdopted, newRun, pastRun, releaseFiles } from './run.ts';
+import { beginRun, limitAdopted, newRun, pastRun, releaseFiles } from './run.ts';
 import type { FormerRun, PastRun, Run } from './run.ts';
+import { failureOf, launchFailure, secretsOfReplica, withoutSecrets } from './run-failure.ts';
 import { learnCapabilities, learnRelease } from './run-learning.ts';
 import { RunLog } from './run-log.ts';
 import { fetchFiles, takeTurn } from './run-needs.ts';
@@ -148,7 +145,7 @@ export class ReplicaEffects {
       files = await fetchFiles(this.#deps, this.#owner.plan, this.#former, (wait) => this.#waitForFiles(wait), signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      this.#owner.send({ kind: 'gone', failure: this.#withoutSecrets(weightsFailure(thrown)), jitter: this.#deps.random() });
+      this.#owner.send({ kind: 'gone', failure: withoutSecrets(weightsFailure(thrown), this.secrets()), jitter: this.#deps.random() });
       return;
     }
     const needs = await takeTurn(this.#deps, files, (wait) => this.#waitForGpus(wait), signal);
@@ -223,10 +220,8 @@ export class ReplicaEffects {
   #neverWas(run: Run, thrown: unknown, signal: AbortSignal): void {
     // Aborted: whoever left the state is waiting for the launch to settle, and goes on from there.
     if (signal.aborted) return;
-    const code = thrown instanceof GatewayError ? thrown.code : 'start_failed';
-    const failure: Failure = { code, message: messageOf(thrown), permanent: code === 'engine_missing' };
     this.#over(run);
-    this.#owner.send({ kind: 'gone', failure, jitter: this.#deps.random() });
+    this.#owner.send({ kind: 'gone', failure: launchFailure(thrown), jitter: this.#deps.random() });
   }
 
   #read(run: Run, line: string): void {
@@ -273,7 +268,7 @@ export class ReplicaEffects {
     await run.launched;
     const exit = await run.handle?.stop(run.graceMs ?? 0);
     const next = this.#owner.state.kind === 'stopping' ? this.#owner.state.next : undefined;
-    const failure = next?.kind === 'restart' ? this.#failureOf(run, next.reason, exit) : undefined;
+    const failure = next?.kind === 'restart' ? failureOf(this.#deps, run, this.#owner.plan, next.reason, exit, this.secrets()) : undefined;
     this.#over(run);
     this.#owner.send({ kind: 'gone', failure, jitter: this.#deps.random() });
   }
@@ -297,23 +292,8 @@ export class ReplicaEffects {
     this.#deps.changed();
   }
 
-  /** One that an adapter is to blame for is not the model's: the next run is started without it. */
-  #failureOf(run: Run, reason: FailureReason, exit: Exit | undefined): Failure {
-    const failure = this.#withoutSecrets(explain(reason, evidenceOf(run, this.#owner.plan, exit)));
-    const blamed = run.wasReady ? undefined : blamedAdapter(run, this.#owner.plan.engine);
-    if (blamed === undefined) return failure;
-    this.#deps.blame(blamed.handle, failure.message);
-    return { ...failure, permanent: false };
-  }
-
-  /** What a failure quotes of the engine's log goes to clients too. */
-  #withoutSecrets(failure: Failure): Failure {
-    return { ...failure, message: redactor(this.secrets())(failure.message) };
-  }
-
   /** What no text that an engine wrote may show. */
   secrets(): readonly string[] {
-    const keys = [this.#run?.handle?.apiKey, this.#lastRun?.apiKey].filter((key): key is string => key !== undefined && key !== '');
-    return [...this.#deps.secrets, ...secretsOf(this.#owner.plan.model.env), ...keys];
+    return secretsOfReplica(this.#deps.secrets, this.#owner.plan, this.#run, this.#lastRun);
   }
 }

@@ -21,8 +21,14 @@ interface Member {
 
 /** All replicas there are, those on their way out included. */
 export class ReplicaSet {
+  readonly #outdated: (model: ModelName, replica: Replica) => boolean;
   readonly #members = new Map<number, Member>();
   #nextKey = 0;
+
+  /** @param outdated what should be replaced although its config is the present one. */
+  constructor(outdated: (model: ModelName, replica: Replica) => boolean) {
+    this.#outdated = outdated;
+  }
 
   get size(): number {
     return this.#members.size;
@@ -64,11 +70,8 @@ export class ReplicaSet {
     return stopped.map(([, member]) => member);
   }
 
-  /**
-   * @param gpusUnsettled GPUs may come free by themselves: nobody has to make room yet.
-   * @param outdated what should be replaced although its config is the present one.
-   */
-  observed(gpusUnsettled: boolean, outdated: (model: ModelName, replica: Replica) => boolean): readonly ObservedReplica[] {
+  /** @param gpusUnsettled GPUs may come free by themselves: nobody has to make room yet. */
+  observed(gpusUnsettled: boolean): readonly ObservedReplica[] {
     return [...this.#members].map(([key, { model, replica, renew, final }]) => ({
       key,
       model,
@@ -76,7 +79,7 @@ export class ReplicaSet {
       fingerprint: replica.plan.fingerprint,
       standing: standingOf(replica.state),
       lacksGpus: replica.lacksGpus && !gpusUnsettled,
-      renew: renew || outdated(model, replica),
+      renew: renew || this.#outdated(model, replica),
       returnable: replica.state.kind === 'draining' && !final,
       canSleep: replica.canSleep,
       asleep: replica.state.kind === 'asleep' || (replica.state.kind === 'falling-asleep' && replica.state.deadline === undefined),

@@ -1,5 +1,5 @@
 import type { Limits, ReplicaEvent, ReplicaState, Transition } from './replica-state.ts';
-import { asReady, drainUntil, end, givenUp, leave, stay, stopped } from './replica-steps.ts';
+import { asReady, drainUntil, end, ending, givenUp, isEnding, stay, stopped } from './replica-steps.ts';
 import type { Served } from './replica-steps.ts';
 
 function wakeUp({ since, record }: Served, now: number, { sleepTimeoutMs }: Limits): Transition {
@@ -13,6 +13,7 @@ export function whileFallingAsleep(
   now: number,
   limits: Limits,
 ): Transition {
+  if (isEnding(event)) return ending(state, event, now);
   const { deadline } = state;
   switch (event.kind) {
     case 'drained': {
@@ -33,13 +34,6 @@ export function whileFallingAsleep(
       return now < deadline ? [state, [{ kind: 'tick-at', time: deadline }]] : givenUp(state, { kind: 'not-asleep' }, now);
     case 'drain':
       return deadline === undefined ? drainUntil(event.deadline, state) : end(stopped, true);
-    case 'condemned':
-    case 'exited':
-      return givenUp(state, event.reason, now);
-    case 'leave':
-      return leave;
-    case 'stop':
-      return end(stopped, !event.now);
     case 'granted':
     case 'ready':
     case 'mismatch':
@@ -59,6 +53,7 @@ export function whileAsleep(
   now: number,
   limits: Limits,
 ): Transition {
+  if (isEnding(event)) return ending(state, event, now);
   switch (event.kind) {
     case 'wake':
       return state.kind === 'asleep' ? wakeUp(state, now, limits) : stay(state);
@@ -71,15 +66,8 @@ export function whileAsleep(
       return now < state.deadline
         ? [state, [{ kind: 'tick-at', time: state.deadline }]]
         : givenUp(state, { kind: 'not-awake', detail: undefined }, now);
-    case 'condemned':
-    case 'exited':
-      return givenUp(state, event.reason, now);
-    case 'leave':
-      return leave;
     case 'drain':
       return end(stopped, true);
-    case 'stop':
-      return end(stopped, !event.now);
     case 'granted':
     case 'serving':
     case 'sleep':

@@ -5,7 +5,7 @@ import type { ReplicaDeps } from './replica-deps.ts';
 import { ReplicaEffects } from './replica-effects.ts';
 import { replicaName } from './replica-id.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
-import { transition } from './replica-state.ts';
+import { transition } from './transition.ts';
 import type { Limits, ReplicaEvent, ReplicaState } from './replica-state.ts';
 import { reportOf } from './report.ts';
 import type { ReplicaReport } from './report.ts';

@@ -1,15 +1,12 @@
-import { basename } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ReplicaView } from '../core/table.ts';
 import type { ModelLease } from '../models/store.ts';
-import type { Engine } from '../plugins/engine-plugin.ts';
 import type { StartAdapter, StartedWith } from './adapters/started.ts';
-import type { Evidence } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { Lease } from './providers/lease.ts';
-import type { Exit, LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
+import type { LogWatch, ReplicaHandle, ReplicaProvider, ReplicaSpec } from './providers/provider.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { RunLog } from './run-log.ts';
 import type { EngineRelease } from './running-version.ts';
@@ -129,27 +126,6 @@ export function viewOf({ id, turn, handle }: Run, { model, engine }: ReplicaPlan
   const { upstream, apiKey, ca } = handle;
   const maxInFlight = model.maxOngoing ?? engine.concurrency;
   return { id, slot: turn.slot, index, upstream, apiKey, maxInFlight, ...(ca === undefined ? {} : { ca }) };
-}
-
-/** What can be said of it when it has ended. */
-export function evidenceOf(run: Run, plan: ReplicaPlan, exit: Exit | undefined): Evidence {
-  return {
-    program: plan.upstream?.url ?? basename(plan.command[0]),
-    external: plan.upstream !== undefined,
-    wasReady: run.wasReady,
-    cause: run.log.cause,
-    tail: run.handle?.tail() ?? [],
-    phase: run.log.phase,
-    startupTimeoutMs: plan.model.startupTimeoutMs,
-    lastProbe: run.lastProbe,
-    escaped: exit?.escaped ?? 0,
-  };
-}
-
-/** The adapter that a cause of failure in the engine's log names by its path. */
-export function blamedAdapter({ adapters, handle }: Run, engine: Pick<Engine, 'readLog'>): StartAdapter | undefined {
-  const causes = (handle?.tail() ?? []).filter((line) => engine.readLog(line)?.kind === 'cause');
-  return adapters.find(({ path }) => causes.some((line) => line.includes(path)));
 }
 
 /** What the engine of a lease was started with. It has read their files. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { transition } from '../../src/supervisor/replica-state.ts';
+import { transition } from '../../src/supervisor/transition.ts';
 import type { Effect } from '../../src/supervisor/replica-state.ts';
 import { events, limits, now, states } from '../supervisor/support/replica-states.ts';
 

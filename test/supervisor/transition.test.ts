@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { transition } from '../../src/supervisor/replica-state.ts';
+import { transition } from '../../src/supervisor/transition.ts';
 import type { Effect, ReplicaEvent, ReplicaState, Transition } from '../../src/supervisor/replica-state.ts';
 import { events, limits, now, states } from './support/replica-states.ts';
 
