@@ -65,6 +65,20 @@ function controlRegistry(models: readonly ModelReport[]): Registry {
   return registry;
 }
 
+/** Why replicas failed. */
+function failureRegistry(models: readonly ModelReport[]): Registry {
+  const registry = new Registry();
+  const failures = new Counter({
+    name: 'roundhouse_replica_failures_total',
+    help: "Ends of a model's replicas that nobody asked for, failed starts included, by error code; cause: what the engine's log gives, e.g. out of memory, or empty.",
+    labelNames: ['model', 'code', 'cause'],
+    registers: [registry],
+  });
+  for (const { name: model, failures: all } of models)
+    for (const { code, cause = '', count } of all) failures.inc({ model, code, cause }, count);
+  return registry;
+}
+
 /** Why the numbers of replicas are what they are. */
 function scalingRegistry(scaling: readonly ScaleReport[]): Registry {
   const registry = new Registry();
@@ -120,6 +134,7 @@ export async function metricsPage(snapshots: readonly unknown[], facts: ControlF
   const pages = await Promise.all([
     threads.metrics(),
     controlRegistry(facts.models).metrics(),
+    failureRegistry(facts.models).metrics(),
     adapterRegistry(facts.models).metrics(),
     reloadRegistry(facts.reloads).metrics(),
     scalingRegistry(facts.scaling).metrics(),

@@ -176,8 +176,11 @@ export interface Probe {
 /** What one line of an engine's log tells. */
 export type LogSign =
   | { readonly kind: 'phase'; readonly phase: string }
-  /** Why a start failed. `permanent`: trying again without a change cannot help. */
-  | { readonly kind: 'cause'; readonly cause: string; readonly remedy: string; readonly permanent: boolean };
+  /**
+   * Why a start failed. `permanent`: trying again without a change cannot help. `topic`: the cause without what only this line says, for metrics
+   * and programs; there must be few.
+   */
+  | { readonly kind: 'cause'; readonly cause: string; readonly topic?: string; readonly remedy: string; readonly permanent: boolean };
 
 export interface EngineMetrics {
   readonly running: number | undefined;

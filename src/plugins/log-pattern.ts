@@ -19,7 +19,10 @@ export function firstSign(patterns: readonly LogPattern[], line: string): LogSig
   for (const { pattern, sign } of patterns) {
     const match = pattern.exec(line);
     if (match === null) continue;
-    return sign.kind === 'cause' ? { ...sign, cause: sign.cause.replace('$1', () => match[1] ?? '') } : sign;
+    return sign.kind === 'cause' ? { ...sign, cause: sign.cause.replace('$1', () => match[1] ?? ''), topic: topicOf(sign.cause) } : sign;
   }
   return undefined;
 }
+
+/** What stays of a pattern's words without its group: `cannot load the model: $1` is about `cannot load the model`. */
+const topicOf = (words: string): string => words.replace(/[\s:'"(]*\$1['")]*/u, '').trim() || 'other';

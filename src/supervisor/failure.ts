@@ -8,6 +8,8 @@ export interface Failure {
   readonly message: string;
   /** Starting again without a change cannot help. */
   readonly permanent: boolean;
+  /** The cause in the engine's log, in words of its plugin that are the same for every line of its kind; undefined where it has none. */
+  readonly cause?: string | undefined;
 }
 
 /** What made the supervisor end a run, or notice its end. */
@@ -34,6 +36,8 @@ export interface Hang {
 /** A cause that the engine's plugin read in its log, with the line it was read from. */
 export interface LogCause {
   readonly cause: string;
+  /** The cause without what only this line says. */
+  readonly topic?: string | undefined;
   readonly remedy: string;
   readonly permanent: boolean;
   readonly line: string;
@@ -101,7 +105,12 @@ function exited(exit: Exit, evidence: Evidence): Failure {
   }
   // What ran once with these options can run again: only a start that never succeeded proves that trying is useless.
   const permanent = cause.permanent && !evidence.wasReady;
-  return { code: 'engine_exited', message: `${head}: ${cause.cause}. ${cause.remedy}${quote([cause.line])}`, permanent };
+  return {
+    code: 'engine_exited',
+    message: `${head}: ${cause.cause}. ${cause.remedy}${quote([cause.line])}`,
+    permanent,
+    cause: cause.topic,
+  };
 }
 
 const hangSigns = {

@@ -15,7 +15,7 @@ export function modelReports(
   adapters: (model: ModelName) => AdaptersReport | undefined,
   now: number,
 ): readonly ModelReport[] {
-  return [...models.entries()].map(([name, { plan, waiting, formerRestarts }]) => {
+  return [...models.entries()].map(([name, { plan, waiting, failures, formerRestarts }]) => {
     const own = replicas.get(name) ?? [];
     const reports = own.map((replica) => replica.report()).sort((a, b) => a.index - b.index);
     const facts = own.map((replica) => replica.fact());
@@ -26,6 +26,7 @@ export function modelReports(
       status: modelStatus(facts, now, wakes(plan.model)),
       waiting: board.read(waiting),
       restarts: reports.reduce((sum, report) => sum + report.restarts, formerRestarts),
+      failures: failures.list(),
       replicas: reports,
       adapters: adapters(name),
     };

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { ModelName, Slot } from '../core/ids.ts';
+import { FailureCounts } from './failure-counts.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { Slots } from './slots.ts';
 
@@ -10,6 +11,8 @@ export interface Model {
   readonly waiting: Slot;
   /** When it was first named, in Unix seconds. */
   readonly created: number;
+  /** Of all replicas it had, while it was named. */
+  readonly failures: FailureCounts;
   /** Restarts of replicas that exist no more. */
   formerRestarts: number;
   /** Nobody needs its replicas now: those that can are to sleep. */
@@ -58,7 +61,8 @@ export class ModelSet {
     if (waiting === undefined) throw new Error(`no slot was reserved for ${name}`);
     const created = before?.created ?? this.#wallClockSeconds();
     const asleep = before?.asleep === true && plan.model.autoscaling?.sleepMs !== undefined;
-    this.#models.set(name, { plan, waiting, created, formerRestarts: before?.formerRestarts ?? 0, asleep, yields: false });
+    const { formerRestarts = 0, failures = new FailureCounts() } = before ?? {};
+    this.#models.set(name, { plan, waiting, created, failures, formerRestarts, asleep, yields: false });
   }
 
   /** Sets how many replicas a model wants, until the next `replace()`, and how; returns whether there is such a model. */

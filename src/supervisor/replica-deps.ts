@@ -3,6 +3,7 @@ import type { LoadBoard } from '../core/board.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartAdapter } from './adapters/started.ts';
 import type { CallEngine } from './engine-call.ts';
+import type { Failure } from './failure.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuWait } from './gpus/ledger.ts';
 import type { HttpGet } from './http-get.ts';
@@ -33,6 +34,8 @@ export interface ReplicaDeps {
   adapters(signal: AbortSignal): Promise<readonly StartAdapter[]>;
   /** A run did not start because of one of them. @param handle as `adapters()` has it */
   blame(handle: string, why: string): void;
+  /** A run of it has failed, or a start. */
+  failed(failure: Failure): void;
   /** Waits for the GPUs of its next run; `waits` is told why it must, each time that changes. */
   gpus(waits: (wait: GpuWait | undefined) => void, signal: AbortSignal): Promise<GpuGrant>;
   /** Waits for the right to start a process. */

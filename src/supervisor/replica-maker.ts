@@ -1,4 +1,6 @@
 import type { AdapterDesk } from './adapters/desk.ts';
+import type { ModelName } from '../core/ids.ts';
+import type { Failure } from './failure.ts';
 import { defaultRestartLimits } from './restart.ts';
 import type { GpuGrant } from './gpus/holds.ts';
 import type { GpuLedger } from './gpus/ledger.ts';
@@ -25,6 +27,8 @@ export interface ReplicaMakerDeps {
   readonly adapters: Pick<AdapterDesk, 'startSet' | 'blame'>;
   /** Settles when what a former gateway left has given its memory and ports back. */
   reaped(): Promise<void>;
+  /** A replica of that model has failed. */
+  failed(model: ModelName, failure: Failure): void;
   /** Something has changed that a plan or a table may show. */
   changed(): void;
 }
@@ -71,6 +75,7 @@ export class ReplicaMaker {
         // Those that others run were started by them.
         adapters: (signal) => (own ? adapters.startSet(name, signal) : Promise.resolve([])),
         blame: (handle, why) => adapters.blame(name, handle, why),
+        failed: (failure) => this.#deps.failed(name, failure),
         gpus: async (waits, signal) => {
           await clear;
           const grant = held ?? (await gpus.acquire(gpuRequest(index, replica.plan), waits, signal));

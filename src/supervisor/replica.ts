@@ -98,7 +98,7 @@ export class Replica {
     this.#since = this.#deps.clock.now();
     this.#scope.abort(new Error(`replica left state ${before.kind}`));
     this.#scope = new AbortController();
-    if (event.kind === 'gone' && event.failure !== undefined) this.#lastFailure = event.failure;
+    if (event.kind === 'gone' && event.failure !== undefined) this.#failed(event.failure);
     if (this.#state.kind === 'ready') this.#lastFailure = undefined;
     this.#effects.entered(before);
     const { run, lastRun } = this.#effects;
@@ -106,6 +106,11 @@ export class Replica {
     if ('failure' in this.#state)
       this.#deps.log.warn({ ...fields, code: this.#state.failure.code }, `${this.#state.kind}: ${this.#state.failure.message}`);
     else this.#deps.log.info(fields, `replica is ${this.#state.kind}`);
+  }
+
+  #failed(failure: Failure): void {
+    this.#lastFailure = failure;
+    this.#deps.failed(failure);
   }
 
   /** What no text that an engine wrote may show. */

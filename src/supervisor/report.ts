@@ -2,6 +2,7 @@ import type { ModelName, ReplicaId } from '../core/ids.ts';
 import type { Capabilities, ModelStatus } from '../core/table.ts';
 import type { AdaptersReport } from './adapters/report.ts';
 import type { Failure } from './failure.ts';
+import type { FailureCount } from './failure-counts.ts';
 import type { LogLoss } from './providers/log-tail.ts';
 import type { ReplicaState } from './replica-state.ts';
 import type { PastRun, Run } from './run.ts';
@@ -101,6 +102,8 @@ export interface ModelReport {
   readonly waiting: number;
   /** Of all replicas it had since the gateway began; only grows. */
   readonly restarts: number;
+  /** Why they failed, and how often; counts only grow. */
+  readonly failures: readonly FailureCount[];
   /** By index; those on their way out included. */
   readonly replicas: readonly ReplicaReport[];
   /** Undefined where the engine loads no adapters while it runs. */

@@ -1,6 +1,8 @@
+import type { ModelName } from '../core/ids.ts';
 import { AdapterDesk } from './adapters/desk.ts';
 import { localAdapters } from './adapters/sources.ts';
 import { Drains } from './drains.ts';
+import type { Failure } from './failure.ts';
 import { noGpus } from './gpus/devices.ts';
 import { GpuLedger } from './gpus/ledger.ts';
 import { ModelSet } from './model-set.ts';
@@ -42,7 +44,8 @@ export function partsOf(deps: SupervisorDeps, changed: () => void, reaped: () =>
   const replicas = new ReplicaSet((model, replica) => adapters.outdated(model, replica.started));
   const history = deps.history ?? StartHistory.inMemory(deps.log);
   const models = new ModelSet(slots, () => deps.wallClockSeconds());
-  const maker = new ReplicaMaker({ supervisor: deps, gpus, starts, slots, history, adapters, reaped, changed });
+  const failed = (model: ModelName, failure: Failure): void => models.get(model)?.failures.add(failure);
+  const maker = new ReplicaMaker({ supervisor: deps, gpus, starts, slots, history, adapters, reaped, failed, changed });
   return {
     gpus,
     adapters,
