@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError, messageOf } from '../../core/errors.ts';
-import type { ReplicaId } from '../../core/ids.ts';
 import { commandLineOf } from '../command-line.ts';
 import { gpuEnvironment } from '../gpus/visible.ts';
-import { isLogOfSameReplica } from '../replica-id.ts';
 import { ProcessCensus } from './census.ts';
+import { EngineLogs } from './engine-logs.ts';
 import { EngineProcess } from './engine-process.ts';
 import { findFormer } from './former.ts';
-import { reapFamily } from './kill-family.ts';
+import { killFamily, reapFamily } from './kill-family.ts';
 import type { KillDeps } from './kill-family.ts';
 import { killMembersNow, SpareDescriptor } from './kill-now.ts';
 import { Leases, newLease } from './lease.ts';
@@ -20,7 +17,7 @@ import type { Lease } from './lease.ts';
 import { ageMs, identify, ProcessHold, untilEnded } from './process-identity.ts';
 import { engineEnvironment } from './environment.ts';
 import { activated, findExecutable, searchPath } from './executable.ts';
-import { defaultTailLimits, LogTail } from './log-tail.ts';
+import type { LogTail } from './log-tail.ts';
 import { OomCount } from './oom.ts';
 import { Ports } from './ports.ts';
 import { signalGroup } from './processes.ts';
@@ -40,9 +37,6 @@ export interface LocalProviderDeps {
   readonly enginePorts: { readonly first: number; readonly count: number };
 }
 
-/** Logs of former runs that are kept, for each replica. */
-const logsKept = 5;
-
 interface Prepared {
   readonly file: string;
   readonly args: readonly string[];
@@ -58,6 +52,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   readonly #deps: LocalProviderDeps;
   readonly #ports: Ports;
   readonly #leases: Leases;
+  readonly #logs: EngineLogs;
   readonly #families = new Set<Family>();
   /** By id: what the next gateway must find. */
   readonly #held = new Map<string, Lease>();
@@ -69,13 +64,25 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     this.#deps = deps;
     this.#ports = new Ports(deps.enginePorts, deps.random);
     this.#leases = new Leases(deps.stateDir);
+    this.#logs = new EngineLogs(deps.stateDir, deps.clock);
   }
 
   async launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
+    try {
+      return await this.#launch(spec, watch, signal);
+    } catch (thrown) {
+      // A flood of another engine's log may have taken the room of a lease: between two cuts it can do so at any time.
+      if (!isForWantOfRoom(thrown) || !(await this.#logs.makeRoom())) throw thrown;
+      signal.throwIfAborted();
+      return await this.#launch(spec, watch, signal);
+    }
+  }
+
+  async #launch(spec: ReplicaSpec, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
     const [command, ...leading] = spec.command;
     const path = searchPath(spec.model.env, this.#deps.env);
     const file = await findExecutable(command, path, spec.engine);
-    const logFile = await this.#logFile(spec.id);
+    const logFile = await this.#logs.place(spec.id);
     signal.throwIfAborted();
     const { innerPorts = 0 } = spec.engine;
     const port = await this.#ports.take(1 + innerPorts);
@@ -111,9 +118,9 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const output = openSync(logFile, 'a', 0o600);
     let tail: LogTail | undefined;
     try {
-      tail = await LogTail.open(logFile, this.#deps.clock, watch);
+      tail = await this.#logs.follow(logFile, watch);
       signal.throwIfAborted();
-      const { pid, exited, failed, letGo } = this.#startLeased(spec, prepared, output);
+      const { pid, exited, failed, letGo } = await this.#startLeased(spec, prepared, output);
       if (pid === undefined)
         throw new GatewayError('engine_missing', `${file}: cannot be run: ${messageOf(await failed)}. ${spec.engine.install}`);
       const { port, innerPorts, apiKey } = prepared;
@@ -128,9 +135,9 @@ export class LocalProvider implements ReplicaProvider, Recovery {
 
   /**
    * Between the start of the process and its lease there is no turn of the event loop, and before it there is a lease without a pid: at
-   * whatever moment the gateway is killed, its next start finds the process.
+   * whatever moment the gateway is killed, its next start finds the process. One whose lease cannot be written is ended.
    */
-  #startLeased(spec: ReplicaSpec, prepared: Prepared, output: number): Started {
+  async #startLeased(spec: ReplicaSpec, prepared: Prepared, output: number): Promise<Started> {
     const { file, args, env, port, innerPorts, apiKey, logFile } = prepared;
     const { id, index, fingerprint, model } = spec;
     const lease = newLease({
@@ -157,6 +164,8 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       }
     } catch (thrown) {
       signalGroup(started.pid, 'SIGKILL');
+      await killFamily({ pgid: started.pid, replica: id }, () => false, this.#killDeps);
+      this.#forget(id);
       throw thrown;
     }
     return started;
@@ -211,7 +220,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     const { clock, log } = this.#deps;
     let tail: LogTail;
     try {
-      tail = await LogTail.open(logFile, clock, watch, defaultTailLimits, 'recent');
+      tail = await this.#logs.follow(logFile, watch, 'recent');
     } catch (thrown) {
       log.warn({ err: thrown, replica: id }, 'the log of a running engine cannot be read; the engine is replaced');
       hold.close();
@@ -230,28 +239,12 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     await reapFamily({ pgid, replica: id }, this.#killDeps);
     this.#forget(id);
   }
+}
 
-  async #logFile(id: ReplicaId): Promise<string> {
-    const directory = join(this.#deps.stateDir, 'logs');
-    try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await this.#prune(directory, id);
-    } catch (thrown) {
-      throw new GatewayError('state_unusable', `${directory}: cannot be used for the engines' logs: ${messageOf(thrown)}`, {
-        cause: thrown,
-      });
-    }
-    return join(directory, `${id}.log`);
-  }
-
-  /** Every start has a log of its own; of a crash loop only the last few are worth keeping. */
-  async #prune(directory: string, id: ReplicaId): Promise<void> {
-    const files = (await readdir(directory)).filter((file) => isLogOfSameReplica(id, file)).map((file) => join(directory, file));
-    if (files.length <= logsKept) return;
-    const dated = await Promise.all(files.map(async (file) => ({ file, time: (await stat(file)).mtimeMs })));
-    const old = dated.sort((a, b) => b.time - a.time).slice(logsKept);
-    await Promise.all(old.map(({ file }) => rm(file, { force: true })));
-  }
+/** Whether a disk, or what its user may have of it, is full. */
+function isForWantOfRoom(thrown: unknown): boolean {
+  const cause = thrown instanceof GatewayError ? thrown.cause : thrown;
+  return ['ENOSPC', 'EDQUOT'].includes(String((cause as NodeJS.ErrnoException | undefined)?.code));
 }
 
 /** A run from the moment its process exists. */

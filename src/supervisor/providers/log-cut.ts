@@ -3,11 +3,11 @@ import { copyFile, rm, statfs, truncate } from 'node:fs/promises';
 /** A disk with less room than this is full: an engine's next lines, and the lease of the next one, may not find any. */
 export const scarceBytes = 65_536;
 
-/** Whether the disk that a file lies on is full, for who is not root. */
-export async function isDiskFull(file: string): Promise<boolean> {
+/** Whether the disk that a file lies on is full, for who is not root. @param scarce less room than this is none */
+export async function isDiskFull(file: string, scarce: number): Promise<boolean> {
   try {
     const { bavail, bsize } = await statfs(file);
-    return bavail * bsize < scarceBytes;
+    return bavail * bsize < scarce;
   } catch {
     // Whoever needs the room will say why there is none.
     return false;

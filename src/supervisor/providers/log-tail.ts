@@ -14,9 +14,11 @@ export interface TailLimits {
   readonly behind: number;
   /** A file that grows larger is copied to `<file>.1`, where there is room for that, and emptied; any of 64 KB is on a full disk. */
   readonly file: number;
+  /** A disk with less room than this is full. */
+  readonly scarce: number;
 }
 
-export const defaultTailLimits: TailLimits = { chunk: 262_144, behind: 1_048_576, file: 67_108_864 };
+export const defaultTailLimits: TailLimits = { chunk: 262_144, behind: 1_048_576, file: 67_108_864, scarce: scarceBytes };
 
 /** Bytes of a log that nobody will see any more, or that nothing was looked for in. */
 export interface LogLoss {
@@ -53,6 +55,8 @@ export class LogTail {
   /** False once the file could not be emptied: to try again at each line would only wear the disk. */
   #canEmpty = true;
   #reading: Promise<void> | undefined;
+  /** Settles once nobody is in the middle of reading or cutting. */
+  #turn: Promise<unknown> = Promise.resolve();
   #grown = false;
   #closed = false;
   #cancelPause: (() => void) | undefined;
@@ -96,6 +100,34 @@ export class LogTail {
 
   get loss(): LogLoss {
     return this.#loss;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Cuts the log where the disk is full: somebody needs room now, and a log that found none any more does not grow, so that nothing would
+   * look at it. Whether it has made some; never rejects.
+   */
+  makeRoom(): Promise<boolean> {
+    return this.#alone(async () => {
+      if (this.#closed) return false;
+      try {
+        const { size } = await this.#handle.stat();
+        return await this.#relieve(size);
+      } catch {
+        // Who asked says that there is no room.
+        return false;
+      }
+    });
+  }
+
+  /** One after another: what is read and what is cut hang on the same offset. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   /** Reads what is left and lets go of the file. Never rejects. */
@@ -166,7 +198,11 @@ export class LogTail {
   }
 
   /** Returns whether there is more. */
-  async #readChunk(): Promise<boolean> {
+  #readChunk(): Promise<boolean> {
+    return this.#alone(() => this.#readNext());
+  }
+
+  async #readNext(): Promise<boolean> {
     const { size } = await this.#handle.stat();
     if (size < this.#offset) this.#jump(0);
     if (size - this.#offset > this.#limits.behind) {
@@ -183,15 +219,20 @@ export class LogTail {
     return this.#offset < size;
   }
 
-  /** A log that is too large is cut; on a full disk even a small one: its lines are still read here, and the engines need the room. */
-  async #relieve(size: number): Promise<void> {
-    const full = size >= scarceBytes && (await isDiskFull(this.#file));
-    if (!full && size <= this.#limits.file) return;
+  /**
+   * A log that is too large is cut; on a full disk even a small one: its lines are still read here, and the engines need the room.
+   * @returns whether it was.
+   */
+  async #relieve(size: number): Promise<boolean> {
+    const full = size >= scarceBytes && (await isDiskFull(this.#file, this.#limits.scarce));
+    if (!full && size <= this.#limits.file) return false;
     const cut = await cutLog(this.#file, !full);
     this.#canEmpty = cut !== 'uncut';
-    if (cut === 'uncut') return;
+    if (cut === 'uncut') return false;
+    if (this.#offset < size) this.#splitter.gap();
     this.#offset = 0;
     if (cut === 'unkept') this.#loss = { ...this.#loss, unkept: this.#loss.unkept + size };
+    return true;
   }
 
   #jump(offset: number): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
-import { LogTail } from '../../../src/supervisor/providers/log-tail.ts';
+import { defaultTailLimits, LogTail } from '../../../src/supervisor/providers/log-tail.ts';
 import type { TailLimits } from '../../../src/supervisor/providers/log-tail.ts';
 
 interface Tailed {
@@ -16,7 +16,7 @@ interface Tailed {
   readonly seen: (line: string) => Promise<void>;
 }
 
-async function tailed(t: TestContext, content: string, limits?: TailLimits): Promise<Tailed> {
+async function tailed(t: TestContext, content: string, limits: Partial<TailLimits> = {}): Promise<Tailed> {
   const dir = await mkdtemp(join(tmpdir(), 'roundhouse-log-'));
   const file = join(dir, 'engine.log');
   await writeFile(file, content);
@@ -26,7 +26,7 @@ async function tailed(t: TestContext, content: string, limits?: TailLimits): Pro
     lines.push(line);
     waiting.get(line)?.();
   };
-  const tail = await LogTail.open(file, systemClock, onLine, limits);
+  const tail = await LogTail.open(file, systemClock, onLine, Object.assign(limits, { ...defaultTailLimits, ...limits }));
   t.after(async () => {
     await tail.close();
     await rm(dir, { recursive: true, force: true });
@@ -100,4 +100,23 @@ test('where no copy can be made the file is emptied all the same: what is lost i
   await seen('after');
   assert.deepEqual(tail.loss, { unread: 0, unkept: text.length });
   await assert.rejects(stat(`${file}.1`), { code: 'ENOENT' }, 'nothing half done takes room');
+});
+
+test('a log that has been read is cut once the disk is full and somebody needs room, not before', async (t) => {
+  const text = `${'x'.repeat(100_000)}\nlast\n`;
+  const limits = { scarce: 0 };
+  const { file, tail, seen } = await tailed(t, text, limits);
+  await seen('last');
+  assert.equal(await tail.makeRoom(), false);
+  assert.equal((await stat(file)).size, text.length);
+  // Somebody else has filled it: the log grows no more, and nothing is heard of it.
+  limits.scarce = Number.POSITIVE_INFINITY;
+  assert.equal(await tail.makeRoom(), true);
+  assert.equal((await stat(file)).size, 0);
+  assert.deepEqual(tail.loss, { unread: 0, unkept: text.length });
+  await appendFile(file, 'after\n');
+  await seen('after');
+  assert.equal(await tail.makeRoom(), false, 'a small one makes none');
+  await tail.close();
+  assert.equal(await tail.makeRoom(), false);
 });
