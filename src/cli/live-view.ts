@@ -11,6 +11,13 @@ export interface Size {
   readonly rows: number;
 }
 
+/** Where a terminal does not know its size it says 0: then what terminals were when they had but one. */
+const usual: Size = { columns: 80, rows: 24 };
+
+export function sizeOf({ columns, rows }: Size): Size {
+  return { columns: columns > 0 ? columns : usual.columns, rows: rows > 0 ? rows : usual.rows };
+}
+
 /** What puts `text` in place of the page before, without a flicker: cut to the terminal, since a line that wraps would push others away. */
 export function page(text: string, { columns, rows }: Size): string {
   const lines = text.trimEnd().split('\n');

@@ -4,7 +4,7 @@ import { systemClock } from '../core/clock.ts';
 import { adminVerb, askAdmin, stateDirOf, type Where } from './admin-client.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { untilLeft } from './interruptible.ts';
-import { enterView, leaveView, page } from './live-view.ts';
+import { enterView, leaveView, page, sizeOf } from './live-view.ts';
 import { Output } from './output.ts';
 import { statusTable } from './status-table.ts';
 import { why } from './status-why.ts';
@@ -49,7 +49,7 @@ export function addStatus(program: Command, run: Run): void {
 const look = async (where: Where): Promise<StatusReply> => askAdmin(await stateDirOf(where), { method: 'GET', path: '/api/status' });
 
 /** A pipe is as wide as a line. */
-const widthOf = ({ isTTY, columns }: NodeJS.WriteStream): number => (isTTY ? columns : Infinity);
+const widthOf = (out: NodeJS.WriteStream): number => (out.isTTY ? sizeOf(out).columns : Infinity);
 
 async function once(options: StatusOptions): Promise<ExitCode> {
   print(options, await look(options), (status) => statusTable(status, widthOf(process.stdout)));
@@ -66,7 +66,7 @@ async function watch(options: StatusOptions, signal: AbortSignal): Promise<ExitC
   try {
     if (live) await out.write(enterView);
     for (;;) {
-      if (options.quiet !== true) await out.write(live ? page(words(status), stdout) : words(status));
+      if (options.quiet !== true) await out.write(live ? page(words(status), sizeOf(stdout)) : words(status));
       await systemClock.sleep(everyMs, ended);
       status = await look(options);
     }

@@ -1,5 +1,6 @@
 import type { ChangeReply } from '../admin/api.ts';
 import type { ModelReport } from '../supervisor/report.ts';
+import { sizeOf } from './live-view.ts';
 import { isNew, loadingLine, type News, newsOf } from './progress.ts';
 import type { OutputOptions } from './verb.ts';
 
@@ -71,7 +72,7 @@ export class Terminal {
   /** Rewrites the line with phases and seconds. */
   refresh(models: readonly ModelReport[], now: number): void {
     if (!this.#rewrites) return;
-    const live = loadingLine(models, now)?.slice(0, this.#out.columns - 1) ?? '';
+    const live = loadingLine(models, now)?.slice(0, sizeOf(this.#out).columns - 1) ?? '';
     this.#show(live);
   }
 

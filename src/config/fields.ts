@@ -36,8 +36,18 @@ export function choice<const T extends readonly [string, ...string[]]>(words: T)
   return z.enum(words, { error: `expected one of ${words.join(', ')}` });
 }
 
+/** Keys that a message names. */
+const mostNamed = 6;
+
+function mappingOf(keys: readonly string[]): string {
+  return `a mapping with ${keys.slice(0, mostNamed).join(', ')}${keys.length > mostNamed ? ', …' : ''}`;
+}
+
 /** A mapping with these keys and no others. */
-export function mapping<S extends z.core.$ZodLooseShape>(shape: S, expected = 'a mapping'): z.ZodObject<S, z.core.$strict> {
+export function mapping<S extends z.core.$ZodLooseShape>(
+  shape: S,
+  expected = mappingOf(Object.keys(shape)),
+): z.ZodObject<S, z.core.$strict> {
   return z.strictObject(shape, { error: `expected ${expected}` });
 }
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import type { StatusReply } from '../../src/admin/api.ts';
-import { page } from '../../src/cli/live-view.ts';
+import { page, sizeOf } from '../../src/cli/live-view.ts';
 import { statusTable } from '../../src/cli/status-table.ts';
 import { fakeModel, runGateway, startGateway } from '../support/gateway-process.ts';
 import { atTerminal, controlC, skipTerminal } from '../support/terminal.ts';
@@ -98,6 +98,11 @@ describe('a page that stays in place', () => {
     assert.equal(page('ab\nabcde\n', { columns: 4, rows: 5 }), '\u001B[Hab\u001B[K\nabc…\u001B[K\u001B[J');
     assert.equal(page('1\n2\n3\n4\n', { columns: 20, rows: 3 }), '\u001B[H1\u001B[K\n2\u001B[K\n… 2 more lines\u001B[K\u001B[J');
   });
+});
+
+test('a terminal that does not know its size is taken for one of 80 × 24', () => {
+  assert.deepEqual(sizeOf({ columns: 0, rows: 0 }), { columns: 80, rows: 24 });
+  assert.deepEqual(sizeOf({ columns: 132, rows: 50 }), { columns: 132, rows: 50 });
 });
 
 describe('gateway status --watch', () => {

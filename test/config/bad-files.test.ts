@@ -83,7 +83,10 @@ const models: Case[] = [
   whole('nothing after llm_configs', 'llm_configs:\n', ['1:1 llm_configs', 'expected a list of at least one model, got nothing']),
   whole('an empty list', 'llm_configs: []\n', ['1:14 llm_configs', 'expected a list of at least one model, got an empty list']),
   whole('a mapping for the list', 'llm_configs: {}\n', ['1:14 llm_configs', 'expected a list of at least one model, got a mapping']),
-  whole('a number for a model', 'llm_configs: [3]\n', ['1:15 llm_configs[0]', 'expected a mapping, got 3']),
+  whole('a number for a model', 'llm_configs: [3]\n', [
+    '1:15 llm_configs[0]',
+    'expected a mapping with model_loading_config, llm_engine, engine_kwargs, deployment_config, runtime_env, gateway, …, got 3',
+  ]),
   whole('no model_loading_config', 'llm_configs:\n  - llm_engine: fake\n', [
     '2:5 llm_configs[0].model_loading_config',
     'missing; expected a mapping with model_id',
@@ -567,7 +570,7 @@ const variables: Case[] = [
     name: 'YAML in a variable',
     text: `${oneModel}gateway:\n  listen: \${L}\n`,
     env: { L: '{port: 80}' },
-    problems: [['5:11 gateway.listen', 'expected a mapping, got "{port: 80}"']],
+    problems: [['5:11 gateway.listen', 'expected a mapping with host, port, got "{port: 80}"']],
   },
 ];
 
