@@ -74,6 +74,8 @@ export interface Capabilities {
   readonly vision?: boolean;
   /** Gives embeddings. */
   readonly embeddings?: boolean;
+  /** Shows the model the tools that a request offers. */
+  readonly tools?: boolean;
 }
 
 export interface ModelEntry {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import type { NormalizedRequest } from '../core/request.ts';
-import type { ReplicaView, UnsupportedParams } from '../core/table.ts';
+import type { Capabilities, ReplicaView, UnsupportedParams } from '../core/table.ts';
 import type { Dialect, EngineRequest } from '../plugins/engine-plugin.ts';
 import type { ReplyMender } from '../plugins/reply-mend.ts';
 
@@ -21,20 +21,21 @@ export interface CallTarget {
   readonly policy: UnsupportedParams;
   /** Handle of the adapter that is to answer. */
   readonly adapter: string | undefined;
+  readonly can: Capabilities | undefined;
 }
 
 /** @throws GatewayError `param_unsupported` where the model's policy is to reject; what the dialect refuses. */
-export function prepareCall({ dialect, engine, policy, adapter }: CallTarget, request: NormalizedRequest): EngineCall {
+export function prepareCall({ dialect, engine, policy, adapter, can }: CallTarget, request: NormalizedRequest): EngineCall {
   if (dialect === undefined) throw new GatewayError('internal_error', `No dialect for the engine '${engine}' in this worker.`);
   // Unguessable: clients can name requests too (`x-request-id`), and must not be able to end one another's.
   const attemptId = dialect.abort === undefined ? '' : randomUUID();
-  const inWords = withUnknown(dialect.toEngine(request, attemptId, adapter), request, engine);
+  const inWords = withUnknown(dialect.toEngine(request, attemptId, adapter, can), request, engine);
   const [first] = inWords.dropped ?? [];
   if (first !== undefined && policy === 'reject') {
     const message = `'${first.name}' has no effect on the model '${request.requestedModel}': ${first.reason} (unsupported_params: reject).`;
     throw new GatewayError('param_unsupported', message, { param: first.name });
   }
-  return { dialect, request: inWords, mender: dialect.mend?.(request), abort: dialect.abort?.(request, attemptId) };
+  return { dialect, request: inWords, mender: dialect.mend?.(request, can), abort: dialect.abort?.(request, attemptId) };
 }
 
 /** What was left out before the dialect saw the request is told as what the dialect leaves out is. */

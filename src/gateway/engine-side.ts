@@ -76,8 +76,8 @@ export class EngineSide implements AttemptListener {
   }
 
   /** @param adapter its handle on the replica. */
-  #prepare({ engine, unsupportedParams }: ModelEntry, adapter?: string): EngineCall {
-    return prepareCall({ dialect: this.#deps.dialects.get(engine), engine, policy: unsupportedParams, adapter }, this.#asked);
+  #prepare({ engine, unsupportedParams: policy, capabilities: can }: ModelEntry, adapter?: string): EngineCall {
+    return prepareCall({ dialect: this.#deps.dialects.get(engine), engine, policy, adapter, can }, this.#asked);
   }
 
   #loadedOn({ adapters }: ReplicaView): LoadedAdapter | undefined {

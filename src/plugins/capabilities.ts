@@ -22,6 +22,11 @@ export function lengthOf(tokens: unknown): Capabilities {
   return typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens > 0 ? { maxModelLen: tokens } : {};
 }
 
+/** Whether it shows its model tools, where that was told. */
+export function toolsOf(told: unknown): Capabilities {
+  return typeof told === 'boolean' ? { tools: told } : {};
+}
+
 /** Whether it sees images, where that was told. */
 export function visionOf(told: unknown): Capabilities {
   return typeof told === 'boolean' ? { vision: told } : {};

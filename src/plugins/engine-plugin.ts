@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { Parameters } from '../core/parameter.ts';
 import type { NormalizedRequest } from '../core/request.ts';
+import type { Capabilities } from '../core/table.ts';
 import type { CapabilityProbe } from './capabilities.ts';
 import type { EngineVersion } from './engine-version.ts';
 import type { EnginePaths } from './openai-path.ts';
@@ -129,11 +130,12 @@ export interface Dialect {
   /**
    * @param attemptId unguessable, and of no other request: what `abort` will name. Letters, digits and dashes.
    * @param adapter the handle of the LoRA adapter that answers, not the base; no other is applied, whatever the body says.
+   * @param can what the model's engine has told of itself.
    * @throws GatewayError `request_invalid` for what this engine must not be sent.
    */
-  toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest;
+  toEngine(request: NormalizedRequest, attemptId: string, adapter?: string, can?: Capabilities): EngineRequest;
   /** What mends the reply to one attempt; undefined where this engine's replies to this request are right as they come. */
-  mend?(request: NormalizedRequest): ReplyMender | undefined;
+  mend?(request: NormalizedRequest, can?: Capabilities): ReplyMender | undefined;
   /** What tells the engine to stop working on an attempt, where closing the connection is not enough. */
   abort?(request: NormalizedRequest, attemptId: string): EngineRequest | undefined;
   /** How a stream that broke off is gone on with; undefined where the engine cannot. */

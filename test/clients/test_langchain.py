@@ -40,6 +40,11 @@ def test_structured_output(gateway: Gateway) -> None:
     assert isinstance(answer, Answer)
 
 
+def test_structured_output_by_a_call(gateway: Gateway) -> None:
+    answer = chat(gateway, max_tokens=120).with_structured_output(Answer, method="function_calling").invoke(CAPITAL)
+    assert isinstance(answer, Answer)
+
+
 def test_tools(gateway: Gateway) -> None:
     call = {"id": "call_1", "name": "set_light", "args": {"on": True}}
     turns = [

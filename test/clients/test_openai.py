@@ -1,5 +1,6 @@
 """OpenAI's PyPI client."""
 
+import json
 from typing import Literal
 
 import openai
@@ -61,6 +62,16 @@ def test_structured_output_by_pydantic(client: OpenAI, question: dict, gateway: 
     assert isinstance(chat.choices[0].message.parsed, Answer)
     response = client.responses.parse(model=gateway.model, input=CAPITAL, temperature=0, max_output_tokens=120, text_format=Answer)
     assert isinstance(response.output_parsed, Answer)
+
+
+def test_a_call_that_is_asked_for(client: OpenAI, question: dict) -> None:
+    asked = {**question, "max_tokens": 120, "tools": [LIGHT], "tool_choice": {"type": "function", "function": {"name": "set_light"}}}
+    whole = client.chat.completions.create(**asked)
+    with client.chat.completions.stream(**asked) as stream:
+        streamed = stream.get_final_completion()
+    for completion in (whole, streamed):
+        [call] = completion.choices[0].message.tool_calls
+        assert call.function.name == "set_light" and isinstance(json.loads(call.function.arguments)["on"], bool)
 
 
 def test_tools(client: OpenAI, question: dict) -> None:

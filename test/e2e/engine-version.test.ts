@@ -43,8 +43,8 @@ test('what an engine can do is in the status once it is ready, and is read anew 
   });
 });
 
-test('a real llama-server tells its context and that it has no eyes', { skip: skipReal }, async (t) => {
+test('a real llama-server tells its context, that it has no eyes, and that its template shows no tools', { skip: skipReal }, async (t) => {
   const gateway = await startGateway(t, [realModel(1)], { more: realEngine });
   await until('it has told', async () => (await gateway.status())[0]?.replicas[0]?.capabilities !== undefined);
-  assert.deepEqual((await gateway.status())[0]?.replicas[0]?.capabilities, { maxModelLen: 1024, vision: false });
+  assert.deepEqual((await gateway.status())[0]?.replicas[0]?.capabilities, { maxModelLen: 1024, vision: false, tools: false });
 });

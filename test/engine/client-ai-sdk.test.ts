@@ -65,6 +65,15 @@ test('the AI SDK on a real llama-server', { skip: skipReal }, async (t) => {
     assert.ok(answer.safeParse(output).success, JSON.stringify(output));
   });
 
+  await t.test('a call that toolChoice asks for is made and carried out, whole and streamed', async () => {
+    const asked = { ...question, maxOutputTokens: 120, tools: { light }, toolChoice: 'required' as const };
+    const results = [await generateText(asked), streamText(asked)];
+    for (const result of results) {
+      const [called] = await result.toolResults;
+      assert.deepEqual([called?.toolName, called?.output, await result.finishReason], ['light', 'The light is on.', 'tool-calls']);
+    }
+  });
+
   await t.test('tools are offered, and the result of a call is taken', async () => {
     assert.equal((await generateText({ ...question, tools: { light } })).finishReason, 'stop');
     const call = { toolCallId: 'call_1', toolName: 'light' };

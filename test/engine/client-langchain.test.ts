@@ -61,6 +61,11 @@ test('LangChain on a real llama-server', { skip: skipReal }, async (t) => {
     assert.ok(answer.safeParse(parsed).success, JSON.stringify(parsed));
   });
 
+  await t.test('structured output by a call of a function', async () => {
+    const parsed = await chat({ maxTokens: 120 }).withStructuredOutput(answer, { method: 'functionCalling' }).invoke(capital);
+    assert.ok(answer.safeParse(parsed).success, JSON.stringify(parsed));
+  });
+
   await t.test('tools are offered, and the result of a call is taken', async () => {
     const bound = chat().bindTools([light]);
     assert.equal((await bound.invoke(capital)).type, 'ai');

@@ -98,6 +98,18 @@ test("OpenAI's npm client on a real llama-server", { skip: skipReal }, async (t)
     assert.ok(answer.safeParse(JSON.parse(chat.choices[0]?.message.content ?? '')).success);
   });
 
+  await t.test('a call that tool_choice asks for is made, whole and streamed by its helper', async () => {
+    const asked = { ...question, max_tokens: 120, tools: [light], tool_choice: 'required' as const };
+    const { choices } = await client.chat.completions.create(asked);
+    const streamed = await client.chat.completions.stream(asked).finalChatCompletion();
+    for (const choice of [choices[0], streamed.choices[0]]) {
+      assert.equal(choice?.finish_reason, 'tool_calls');
+      const [call] = choice.message.tool_calls ?? [];
+      assert.ok(call?.type === 'function' && call.function.name === 'set_light' && call.id !== '', JSON.stringify(choice));
+      assert.equal(typeof (JSON.parse(call.function.arguments) as { on: unknown }).on, 'boolean');
+    }
+  });
+
   await t.test('tools are offered, and the result of a call is taken', async () => {
     const offered = await client.chat.completions.create({ ...question, tools: [light], tool_choice: 'auto' });
     assert.equal(offered.choices[0]?.message.role, 'assistant');

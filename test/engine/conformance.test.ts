@@ -7,7 +7,7 @@ import { type KeptReport, keepReport } from '../support/conformance-report.ts';
 import { runGateway, startGateway } from '../support/gateway-process.ts';
 import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
 
-/** What this model on this engine must show; tools are offered to a model that is too small to call them. */
+/** What this model on this engine must show. */
 const mustWork = [
   'models',
   'chat',
@@ -24,6 +24,8 @@ const mustWork = [
   'json_object',
   'guided_choice',
   'tools',
+  'tool_choice-required',
+  'tool_choice-named',
   'errors',
   'unknown-model',
   'abort',

@@ -23,7 +23,12 @@ const models = (owner: string): object => ({
 });
 const modelInfo = { model_path: '/models/tiny', is_generation: true, has_image_understanding: false, has_audio_understanding: false };
 /** Of llama-server 0.7.0 (build 11669) with `-c 1024 -np 2` and without a projector. */
-const props = { default_generation_settings: { n_ctx: 512 }, total_slots: 2, modalities: { vision: false, video: false, audio: false } };
+const props = {
+  default_generation_settings: { n_ctx: 512 },
+  total_slots: 2,
+  modalities: { vision: false, video: false, audio: false },
+  chat_template_caps: { supports_tools: false },
+};
 
 const cases: readonly (readonly [string, EnginePlugin, Record<string, unknown>, Record<string, unknown>, Capabilities])[] = [
   ['vLLM', vllm, {}, { '/v1/models': models('vllm') }, { maxModelLen: 65_536 }],
@@ -37,13 +42,13 @@ const cases: readonly (readonly [string, EnginePlugin, Record<string, unknown>, 
     { maxModelLen: 65_536, vision: false, embeddings: false },
   ],
   ['SGLang that embeds', sglang, {}, { '/model_info': { ...modelInfo, is_generation: false } }, { vision: false, embeddings: true }],
-  ['llama-server', llamacpp, {}, { '/props': props }, { maxModelLen: 512, vision: false }],
+  ['llama-server', llamacpp, {}, { '/props': props }, { maxModelLen: 512, vision: false, tools: false }],
   [
     'llama-server with a projector',
     llamacpp,
     { embeddings: true },
     { '/props': { ...props, modalities: { vision: true } } },
-    { maxModelLen: 512, vision: true, embeddings: true },
+    { maxModelLen: 512, vision: true, tools: false, embeddings: true },
   ],
   ['the fake engine', fake, {}, { '/v1/models': { data: [{ id: 'x', max_model_len: 7 }] } }, { maxModelLen: 7 }],
 ];

@@ -1,6 +1,6 @@
 import { isMapping } from '../../core/json.ts';
 import type { Capabilities } from '../../core/table.ts';
-import { lengthOf, visionOf } from '../capabilities.ts';
+import { lengthOf, toolsOf, visionOf } from '../capabilities.ts';
 import type { Engine, EnginePlugin, ModelTraits, OptionProblem } from '../engine-plugin.ts';
 import { defineEngine, EngineOptionError } from '../engine-plugin.ts';
 import { helpOf, unknownOptions } from '../help-options.ts';
@@ -32,10 +32,11 @@ function adapterProblems({ writtenAs }: LlamaOptions, { lora }: ModelTraits): re
 /** `/props` of llama-server 0.7.0 (build 11669); the context is that of one slot. */
 function readProps(body: unknown): Capabilities {
   if (!isMapping(body)) return {};
-  const { default_generation_settings: settings, modalities } = body;
+  const { default_generation_settings: settings, modalities, chat_template_caps: template } = body;
   return {
     ...(isMapping(settings) ? lengthOf(settings['n_ctx']) : {}),
     ...(isMapping(modalities) ? visionOf(modalities['vision']) : {}),
+    ...(isMapping(template) ? toolsOf(template['supports_tools']) : {}),
   };
 }
 

@@ -1,14 +1,20 @@
 import type { NormalizedRequest } from '../../core/request.ts';
+import type { Capabilities } from '../../core/table.ts';
 import { editEvents, inOrder, nameAsAsked, parseObject, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
 import { placedEvents } from './responses.ts';
+import { asksForWrittenCall } from './tool-choice.ts';
+import { writtenCall } from './written-call.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
-export function mend(request: NormalizedRequest): ReplyMender {
+export function mend(request: NormalizedRequest, can: Capabilities = {}): ReplyMender {
   const model = nameAsAsked(request, request.model);
-  if (request.operation === 'chat') return inOrder([...model, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
+  if (request.operation === 'chat') {
+    const written = asksForWrittenCall(request, can) ? [writtenCall()] : [];
+    return inOrder([...model, ...written, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
+  }
   switch (request.operation) {
     case 'completions':
       return inOrder([...model, replaceMark('"id":"chatcmpl-', '"id":"cmpl-'), usageApart(request)]);

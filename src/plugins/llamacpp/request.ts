@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import { isMapping } from '../../core/json.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
+import type { Capabilities } from '../../core/table.ts';
 import { takeConstraint } from '../constraint.ts';
 import type { EngineRequest } from '../engine-plugin.ts';
 import { nameReasoning, wrapImageUrls } from '../messages.ts';
@@ -10,6 +11,7 @@ import { RequestDraft } from '../request-draft.ts';
 import { nameSchema } from '../response-format.ts';
 import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
 import { internal, unsupported } from './parameters.ts';
+import { keepToolChoice } from './tool-choice.ts';
 
 /** Llama-server 0.7.0 has no scores of pairs. */
 const { score: _, ...served } = openaiPath;
@@ -19,11 +21,12 @@ export const paths: EnginePaths = served;
  * llama-server 0.7.0 answers any model name with its only model, so that the name stays as the client wrote it. An adapter is named by its
  * place on the command line; those a request does not name have scale 0 in it, and all have in one that names none (`command.ts`).
  */
-export function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {
+export function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string, can: Capabilities = {}): EngineRequest {
   if (!isGeneration(request)) {
     const passed = asItCame(request, { served: request.requestedModel, internal, paths }, (draft) => {
       tokensInItsWords(draft);
       constrainResponse(draft);
+      keepToolChoice(draft, can);
       if (request.operation === 'embeddings') dropUnsupported(draft, ['dimensions'], 'llama-server');
       if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
     });
@@ -32,6 +35,7 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
   const draft = new RequestDraft(request);
   nameSchema(draft);
   constrain(draft);
+  keepToolChoice(draft, can);
   nameMaxTokens(draft);
   namePenalty(draft);
   nameReasoning(draft, 'reasoning_content');

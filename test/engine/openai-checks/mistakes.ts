@@ -48,6 +48,10 @@ const mistakes: readonly Mistake[] = [
   bad('a tool without a type', { tools: [{}] }),
   bad('a tool without a function', { tools: [{ type: 'function' }] }),
   bad('tools is an object', { tools: {} }),
+  bad('tool_choice names a function that is not offered', {
+    tool_choice: { type: 'function', function: { name: 'g' } },
+    tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],
+  }),
   bad('tool_choice is an unknown word', {
     tool_choice: 'perhaps',
     tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],

@@ -8,7 +8,10 @@ const answer = {
   required: ['colour', 'certain'],
   additionalProperties: false,
 };
-const tool = { type: 'function', function: { name: 'set_light', parameters: { type: 'object', properties: { on: { type: 'boolean' } } } } };
+export const tool = {
+  type: 'function',
+  function: { name: 'set_light', parameters: { type: 'object', properties: { on: { type: 'boolean' } }, required: ['on'] } },
+};
 
 type Judge = (reply: Reply, target: Target) => string | undefined;
 
@@ -206,6 +209,16 @@ const whole: readonly Check[] = [
     'tool_choice by name makes that call',
     { tools: [tool], tool_choice: { type: 'function', function: { name: 'set_light' } }, max_tokens: 60 },
     member(['choices', 0, 'message', 'tool_calls', 0, 'function', 'name'], (value) => value === 'set_light'),
+  ),
+  chat(
+    'a call that was asked for has its arguments whole',
+    { tools: [tool], tool_choice: 'required', max_tokens: 120, temperature: 0 },
+    member(['choices', 0, 'message', 'tool_calls', 0, 'function', 'arguments'], (value) => typeof at(parse(value), 'on') === 'boolean'),
+  ),
+  chat(
+    'a call is how it ended',
+    { tools: [tool], tool_choice: 'required', max_tokens: 120, temperature: 0 },
+    member(['choices', 0, 'finish_reason'], (value) => value === 'tool_calls'),
   ),
   ...Object.entries(harmless).map(([name, value]) => chat(`${name} is no mistake`, { [name]: value, max_tokens: 1 })),
   completion(

@@ -1,5 +1,6 @@
-import { at, list, short } from '../../../src/conformance/json.ts';
-import { ask, type Check, expect, type Reply, type Target } from './check.ts';
+import { at, list, parse, short } from '../../../src/conformance/json.ts';
+import { ask, type Check, expect, isText, type Reply, type Target } from './check.ts';
+import { tool } from './replies.ts';
 
 type Judge = (events: readonly unknown[], reply: Reply, target: Target) => string | undefined;
 
@@ -39,6 +40,18 @@ const apart: Judge = (events) => {
 const unasked: Judge = (events) => expect(usages(events).length === 0, 'usage', usages(events)[0], 'none, for it was not asked for');
 const withUsage = { stream_options: { include_usage: true } };
 
+/** One call of `set_light`, whose id and name come first and once, and whose arguments are whole. */
+const calls: Judge = (events) => {
+  const parts = choices(events).flatMap((choice) => list(at(choice, 'delta', 'tool_calls')));
+  const texts = parts.map((part) => at(part, 'function', 'arguments'));
+  const written = texts.filter((text) => typeof text === 'string').join('');
+  const begins = isText(at(parts[0], 'id')) && at(parts[0], 'type') === 'function' && at(parts[0], 'function', 'name') === 'set_light';
+  const once = parts.slice(1).every((part) => at(part, 'id') === undefined && at(part, 'function', 'name') === undefined);
+  const ended = choices(events).some((choice) => at(choice, 'finish_reason') === 'tool_calls');
+  const right = begins && once && ended && typeof at(parse(written), 'on') === 'boolean';
+  return expect(right, 'tool_calls', parts, 'set_light with {"on": …}, and finish_reason tool_calls');
+};
+
 export const streamChecks: readonly Check[] = [
   chat('Content-Type', (_events, { headers }) =>
     expect(
@@ -65,6 +78,12 @@ export const streamChecks: readonly Check[] = [
     return expect(ends.at(-1) === 'length' && ends.filter((end) => end !== null).length === 1, 'finish_reason', ends, 'length, once');
   }),
   chat('no usage unless asked', unasked),
+  chat('tool_choice required makes a call', calls, { tools: [tool], tool_choice: 'required', max_tokens: 120 }),
+  chat('tool_choice by name makes that call', calls, {
+    tools: [{ type: 'function', function: { name: 'open_door' } }, tool],
+    tool_choice: { type: 'function', function: { name: 'set_light' } },
+    max_tokens: 120,
+  }),
   chat('usage in a last chunk of its own', apart, withUsage),
   completion('[DONE] at the end', (events) => expect(events.at(-1) === '[DONE]', 'the last event', events.at(-1), '[DONE]')),
   completion('ids', (events) =>
