@@ -4,7 +4,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { plainPng } from '../../src/conformance/png.ts';
+import { tempDir } from '../support/gateway-process.ts';
+import { needsNetwork } from './support/far-machine.ts';
 import { rawClient, sawNothing, seenBy } from './support/raw.ts';
+import { rebindingScene } from './support/rebinding.ts';
 import { model, row, type Victim } from './support/row.ts';
 
 const png = plainPng(4, [255, 0, 0]);
@@ -70,30 +73,37 @@ row(105, async ({ t, start }) => {
   assert.deepEqual(JSON.parse((await seenBy(gateway)).bodies[0] ?? ''), withImage(`data:image/png;base64,${png.toString('base64')}`));
 });
 
-row(106, async ({ t, start }) => {
-  const host = await imageHost(t);
-  const gateway = await start([model('m')], { more: { media: { allowed_hosts: ['localhost'] } } });
-  await gateway.pidOf('m');
-  const targets = [
-    `http://127.0.0.1:${host.port}/a.png`,
-    `http://127.0.0.2:${host.port}/a.png`,
-    'http://169.254.169.254/',
-    'file:///etc/passwd',
-    'http://[::1]/',
-  ];
-  await areRefused(
-    gateway,
-    targets.map((target) => `http://localhost:${host.port}/to/${encodeURIComponent(target)}`),
-  );
-  assert.equal(host.asked.length, targets.length);
-  assert.ok(
-    host.asked.every((asked) => asked.startsWith('localhost/to/')),
-    host.asked.join(),
-  );
-  await sawNothing(gateway);
-  const back = `http://localhost:${host.port}/to/${encodeURIComponent(`http://localhost:${host.port}/a.png`)}`;
-  assert.equal((await rawClient(gateway).post(withImage(back))).status, 200);
-});
+row(
+  106,
+  async ({ t, start }) => {
+    const host = await imageHost(t);
+    const gateway = await start([model('m')], { more: { media: { allowed_hosts: ['localhost'] } } });
+    await gateway.pidOf('m');
+    const targets = [
+      `http://127.0.0.1:${host.port}/a.png`,
+      `http://127.0.0.2:${host.port}/a.png`,
+      'http://169.254.169.254/',
+      'file:///etc/passwd',
+      'http://[::1]/',
+    ];
+    await areRefused(
+      gateway,
+      targets.map((target) => `http://localhost:${host.port}/to/${encodeURIComponent(target)}`),
+    );
+    assert.equal(host.asked.length, targets.length);
+    assert.ok(
+      host.asked.every((asked) => asked.startsWith('localhost/to/')),
+      host.asked.join(),
+    );
+    await sawNothing(gateway);
+    const back = `http://localhost:${host.port}/to/${encodeURIComponent(`http://localhost:${host.port}/a.png`)}`;
+    assert.equal((await rawClient(gateway).post(withImage(back))).status, 200);
+    const { code, output } = await rebindingScene(await tempDir(t));
+    assert.equal(code, 0, output);
+    assert.match(output, /^ℹ pass 1$/mu);
+  },
+  { skip: await needsNetwork() },
+);
 
 row(107, async ({ start }) => {
   const gateway = await start([model('m')]);
