@@ -12,6 +12,7 @@ export const groupNames = [
   'engines',
   'supervisor',
   'keys',
+  'input',
   'config',
   'weights',
   'adapters',

@@ -4,6 +4,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { adaptersReport } from './adapters/report.ts';
 import { configReport } from './config/report.ts';
+import { inputReport } from './input/report.ts';
 import { keysReport } from './keys/report.ts';
 import { GeneratorClient } from './load/generator-client.ts';
 import { enginesReport } from './engines/report.ts';
@@ -27,7 +28,7 @@ const say = (line: string): void => {
 };
 
 /** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'config', 'weights', 'adapters']);
+const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'input', 'config', 'weights', 'adapters']);
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -99,6 +100,7 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
   if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
   if (options.groups.has('engines')) for (const line of [...enginesReport(), '']) say(line);
   if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
+  if (options.groups.has('input')) for (const line of [...inputReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('adapters')) for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
