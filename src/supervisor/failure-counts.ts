@@ -11,7 +11,8 @@ export class FailureCounts {
 
   add({ code, cause }: Failure): void {
     const key = `${code} ${cause ?? ''}`;
-    this.#counts.set(key, { code, cause, count: (this.#counts.get(key)?.count ?? 0) + 1 });
+    const count = (this.#counts.get(key)?.count ?? 0) + 1;
+    this.#counts.set(key, { code, count, ...(cause === undefined ? {} : { cause }) });
   }
 
   list(): readonly FailureCount[] {

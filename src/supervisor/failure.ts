@@ -9,7 +9,7 @@ export interface Failure {
   /** Starting again without a change cannot help. */
   readonly permanent: boolean;
   /** The cause in the engine's log, in words of its plugin that are the same for every line of its kind; undefined where it has none. */
-  readonly cause?: string | undefined;
+  readonly cause?: string;
 }
 
 /** What made the supervisor end a run, or notice its end. */
@@ -109,7 +109,7 @@ function exited(exit: Exit, evidence: Evidence): Failure {
     code: 'engine_exited',
     message: `${head}: ${cause.cause}. ${cause.remedy}${quote([cause.line])}`,
     permanent,
-    cause: cause.topic,
+    ...(cause.topic === undefined ? {} : { cause: cause.topic }),
   };
 }
 

@@ -44,6 +44,7 @@ test('a cause from the log comes with its remedy and its line, and its permanenc
       'engine ended with exit code 1 while starting (loading model): the option is not known. Remove it.\n  error: invalid argument: --bogus',
     permanent: true,
   });
+  assert.equal(explain(exit(1), { ...evidence, cause: { ...cause, topic: 'unknown option' } }).cause, 'unknown option');
 });
 
 test('no cause is permanent for an engine that had been ready', () => {
