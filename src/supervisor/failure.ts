@@ -37,7 +37,7 @@ export interface Hang {
 export interface LogCause {
   readonly cause: string;
   /** The cause without what only this line says. */
-  readonly topic?: string | undefined;
+  readonly topic?: string;
   readonly remedy: string;
   readonly permanent: boolean;
   readonly line: string;

@@ -60,8 +60,10 @@ export class RunLog {
         if (!this.#phases.has(sign.phase)) this.#enter(sign.phase);
         return changed;
       }
-      case 'cause':
-        return this.#blame({ cause: sign.cause, remedy: sign.remedy, permanent: sign.permanent, line });
+      case 'cause': {
+        const { cause, topic, remedy, permanent } = sign;
+        return this.#blame({ cause, remedy, permanent, line, ...(topic === undefined ? {} : { topic }) });
+      }
     }
   }
 
