@@ -4,6 +4,7 @@ import type { ModelName } from '../core/ids.ts';
 import { lagMetric, type Lag } from '../core/event-loop-lag.ts';
 import { droppedLinesMetric } from '../core/log-destination.ts';
 import type { Operation } from '../core/request.ts';
+import { LabelledHistogram, PlainHistogram } from './histograms.ts';
 import type { WaitPhase } from './receipt.ts';
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -11,6 +12,14 @@ const overheadBuckets = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.
 
 /** How a request ended: one word a label can carry. */
 export type Outcome = 'ok' | 'engine_error' | ErrorCode;
+
+/** Requests of one model that ended alike. */
+interface Ended {
+  readonly operation: Operation;
+  readonly status: number;
+  readonly outcome: Outcome;
+  count: number;
+}
 
 /** What one worker counts. The control plane adds up the workers' answers. */
 export class GatewayMetrics {
@@ -63,20 +72,24 @@ export class GatewayMetrics {
     labelNames: ['model', 'abort'],
     registers: [this.#registry],
   });
-  readonly #duration = new Histogram({
-    name: 'roundhouse_request_duration_seconds',
-    help: 'Time from acceptance to the last byte.',
-    labelNames: ['model'],
-    buckets: latencyBuckets,
-    registers: [this.#registry],
-  });
-  readonly #firstByte = new Histogram({
-    name: 'roundhouse_time_to_first_token_seconds',
-    help: 'Time from acceptance to the first byte of the reply (of a stream: its first event).',
-    labelNames: ['model'],
-    buckets: latencyBuckets,
-    registers: [this.#registry],
-  });
+  /** Of requests that ended: by model, then by what else is counted; added to `#requests` when that is asked for. */
+  readonly #ended = new Map<ModelName, Ended[]>();
+  readonly #duration = new LabelledHistogram(
+    {
+      name: 'roundhouse_request_duration_seconds',
+      help: 'Time from acceptance to the last byte.',
+      buckets: latencyBuckets,
+    },
+    'model',
+  );
+  readonly #firstByte = new LabelledHistogram(
+    {
+      name: 'roundhouse_time_to_first_token_seconds',
+      help: 'Time from acceptance to the first byte of the reply (of a stream: its first event).',
+      buckets: latencyBuckets,
+    },
+    'model',
+  );
 
   readonly #wait = new Histogram({
     name: 'roundhouse_wait_seconds',
@@ -86,11 +99,10 @@ export class GatewayMetrics {
     registers: [this.#registry],
   });
 
-  readonly #overhead = new Histogram({
+  readonly #overhead = new PlainHistogram({
     name: 'roundhouse_gateway_overhead_seconds',
     help: "The gateway's own work on a request before it is sent to a replica: no waiting, no failed tries.",
     buckets: overheadBuckets,
-    registers: [this.#registry],
   });
 
   readonly #droppedLines = new Counter({ ...droppedLinesMetric, registers: [this.#registry] });
@@ -108,8 +120,15 @@ export class GatewayMetrics {
   }
 
   finished(model: ModelName, operation: Operation, status: number, outcome: Outcome, durationMs: number): void {
-    this.#requests.inc({ model, operation, status, outcome });
-    this.#duration.observe({ model }, durationMs / 1000);
+    let ended = this.#ended.get(model);
+    if (ended === undefined) {
+      ended = [];
+      this.#ended.set(model, ended);
+    }
+    const alike = ended.find((each) => each.outcome === outcome && each.operation === operation && each.status === status);
+    if (alike === undefined) ended.push({ operation, status, outcome, count: 1 });
+    else alike.count += 1;
+    this.#duration.observe(model, durationMs / 1000);
   }
 
   /** A request with a key has ended. */
@@ -122,7 +141,7 @@ export class GatewayMetrics {
   }
 
   firstByte(model: ModelName, afterMs: number): void {
-    this.#firstByte.observe({ model }, afterMs / 1000);
+    this.#firstByte.observe(model, afterMs / 1000);
   }
 
   overhead(ms: number): void {
@@ -155,7 +174,13 @@ export class GatewayMetrics {
   }
 
   /** For prom-client's `AggregatorRegistry.aggregate`. */
-  snapshot(): Promise<unknown> {
-    return this.#registry.getMetricsAsJSON();
+  async snapshot(): Promise<unknown> {
+    for (const [model, ended] of this.#ended)
+      for (const { operation, status, outcome, count } of ended) this.#requests.inc({ model, operation, status, outcome }, count);
+    this.#ended.clear();
+    return [
+      ...(await this.#registry.getMetricsAsJSON()),
+      ...[this.#duration, this.#firstByte, this.#overhead].map((each) => each.toJson()),
+    ];
   }
 }
