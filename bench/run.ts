@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { adaptersReport } from './adapters/report.ts';
+import { adaptersReport, loadsReport } from './adapters/report.ts';
 import { configReport } from './config/report.ts';
 import { inputReport } from './input/report.ts';
 import { keysReport } from './keys/report.ts';
@@ -102,7 +102,10 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
   if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
   if (options.groups.has('input')) for (const line of [...inputReport(), '']) say(line);
   if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
-  if (options.groups.has('adapters')) for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
+  if (options.groups.has('adapters')) {
+    for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
+    for (const line of [...(await loadsReport(options.quick, signal)), '']) say(line);
+  }
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
   if (ofOneWorker(options).length === 0 && !options.groups.has('many')) return;

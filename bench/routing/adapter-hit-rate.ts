@@ -1,14 +1,11 @@
 import { type AdapterName, adapterName } from '../../src/core/ids.ts';
-import { randomFrom } from '../../src/plugins/fake/engine/random.ts';
 import { type Holder, placeAdapter } from '../../src/supervisor/adapters/placement.ts';
+import { zipf, type ZipfTrace } from '../adapters/zipf.ts';
 
 export const adapterPolicies = ['round-robin', 'affinity'] as const;
 export type AdapterPolicy = (typeof adapterPolicies)[number];
 
-export interface AdapterTrace {
-  readonly seed: number;
-  readonly requests: number;
-  readonly adapters: number;
+export interface AdapterTrace extends ZipfTrace {
   readonly replicas: number;
   /** Adapters a replica has room for. */
   readonly capacity: number;
@@ -16,18 +13,6 @@ export interface AdapterTrace {
 
 /** Requests of late by which an adapter's use is judged. */
 const recent = 2000;
-
-/** The adapter of each request: the n-th most asked for gets 1/n of what the first one gets. */
-function asked({ seed, requests, adapters }: AdapterTrace): readonly AdapterName[] {
-  const random = randomFrom(seed);
-  const weights = Array.from({ length: adapters }, (_, at) => 1 / (at + 1));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return Array.from({ length: requests }, () => {
-    let left = random() * total;
-    const at = weights.findIndex((weight) => (left -= weight) < 0);
-    return adapterName(`adapter-${at === -1 ? adapters - 1 : at}`);
-  });
-}
 
 /** How much each adapter was used of late. */
 class Heat {
@@ -52,7 +37,8 @@ export function adapterHitRate(policy: AdapterPolicy, trace: AdapterTrace): numb
   const loaded = Array.from({ length: replicas }, () => new Set<AdapterName>());
   const heat = new Heat();
   let hits = 0;
-  for (const [turn, adapter] of asked(trace).entries()) {
+  for (const [turn, number] of zipf(trace).entries()) {
+    const adapter = adapterName(`adapter-${number}`);
     heat.used(adapter);
     const index = policy === 'round-robin' ? turn % replicas : loaded.findIndex((adapters) => adapters.has(adapter));
     const there = loaded[index];

@@ -14,6 +14,11 @@ export function resolveAdapters(entry: ModelEntry, path: ConfigPath, context: Re
   const { lora_config: lora } = entry;
   if (lora === undefined) return undefined;
   const here = [...path, 'lora_config'];
+  if (entry.gateway.upstreams !== undefined) {
+    const message =
+      'beside gateway.upstreams, which others run: adapters are loaded and unloaded by whoever runs the engine; expected only one of them';
+    context.problem(here, message, 'key');
+  }
   const root = lora.dynamic_lora_loading_path ?? undefined;
   if (root === undefined && lora.adapters.length === 0) {
     const message = 'the engine is made ready for adapters, but there are none: expected dynamic_lora_loading_path, or adapters';

@@ -393,6 +393,14 @@ const own: Case[] = [
     '4:45 llm_configs[0].gateway.upstreams[0].ca_file',
     'a certificate authority for an http:// upstream; expected https://',
   ]),
+  inModel(
+    'adapters of engines that others run',
+    '    gateway: {upstreams: [{url: "http://h"}]}\n    lora_config: {adapters: [{name: a, source: o/a}]}\n',
+    [
+      '5:5 llm_configs[0].lora_config',
+      'beside gateway.upstreams, which others run: adapters are loaded and unloaded by whoever runs the engine; expected only one of them',
+    ],
+  ),
   inModel('an upstream without url', '    gateway: {upstreams: [{}]}\n', [
     '4:27 llm_configs[0].gateway.upstreams[0].url',
     'missing; expected an origin such as https://host:8000',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { tempDir } from '../support/gateway-process.ts';
+import { runGateway, tempDir } from '../support/gateway-process.ts';
 import { model, row, type Victim } from './support/row.ts';
 
 /** A directory with an adapter for each name. */
@@ -83,6 +83,10 @@ row(59, async ({ t, start }) => {
   await Promise.all(asked.map((adapter) => answers(gateway, adapter)));
   const { mostAdapters, adapterLoads } = await (await gateway.engine('m')).state();
   assert.ok(mostAdapters <= 4, `${mostAdapters} adapters were loaded at a time`);
+  const page = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  assert.match(page, /^roundhouse_adapter_crowded_waits_total\{model="m"\} [1-9]\d*$/mu);
+  const { stdout } = await runGateway(['status', '--state-dir', gateway.stateDir]);
+  assert.match(stdout, /^adapters of m: 32 adapters found; loaded #0 4\/4; .*\d+ waits so far because all were in use$/mu);
   // Those who wait for one adapter are served by one load of it.
   assert.ok(adapterLoads <= 2 * names.length, `${adapterLoads} loads for ${names.length} adapters`);
 });

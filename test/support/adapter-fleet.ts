@@ -19,11 +19,13 @@ export class AdapterBox {
   readonly #clock: ManualClock;
   readonly #room: number;
   readonly #loadMs: number;
+  readonly #unloadMs: number;
 
-  constructor(clock: ManualClock, room: number, loadMs: number) {
+  constructor(clock: ManualClock, { maxPerReplica: room, loadMs = 30, unloadMs = 0 }: FleetOptions) {
     this.#clock = clock;
     this.#room = room;
     this.#loadMs = loadMs;
+    this.#unloadMs = unloadMs;
   }
 
   async load({ handle }: FetchedAdapter, signal: AbortSignal): Promise<void> {
@@ -35,9 +37,9 @@ export class AdapterBox {
     assert.ok(this.handles.size <= this.#room, `more than ${this.#room} adapters loaded: ${[...this.handles].join(' ')}`);
   }
 
-  unload(handle: string): Promise<void> {
+  async unload(handle: string, signal: AbortSignal): Promise<void> {
+    if (this.#unloadMs > 0) await this.#clock.sleep(this.#unloadMs, signal);
     assert.ok(this.handles.delete(handle), `${handle} was unloaded, which is not loaded`);
-    return Promise.resolve();
   }
 
   resident(): Promise<readonly string[]> {
@@ -61,6 +63,7 @@ interface Waiting {
 export interface FleetOptions {
   readonly maxPerReplica: number;
   readonly loadMs?: number;
+  readonly unloadMs?: number;
   readonly maxInFlight?: number;
 }
 
@@ -76,6 +79,8 @@ export class AdapterFleet {
   held = 0;
   readonly refusals: { adapter: string; code: string }[] = [];
   readonly counts = { loaded: 0, failed: 0, evicted: 0, crowded: 0 };
+  /** Lines of its log. */
+  readonly said: string[] = [];
   readonly #options: FleetOptions;
   readonly #slots = new Slots(1024);
   #waiting: Waiting[] = [];
@@ -84,7 +89,7 @@ export class AdapterFleet {
     this.#options = options;
     this.pool = new AdapterPool({
       clock: this.clock,
-      log: pino({ level: 'silent' }),
+      log: pino({ base: null, timestamp: false }, { write: (line) => void this.said.push(line.trimEnd()) }),
       board: this.board,
       maxPerReplica: options.maxPerReplica,
       takeSlot: () => this.#slots.take(),
@@ -133,11 +138,7 @@ export class AdapterFleet {
   }
 
   /** @param box an engine that ran before, with what it has. */
-  start(
-    index: number,
-    run = `run-${index}`,
-    box = new AdapterBox(this.clock, this.#options.maxPerReplica, this.#options.loadMs ?? 30),
-  ): AdapterBox {
+  start(index: number, run = `run-${index}`, box = new AdapterBox(this.clock, this.#options)): AdapterBox {
     const slot = this.#slots.take();
     assert.ok(slot !== undefined);
     this.members.set(run, { replica: { index, run, slot, maxInFlight: this.#options.maxInFlight ?? 1000, engine: box }, box, served: 0 });

@@ -12,12 +12,7 @@ export class Heat<K> {
 
   of(key: K, now: number): number {
     const known = this.#scores.get(key);
-    return known === undefined ? 0 : known.score * this.fading(now - known.at);
-  }
-
-  /** What is left of one use after `ms`. */
-  fading(ms: number): number {
-    return 2 ** (-ms / this.#halfLifeMs);
+    return known === undefined ? 0 : known.score * 2 ** ((known.at - now) / this.#halfLifeMs);
   }
 
   add(key: K, uses: number, now: number): void {

@@ -4,8 +4,16 @@ import type { AdapterName } from '../../core/ids.ts';
 import type { FetchedAdapter } from './files.ts';
 import type { Members } from './members.ts';
 import { placeAdapter } from './placement.ts';
+import type { Placement } from './placement.ts';
 import type { AdapterMetrics, ReplicaAdapters } from './replica-adapters.ts';
+import type { Resident } from './residents.ts';
+import { nobodyWaits } from './waits.ts';
 import type { Wanted } from './waits.ts';
+
+/** Where an adapter goes, with the replica itself. */
+type Decision =
+  | Exclude<Placement, { readonly index: number }>
+  | (Extract<Placement, { readonly index: number }> & { readonly member: ReplicaAdapters });
 
 export interface LoaderDeps {
   readonly log: pino.Logger;
@@ -24,21 +32,23 @@ export class Loader {
     this.#deps = deps;
   }
 
-  /** Loads one more copy of an adapter, or begins to make room for one. @throws GatewayError as `AdapterEngine.load()` */
+  /**
+   * For requests that wait: loads an adapter, or begins to make room for it, which whoever waits longest then takes.
+   * @throws GatewayError as `AdapterEngine.load()`
+   */
   async place(adapter: AdapterName, files: FetchedAdapter, wanted: Wanted): Promise<void> {
-    this.#members.sample();
-    const members = this.#members.admitted().filter(({ replica }) => !wanted.failed.has(replica.run));
-    const holders = members.map((member) => member.holder());
-    const placement = placeAdapter(adapter, holders, (name) => this.#members.heatOf(name));
+    const placement = this.#decide(adapter, ({ replica }) => !wanted.failed.has(replica.run));
     switch (placement.kind) {
-      case 'load': {
-        const member = members.find(({ replica }) => replica.index === placement.index);
-        if (member !== undefined) await this.#loadOrElsewhere(member, adapter, files, wanted);
+      case 'load':
+        await this.#loadOrElsewhere(placement.member, adapter, files, wanted);
         return;
-      }
       case 'evict': {
-        const member = members.find(({ replica }) => replica.index === placement.index);
-        if (member !== undefined) this.#evict(member, placement.victim, adapter);
+        // One is enough, however often it is asked for meanwhile.
+        if (wanted.makingRoom) return;
+        const victim = this.#evict(placement.member, placement.victim, adapter);
+        if (victim === undefined) return;
+        wanted.makingRoom = true;
+        void victim.left.promise.then(() => (wanted.makingRoom = false));
         return;
       }
       case 'full':
@@ -49,12 +59,50 @@ export class Loader {
     }
   }
 
-  #evict(member: ReplicaAdapters, victim: AdapterName, newcomer: AdapterName): void {
-    if (!withdraw(member, victim)) return;
+  /**
+   * Without a request: loads one more copy of an adapter, where something must go for it in its very place.
+   * @param to the only replica that it may go to
+   * @returns whether it is loaded; else there is no room for it now
+   * @throws GatewayError as `AdapterEngine.load()`
+   */
+  async bring(adapter: AdapterName, files: FetchedAdapter, to?: ReplicaAdapters): Promise<boolean> {
+    const placement = this.#decide(adapter, (member) => to === undefined || member === to);
+    if (placement.kind === 'load') {
+      await (to === undefined
+        ? this.#loadOrElsewhere(placement.member, adapter, files, nobodyWaits())
+        : placement.member.load(adapter, files));
+      return true;
+    }
+    const victim = placement.kind === 'evict' ? this.#evict(placement.member, placement.victim, adapter) : undefined;
+    if (placement.kind !== 'evict' || victim === undefined) return false;
+    await placement.member.load(adapter, files, victim.left.promise);
+    return true;
+  }
+
+  #decide(adapter: AdapterName, eligible: (member: ReplicaAdapters) => boolean): Decision {
+    this.#members.sample();
+    const members = new Map(this.#members.admitted().flatMap((member) => (eligible(member) ? [[member.replica.index, member]] : [])));
+    const holders = this.#members.holders();
+    const placement = placeAdapter(
+      adapter,
+      holders,
+      (name) => this.#members.heatOf(name),
+      holders.filter(({ index }) => members.has(index)),
+    );
+    if (placement.kind !== 'load' && placement.kind !== 'evict') return placement;
+    const member = members.get(placement.index);
+    if (member === undefined) throw new Error(`${adapter} was placed on replica ${placement.index}, which may not have it`);
+    return { ...placement, member };
+  }
+
+  #evict(member: ReplicaAdapters, victim: AdapterName, newcomer: AdapterName): Resident | undefined {
+    const resident = this.#members.evict(member, victim);
+    if (resident === undefined) return undefined;
     this.#deps.metrics.evicted();
     const why = { adapter: victim, replica: member.replica.index, heat: this.#members.heatOf(victim), for: newcomer };
-    this.#deps.log.info(why, `adapter is evicted: of those without requests it was used least, and ${newcomer} is asked for`);
+    this.#deps.log.info(why, `adapter is evicted: of those without requests it was used least, and ${newcomer} is to be there`);
     this.#deps.settle();
+    return resident;
   }
 
   /** A load that fails for a reason of the replica's own is tried once more elsewhere. */

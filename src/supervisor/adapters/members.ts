@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { AdapterName } from '../../core/ids.ts';
 import { Heat } from './heat.ts';
-import { stays } from './placement.ts';
+import { copiesOf, stays } from './placement.ts';
+import type { Holder } from './placement.ts';
 import type { ReplicaAdapters } from './replica-adapters.ts';
 import type { Resident } from './residents.ts';
 
@@ -15,6 +16,8 @@ export class Members {
   /** Those that have the adapters of their range. */
   readonly #admitted = new Set<string>();
   readonly #heat = new Heat<AdapterName>(heatLimits);
+  /** Use of what was evicted, by the index of the replica that had it. */
+  readonly #passed = new Heat<number>(heatLimits);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -56,6 +59,29 @@ export class Members {
 
   admitted(): readonly ReplicaAdapters[] {
     return this.all().filter(({ replica }) => this.#admitted.has(replica.run));
+  }
+
+  /**
+   * The replicas that serve, as placement sees them. Their heat is that of what they have, which follows an adapter wherever it goes, and
+   * of what was evicted there: others like it will come.
+   */
+  holders(): readonly Holder[] {
+    const held = this.admitted().map((member) => member.holding());
+    return held.map((holding) => {
+      const shares = [...holding.adapters].map(([adapter, residence]) =>
+        stays(residence) ? this.heatOf(adapter) / copiesOf(adapter, held) : 0,
+      );
+      const passed = this.#passed.of(holding.index, this.#clock.now());
+      return { ...holding, heat: shares.reduce((sum, share) => sum + share, passed) };
+    });
+  }
+
+  /** Takes an adapter from a replica to make room there; undefined where it is not loaded. */
+  evict(member: ReplicaAdapters, adapter: AdapterName): Resident | undefined {
+    const resident = member.residents.of(adapter);
+    if (resident === undefined || !member.withdraw(resident)) return undefined;
+    this.#passed.add(member.replica.index, Math.min(resident.uses, this.heatOf(adapter)), this.#clock.now());
+    return resident;
   }
 
   /** Those that have an adapter, or are about to, with what they have of it. */

@@ -14,7 +14,7 @@ export interface Holder {
   readonly index: number;
   /** Adapters it can have at a time. */
   readonly capacity: number;
-  /** How much its adapters were used of late, and how much all of one adapter; on one scale. */
+  /** How much its adapters are used of late. */
   readonly heat: number;
   readonly adapters: ReadonlyMap<AdapterName, Residence>;
 }
@@ -61,7 +61,7 @@ export function stays(residence: { readonly state: string } | undefined): boolea
 }
 
 /** Replicas that have an adapter, or are about to. */
-export function copiesOf(adapter: AdapterName, holders: readonly Holder[]): number {
+export function copiesOf(adapter: AdapterName, holders: readonly Pick<Holder, 'adapters'>[]): number {
   return holders.filter((holder) => stays(holder.adapters.get(adapter))).length;
 }
 
@@ -94,11 +94,17 @@ function leastOf(holders: readonly Holder[], all: readonly Holder[], heatOf: (ad
 
 /**
  * Where one more copy of an adapter goes. Pure.
- * @param holders the replicas that serve; those that have the adapter are not considered.
+ * @param holders the replicas that serve.
  * @param heatOf how much an adapter was used of late.
+ * @param eligible those of them that it may go to; of these, those that have the adapter are not considered.
  */
-export function placeAdapter(adapter: AdapterName, holders: readonly Holder[], heatOf: (adapter: AdapterName) => number): Placement {
-  const lacking = holders.filter((holder) => !holder.adapters.has(adapter));
+export function placeAdapter(
+  adapter: AdapterName,
+  holders: readonly Holder[],
+  heatOf: (adapter: AdapterName) => number,
+  eligible = holders,
+): Placement {
+  const lacking = eligible.filter((holder) => !holder.adapters.has(adapter));
   const [cool, hot] = byChoice(adapter, lacking);
   const roomy = [...cool, ...hot].find((holder) => holder.adapters.size < holder.capacity);
   if (roomy !== undefined) return { kind: 'load', index: roomy.index };

@@ -1,8 +1,6 @@
 import { GatewayError, messageOf } from '../../core/errors.ts';
 import type { AdapterName } from '../../core/ids.ts';
 import type { LoadedAdapter } from '../../core/table.ts';
-import { planCopies } from './copies.ts';
-import type { CopyPlan } from './copies.ts';
 import type { FetchedAdapter } from './files.ts';
 import { Loader, withdraw } from './loader.ts';
 import { Members } from './members.ts';
@@ -13,7 +11,8 @@ import { ReplicaAdapters } from './replica-adapters.ts';
 import type { AdapterReplica, ReplicaAdaptersDeps } from './replica-adapters.ts';
 import type { AdapterReport } from './report.ts';
 import type { AdapterSource } from './source.ts';
-import { nobodyWaits, Waits } from './waits.ts';
+import { Spreading } from './spreading.ts';
+import { Waits } from './waits.ts';
 import type { Wanted } from './waits.ts';
 
 export interface AdapterPoolDeps extends ReplicaAdaptersDeps {
@@ -36,8 +35,8 @@ export class AdapterPool {
   readonly #refused: Refused<AdapterName>;
   readonly #loader: Loader;
   readonly #renewal: Renewal;
+  readonly #spreading: Spreading;
   readonly #closed = new AbortController();
-  #surplusSince: CopyPlan['surplusSince'] = new Map();
   #cancelTick: (() => void) | undefined;
 
   constructor(deps: AdapterPoolDeps) {
@@ -47,6 +46,13 @@ export class AdapterPool {
     const settle = (): void => this.settle();
     this.#loader = new Loader(this.#members, { ...deps, settle });
     this.#renewal = new Renewal(this.#members, { log: deps.log, settle, own: (work) => this.#own(work) });
+    this.#spreading = new Spreading(this.#members, {
+      ...deps,
+      settle,
+      loader: this.#loader,
+      withFiles: (adapter, use) => this.#withFiles(adapter, use),
+      closed: () => this.#closed.signal.aborted,
+    });
   }
 
   /** The replicas that are ready; to be called whenever they change. */
@@ -97,7 +103,9 @@ export class AdapterPool {
   async load(adapter: AdapterName): Promise<void> {
     this.#refused.delete(adapter);
     await this.#withFiles(adapter, async (files) => {
-      if (!this.#renewal.begin(adapter, files)) await this.#loader.place(adapter, files, nobodyWaits());
+      if (this.#renewal.begin(adapter, files) || this.#members.admitted().length === 0) return;
+      if (!(await this.#loader.bring(adapter, files)))
+        throw new GatewayError('adapter_unavailable', 'All adapters on all replicas are in use: there is no room for another one now.');
     });
   }
 
@@ -213,26 +221,9 @@ export class AdapterPool {
 
   #tick(): void {
     this.#members.sample();
-    const members = this.#members.admitted();
-    const holders = members.map((member) => member.holder());
-    const plan = planCopies(holders, (name) => this.#members.heatOf(name), this.#surplusSince, this.#deps.clock.now());
-    this.#surplusSince = plan.surplusSince;
-    for (const adapter of plan.grow) this.#own(this.#grow(adapter));
-    for (const adapter of plan.shrink) {
-      const [hottest] = members.filter(({ residents }) => residents.of(adapter)?.state === 'loaded').sort((a, b) => b.heat - a.heat);
-      if (hottest !== undefined) withdraw(hottest, adapter);
-    }
+    this.#own(this.#spreading.look());
     this.#pursueAll();
     this.settle();
-  }
-
-  async #grow(adapter: AdapterName): Promise<void> {
-    try {
-      await this.#withFiles(adapter, (files) => this.#loader.place(adapter, files, nobodyWaits(true)));
-    } catch (error) {
-      // It serves where it is.
-      if (!this.#closed.signal.aborted) this.#deps.log.warn({ adapter, err: error }, 'could not load another copy of an adapter');
-    }
   }
 
   /** Background work reports its own failures; any other end of it is a defect, which must be seen. */

@@ -7,7 +7,7 @@ import type { Heat } from './heat.ts';
 import type { AdapterSource } from './source.ts';
 import type { Holder } from './placement.ts';
 import type { FetchedAdapter } from './files.ts';
-import { Residents } from './residents.ts';
+import { newResident, Residents } from './residents.ts';
 import type { Resident } from './residents.ts';
 
 /** The calls of one replica's engine. */
@@ -65,14 +65,11 @@ export class ReplicaAdapters {
   readonly #gone = new AbortController();
   /** One call at a time: engines lock while they load. */
   #turn: Promise<void> = Promise.resolve();
-  #heat = 0;
-  #sampledAt: number;
 
   constructor(replica: AdapterReplica, deps: ReplicaAdaptersDeps) {
     this.replica = replica;
     this.#deps = deps;
     this.#residents = new Residents(deps.maxPerReplica);
-    this.#sampledAt = deps.clock.now();
   }
 
   /** Aborted when the replica is. */
@@ -84,29 +81,23 @@ export class ReplicaAdapters {
     return this.#residents;
   }
 
-  /** Use of its adapters of late. */
-  get heat(): number {
-    return this.#heat;
-  }
-
   get hasRoom(): boolean {
     return this.#deps.board.read(this.replica.slot) < this.replica.maxInFlight;
   }
 
-  holder(): Holder {
-    return { index: this.replica.index, heat: this.#heat, ...this.#residents.residences((slot) => this.#deps.board.read(slot)) };
+  /** What it has and has room for, as placement sees it. */
+  holding(): Omit<Holder, 'heat'> {
+    return { index: this.replica.index, ...this.#residents.residences((slot) => this.#deps.board.read(slot)) };
   }
 
   /** Reads how often its adapters were picked since the last time. */
   sample(heat: Heat<AdapterName>): void {
     const now = this.#deps.clock.now();
-    this.#heat *= heat.fading(now - this.#sampledAt);
-    this.#sampledAt = now;
     for (const resident of this.#residents.all()) {
       const uses = this.#deps.board.readProgress(resident.slot);
       const since = (uses - resident.usesSeen) >>> 0;
       resident.usesSeen = uses;
-      this.#heat += since;
+      resident.uses += since;
       heat.add(resident.adapter, since, now);
     }
   }
@@ -123,18 +114,23 @@ export class ReplicaAdapters {
       if (named === undefined || slot === undefined) {
         named?.files.release();
         await this.#call((signal) => engine.unload(handle, signal));
-      } else this.#residents.add({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) });
+      } else this.#residents.add(newResident({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) }));
     }
   }
 
-  /** The files are kept as long as it is loaded. @throws GatewayError as `AdapterEngine.load()`, and then nothing has changed. */
-  async load(adapter: AdapterName, files: FetchedAdapter): Promise<void> {
+  /**
+   * The files are kept as long as it is loaded.
+   * @param room the engine is told then; until then, too, no other is given the place.
+   * @throws GatewayError as `AdapterEngine.load()`, and then nothing has changed.
+   */
+  async load(adapter: AdapterName, files: FetchedAdapter, room?: Promise<void>): Promise<void> {
     const { clock, board, log, metrics } = this.#deps;
     const slot = this.#deps.takeSlot();
     if (slot === undefined) throw new GatewayError('adapter_unavailable', 'the load board has no slot left for another adapter');
-    const resident: Resident = { adapter, files, slot, state: 'loading', usesSeen: board.readProgress(slot) };
+    const resident = newResident({ adapter, files, slot, state: 'loading', usesSeen: board.readProgress(slot) });
     files.keep();
     this.#residents.add(resident);
+    await room;
     const began = clock.now();
     const seconds = (): number => (clock.now() - began) / 1000;
     try {
@@ -174,9 +170,10 @@ export class ReplicaAdapters {
   /** The run is over. */
   close(): void {
     this.#gone.abort(new GatewayError('adapter_unavailable', 'the replica is gone'));
-    for (const { slot, files } of this.#residents.all()) {
+    for (const { slot, files, left } of this.#residents.all()) {
       this.#deps.retireSlot(slot);
       files.release();
+      left.resolve();
     }
   }
 

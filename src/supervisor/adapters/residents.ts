@@ -12,8 +12,17 @@ export interface Resident {
   readonly slot: Slot;
   /** `leaving`: requests are sent to it no more; `unloading`: its last one has ended, and the engine is told. */
   state: 'loading' | 'loaded' | 'leaving' | 'unloading';
-  /** Picks counted so far. */
+  /** Picks counted so far on its slot, by whoever had that before too. */
   usesSeen: number;
+  /** Picks since it is here. */
+  uses: number;
+  /** Resolves when it is here no more. */
+  readonly left: PromiseWithResolvers<void>;
+}
+
+/** Of which nothing has been used yet. */
+export function newResident(of: Pick<Resident, 'adapter' | 'files' | 'slot' | 'state' | 'usesSeen'>): Resident {
+  return { ...of, uses: 0, left: Promise.withResolvers() };
 }
 
 /** What one replica's engine has loaded. Two revisions of an adapter may stand beside each other while the older one leaves. */
@@ -30,8 +39,9 @@ export class Residents {
     this.#byHandle.set(resident.files.handle, resident);
   }
 
-  delete({ files }: Resident): void {
+  delete({ files, left }: Resident): void {
     this.#byHandle.delete(files.handle);
+    left.resolve();
   }
 
   all(): Iterable<Resident> {

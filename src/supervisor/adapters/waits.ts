@@ -11,10 +11,18 @@ export interface Wanted {
   readonly failed: Set<string>;
   /** Whether it was counted as a wait for want of room. */
   crowded: boolean;
+  /** Whether another one is leaving for it. */
+  makingRoom: boolean;
 }
 
-/** For what no request waits for. @param crowded whether a want of room is to be counted no more */
-export const nobodyWaits = (crowded = false): Wanted => ({ workers: new Set(), pursued: false, failed: new Set(), crowded });
+/** For what no request waits for. */
+export const nobodyWaits = (): Wanted => ({
+  workers: new Set(),
+  pursued: false,
+  failed: new Set(),
+  crowded: false,
+  makingRoom: false,
+});
 
 /** What adapters requests wait for, in the order in which they were first waited for. */
 export class Waits {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { adapterName } from '../../../src/core/ids.ts';
 import type { AdapterName } from '../../../src/core/ids.ts';
 import { Heat } from '../../../src/supervisor/adapters/heat.ts';
+import { planMove } from '../../../src/supervisor/adapters/balance.ts';
 import { copiesOf, copiesWanted, placeAdapter, prefers } from '../../../src/supervisor/adapters/placement.ts';
 import type { Holder, Residence } from '../../../src/supervisor/adapters/placement.ts';
 
@@ -82,6 +83,46 @@ describe('where an adapter goes', () => {
         else assert.deepEqual(target.adapters.get(placed.victim), idle);
       }),
     );
+  });
+});
+
+describe('what moves', () => {
+  const heats = new Map([
+    [a, 300],
+    [b, 120],
+    [c, 80],
+    [d, 10],
+  ]);
+  const heatOf = (adapter: AdapterName): number => heats.get(adapter) ?? 0;
+  const all = [a, b, c, d].map((name) => [name, busy] as const);
+  const none = new Set<AdapterName>();
+
+  test('is what leaves the hotter of the two replicas coolest', () => {
+    assert.deepEqual(planMove([holder(0, 4, all, 510), holder(1, 4, [], 300)], heatOf, none), { adapter: b, from: 0, to: 1 });
+    assert.deepEqual(planMove([holder(1, 4, [], 10), holder(0, 4, all, 510), holder(2, 4, [], 300)], heatOf, none), {
+      adapter: a,
+      from: 0,
+      to: 1,
+    });
+  });
+
+  test('is nothing where load is even, or too little to say, or another would be as hot then', () => {
+    assert.equal(planMove([holder(0, 4, all, 410), holder(1, 4, [], 400)], heatOf, none), undefined);
+    assert.equal(planMove([holder(0, 4, all, 90), holder(1, 4, [], 1)], heatOf, none), undefined);
+    assert.equal(planMove([holder(0, 4, [[a, busy]], 300), holder(1, 4, [], 10)], heatOf, none), undefined);
+    assert.equal(planMove([holder(0, 4, all, 510)], heatOf, none), undefined);
+    assert.equal(planMove([], heatOf, none), undefined);
+  });
+
+  test('is nothing while a copy may go that shares its load with one on the coolest', () => {
+    const holders = [holder(0, 4, all, 510), holder(1, 4, [[b, idle]], 120), holder(2, 4, [[b, idle]], 300)];
+    assert.deepEqual(planMove(holders, heatOf, none), { adapter: a, from: 0, to: 1 });
+    assert.equal(planMove(holders, heatOf, new Set([b])), undefined);
+  });
+
+  test('is neither what is there already, nor what is on its way', () => {
+    const others = [holder(1, 4, [[b, busy]], 300), holder(2, 4, [[c, busy]], 400)];
+    assert.equal(planMove([holder(0, 4, [...all.slice(1), [a, leaving]], 510), ...others], heatOf, none), undefined);
   });
 });
 

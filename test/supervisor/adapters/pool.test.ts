@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fleetLoads } from '../../../bench/adapters/fleet-loads.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { adapterName } from '../../../src/core/ids.ts';
-import { randomFrom } from '../../../src/plugins/fake/engine/random.ts';
+import { prefers } from '../../../src/supervisor/adapters/placement.ts';
 import { AdapterFleet } from '../../support/adapter-fleet.ts';
 import type { FleetOptions } from '../../support/adapter-fleet.ts';
 
@@ -43,6 +44,29 @@ describe('adapters of the replicas of a model', () => {
     await fleet.clock.advance(3_000);
     assert.deepEqual(await Promise.all([...waiting, ...long]), ['c.1', 'd.1', 'a.1', 'b.1']);
     assert.deepEqual(fleet.pool.waitingFor(), []);
+    fleet.pool.close();
+  });
+
+  test('one goes for each that is asked for, however often that is asked for while room is made', async () => {
+    const fleet = await fleetOf(1, ['a', 'b', 'c'], { maxPerReplica: 2, unloadMs: 3_000 });
+    void fleet.request('a', 10);
+    void fleet.request('b', 10);
+    await fleet.clock.advance(100);
+    const asked = fleet.request('c', 10);
+    for (const worker of [1, 2]) {
+      fleet.pool.demand(worker, adapterName('c'), true);
+      await fleet.clock.advance(1_000);
+    }
+    const [evicted, ...more] = fleet.said.filter((line) => line.includes('evicted'));
+    assert.match(
+      evicted ?? '',
+      /"adapter":"[ab]","replica":0,"heat":1(?:\.0*)?,"for":"c","msg":"adapter is evicted: of those without requests it was used least/,
+    );
+    assert.deepEqual(more, []);
+    assert.equal(fleet.counts.evicted, 1);
+    await fleet.clock.advance(2_000);
+    assert.equal(await asked, 'c.1');
+    assert.equal(boxes(fleet).flat().length, 2);
     fleet.pool.close();
   });
 
@@ -144,6 +168,51 @@ describe('adapters of the replicas of a model', () => {
     fleet.pool.close();
   });
 
+  test('adapters move from a replica that has all the load, each by one load, and then stay', async () => {
+    const all = [0, 1, 2, 3];
+    const crowd = Array.from({ length: 100 }, (_, at) => `adapter-${at}`)
+      .filter((name) => prefers(adapterName(name), 0, all))
+      .slice(0, 8);
+    assert.equal(crowd.length, 8);
+    const fleet = await fleetOf(all.length, crowd, { maxPerReplica: 8 });
+    const serve = async (requests: number): Promise<readonly number[]> => {
+      const before = [...fleet.members.values()].map(({ served }) => served);
+      for (let at = 0; at < requests; at += 1) {
+        void fleet.request(crowd[at % crowd.length] ?? '', 50);
+        if (at >= crowd.length) await fleet.clock.advance(20);
+      }
+      return [...fleet.members.values()].map(({ served }, at) => served - (before[at] ?? 0));
+    };
+    assert.deepEqual(await serve(200), [200, 0, 0, 0], 'those that come at once are all where they belong');
+    await serve(1_000);
+    assert.deepEqual(await serve(800), [200, 200, 200, 200]);
+    assert.equal(fleet.counts.loaded, crowd.length + 6);
+    fleet.pool.close();
+  });
+
+  test('a replica that is added takes its part by few loads', async () => {
+    const names = Array.from({ length: 24 }, (_, at) => `adapter-${at}`);
+    const range = names.filter((name) => prefers(adapterName(name), 3, [0, 1, 2, 3]));
+    const fleet = await fleetOf(3, names, { maxPerReplica: 24 });
+    const serve = async (requests: number, everyMs: number): Promise<void> => {
+      for (let at = 0; at < requests; at += 1) {
+        void fleet.request(names[at % names.length] ?? '', 10);
+        await fleet.clock.advance(everyMs);
+      }
+    };
+    await serve(600, 20);
+    const before = fleet.counts.loaded;
+    fleet.start(3);
+    await serve(240, 400);
+    const loads = fleet.counts.loaded - before;
+    assert.ok(loads >= range.length && loads <= range.length + 4, `${loads} loads for a range of ${range.length}`);
+    const served = fleet.members.get('run-3')?.served ?? 0;
+    await serve(240, 20);
+    const part = ((fleet.members.get('run-3')?.served ?? 0) - served) / 240;
+    assert.ok(part >= 0.2 && part <= 0.3, `a part of ${part}`);
+    fleet.pool.close();
+  });
+
   test('an operator loads and unloads without a request', async () => {
     const fleet = await fleetOf(2, ['a'], { maxPerReplica: 2 });
     await Promise.all([fleet.pool.load(adapterName('a')), fleet.clock.advance(100)]);
@@ -154,84 +223,25 @@ describe('adapters of the replicas of a model', () => {
     await assert.rejects(fleet.pool.load(adapterName('b')), { code: 'adapter_not_found' });
     fleet.pool.close();
   });
+
+  test('an operator gets room for an adapter where one is not in use, and is told where all are', async () => {
+    const fleet = await fleetOf(1, ['a', 'b'], { maxPerReplica: 1, unloadMs: 50 });
+    const old = fleet.request('a', 1_000);
+    await fleet.clock.advance(100);
+    await assert.rejects(fleet.pool.load(adapterName('b')), { code: 'adapter_unavailable' });
+    await fleet.clock.advance(1_000);
+    assert.equal(await old, 'a.1');
+    await Promise.all([fleet.pool.load(adapterName('b')), fleet.clock.advance(200)]);
+    assert.deepEqual(boxes(fleet).flat(), ['b.1']);
+    fleet.pool.close();
+  });
 });
 
-const adapters = Array.from({ length: 200 }, (_, at) => `adapter-${at}`);
-/** Zipf(1.0): the second is asked for half as often as the first, the third a third as often, … */
-function zipfTrace(seed: number, length: number): readonly number[] {
-  const random = randomFrom(seed);
-  const sums: number[] = [];
-  for (const at of adapters.keys()) sums.push((sums[at - 1] ?? 0) + 1 / (at + 1));
-  const total = sums.at(-1) ?? 0;
-  return Array.from({ length }, () => {
-    const drawn = random() * total;
-    return sums.findIndex((sum) => sum >= drawn);
-  });
-}
-
-/** Loads of one cache for all, that throws out what is needed last: nobody who does not know the future does better. */
-function clairvoyant(trace: readonly number[], room: number): number {
-  const next: number[] = [];
-  const seen = new Map<number, number>();
-  for (let at = trace.length - 1; at >= 0; at -= 1) {
-    const adapter = trace[at] ?? 0;
-    next[at] = seen.get(adapter) ?? Number.POSITIVE_INFINITY;
-    seen.set(adapter, at);
-  }
-  const cache = new Map<number, number>();
-  let loads = 0;
-  for (const [at, adapter] of trace.entries()) {
-    if (!cache.has(adapter)) {
-      loads += 1;
-      const last = [...cache].sort((a, b) => b[1] - a[1])[0];
-      if (cache.size >= room && last !== undefined) cache.delete(last[0]);
-    }
-    cache.set(adapter, next[at] ?? Number.POSITIVE_INFINITY);
-  }
-  return loads;
-}
-
-const countOf = (value: number, among: readonly number[]): number => among.filter((other) => other === value).length;
-
-/** Ray's way: the less loaded of two drawn replicas, then the adapter is loaded there; each replica throws out the least recently used. */
-function twoChoicesThenLoad(trace: readonly number[], replicas: number, room: number, inFlight: number): number {
-  const random = randomFrom(7);
-  const caches = Array.from({ length: replicas }, () => new Set<number>());
-  const recent: number[] = [];
-  let loads = 0;
-  for (const adapter of trace) {
-    const [one, two] = [Math.floor(random() * replicas), Math.floor(random() * replicas)];
-    const chosen = countOf(one, recent) <= countOf(two, recent) ? one : two;
-    const cache = caches[chosen] ?? new Set();
-    if (!cache.delete(adapter)) {
-      loads += 1;
-      const [oldest] = cache;
-      if (cache.size >= room && oldest !== undefined) cache.delete(oldest);
-    }
-    cache.add(adapter);
-    recent.push(chosen);
-    if (recent.length > inFlight) recent.shift();
-  }
-  return loads;
-}
-
 test('200 adapters on 4 replicas of 16, a Zipf trace of 20 000 requests: few loads, even load, nobody lost', async (t) => {
-  const [replicas, room] = [4, 16];
-  const trace = zipfTrace(20, 20_000);
-  const fleet = await fleetOf(replicas, adapters, { maxPerReplica: room, loadMs: 30 });
-  const answers: Promise<string>[] = [];
-  for (const at of trace) {
-    answers.push(fleet.request(`adapter-${at}`, 200));
-    await fleet.clock.advance(20);
-  }
-  await fleet.clock.advance(30_000);
-  const wrong = (await Promise.all(answers)).filter((handle, at) => handle !== `adapter-${trace[at]}.1`);
-  const served = [...fleet.members.values()].map((member) => member.served);
-  const spread = Math.max(...served) / (trace.length / replicas);
-  const [ray, best] = [twoChoicesThenLoad(trace, replicas, room, 10), clairvoyant(trace, replicas * room)];
-  t.diagnostic(`loads ${fleet.counts.loaded}, two choices then load ${ray}, clairvoyant ${best}, spread ${spread.toFixed(2)}`);
-  assert.deepEqual(wrong, []);
-  assert.ok(fleet.counts.loaded <= ray / 2, `${fleet.counts.loaded} loads, Ray's way ${ray}`);
+  const { loads, spread, wrong, twoChoices, clairvoyant } = await fleetLoads({ seed: 20, requests: 20_000, adapters: 200 });
+  t.diagnostic(`loads ${loads}, two choices then load ${twoChoices}, clairvoyant ${clairvoyant}, spread ${spread.toFixed(2)}`);
+  assert.equal(wrong, 0);
+  assert.ok(loads <= twoChoices / 2, `${loads} loads, Ray's way ${twoChoices}`);
+  assert.ok(loads <= 1.5 * clairvoyant, `${loads} loads, with foresight ${clairvoyant}`);
   assert.ok(spread <= 1.25, `max/mean ${spread}`);
-  fleet.pool.close();
 });
