@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +14,7 @@ import { needsRoot } from './support/privileges.ts';
 import { fakeModel, startGateway } from '../support/gateway-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
-import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Stub } from '../support/s3-stub.ts';
 import type { Fault } from '../support/s3-stub.ts';
 import { until } from '../support/until.ts';
@@ -23,7 +22,6 @@ import { patienceMs, row } from './support/row.ts';
 
 const kilobyte = 1024;
 const megabyte = 1024 * kilobyte;
-const weights = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
 const model = referenceOf('s3://bucket/m');
 
 /** Real time, in which nobody waits. */
@@ -42,7 +40,7 @@ async function survives(t: TestContext, body: Buffer, fault: S3Stub['fault']): P
 }
 
 row(133, async ({ t }) => {
-  const body = weights(4 * megabyte);
+  const body = gguf(4 * megabyte);
   const sent = await survives(t, body, ({ key, range }, nth) =>
     key !== undefined && range !== undefined && nth < 12 ? { kind: 'cut', after: 150 * kilobyte } : undefined,
   );
@@ -50,8 +48,8 @@ row(133, async ({ t }) => {
 });
 
 row(134, async ({ t }) => {
-  const fresh = weights(2 * megabyte);
-  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: weights(2 * megabyte) }]);
+  const fresh = gguf(2 * megabyte);
+  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: gguf(2 * megabyte) }]);
   stub.fault = (_, nth) => {
     if (nth === 4) stub.put({ key: 'm/w.gguf', body: fresh });
     return undefined;
@@ -63,7 +61,7 @@ row(134, async ({ t }) => {
 });
 
 row(135, async ({ t }) => {
-  const body = weights(megabyte);
+  const body = gguf(megabyte);
   let flips = 1;
   const flip: S3Stub['fault'] = ({ range }) =>
     range?.startsWith('bytes=262144-') === true && flips-- > 0 ? { kind: 'flip', at: 300_000 } : undefined;
@@ -92,14 +90,14 @@ row(
       execFileSync('umount', [root]);
       rmdirSync(root);
     });
-    await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: weights(3 * megabyte) }]);
+    await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: gguf(3 * megabyte) }]);
     const store = storeIn(root);
     await assert.rejects(
       store.fetch(model, options(stub.env)),
       /needs 3\.3 MB more on the disk of \S+ \(5 % to spare\), which has 2\.\d MB/,
     );
     assert.equal(stub.reads.length, 0, 'foreseen');
-    stub.put({ key: 'm/w.gguf', body: weights(megabyte) });
+    stub.put({ key: 'm/w.gguf', body: gguf(megabyte) });
     stub.pace = async () => {
       if (!existsSync(join(root, 'other'))) writeFileSync(join(root, 'other'), Buffer.alloc(1500 * kilobyte));
     };
@@ -120,7 +118,7 @@ async function tells(what: string, gateway: GatewayProcess, replicas: number, ph
 }
 
 row(137, async ({ t }) => {
-  const body = weights(4 * megabyte);
+  const body = gguf(4 * megabyte);
   await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
   const gate = Promise.withResolvers<void>();
   stub.pace = async () => (stub.sentBytes < megabyte ? undefined : await gate.promise);
@@ -162,7 +160,7 @@ const kills = Number(process.env['MODEL_KILLS'] ?? 3);
 
 row(138, async ({ t }) => {
   const random = seeded(11);
-  const body = weights(16 * megabyte);
+  const body = gguf(16 * megabyte);
   const child = fileURLToPath(new URL('../support/fetch-model.ts', import.meta.url));
   for (let kill = 0; kill < kills; kill += 1) {
     await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
@@ -192,7 +190,7 @@ row(139, async ({ t }) => {
   for (const name of ['a', 'a/b.gguf', '.gitattributes', 'ünï.txt', 'console.json']) assert.equal(nameProblem(name), undefined);
   for (const key of ['m/../../x', 'm//etc/passwd', 'm/a\\b', `m/${'k'.repeat(5000)}`, 'm/aux']) {
     await using stub = await S3Stub.start([
-      { key: 'm/w.gguf', body: weights(100) },
+      { key: 'm/w.gguf', body: gguf(100) },
       { key, body: Buffer.from('x') },
     ]);
     const root = temporaryDir(t);
@@ -202,12 +200,12 @@ row(139, async ({ t }) => {
 });
 
 row(140, async ({ t }) => {
-  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: weights(1000) }]);
+  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: gguf(1000) }]);
   const [root, outside] = [temporaryDir(t), temporaryDir(t)];
   const first = await storeIn(root).fetch(model, options(stub.env));
   first.release();
   rmSync(first.path);
-  writeFileSync(join(outside, 'w.gguf'), weights(1000));
+  writeFileSync(join(outside, 'w.gguf'), gguf(1000));
   symlinkSync(join(outside, 'w.gguf'), first.path);
   const again = await storeIn(root).fetch(model, options(stub.env));
   assert.ok(statSync(again.path).isFile() && readFileSync(again.path).length === 1000);
@@ -244,14 +242,14 @@ row(141, async ({ t }) => {
     problem: 'missing',
     message: /There is nothing at s3:\/\/bucket\/m/,
   });
-  const sent = await survives(t, weights(megabyte), (_, nth) =>
+  const sent = await survives(t, gguf(megabyte), (_, nth) =>
     nth > 2 && nth < 6 ? { kind: 'error', status: 503, code: 'SlowDown' } : undefined,
   );
   assert.equal(sent, megabyte);
 });
 
 row(142, async ({ t }) => {
-  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: weights(1000) }]);
+  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body: gguf(1000) }]);
   const store = storeIn(temporaryDir(t));
   (await store.fetch(referenceOf('s3://anonymous@bucket/m'), options(stub.env))).release();
   assert.ok(stub.seen.length >= 2 && stub.seen.every(({ authorization }) => authorization === undefined));
@@ -268,7 +266,7 @@ row(143, async ({ t }) => {
   await using stub = await S3Stub.start([
     ...files,
     { key: 'm/empty', body: Buffer.alloc(0) },
-    { key: 'm/w.gguf', body: weights(megabyte + 1) },
+    { key: 'm/w.gguf', body: gguf(megabyte + 1) },
   ]);
   stub.pageSize = 250;
   const lease = await storeIn(temporaryDir(t)).fetch(model, options(stub.env));
@@ -279,7 +277,7 @@ row(143, async ({ t }) => {
 });
 
 row(144, async ({ t }) => {
-  const body = weights(200 * kilobyte);
+  const body = gguf(200 * kilobyte);
   await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
   const clock = new ManualClock();
   let stalled = false;
@@ -303,8 +301,8 @@ row(144, async ({ t }) => {
 
 row(145, async ({ t }) => {
   await using stub = await S3Stub.start([
-    { key: 'a/w.gguf', body: weights(600 * kilobyte) },
-    { key: 'b/w.gguf', body: weights(600 * kilobyte) },
+    { key: 'a/w.gguf', body: gguf(600 * kilobyte) },
+    { key: 'b/w.gguf', body: gguf(600 * kilobyte) },
   ]);
   const root = temporaryDir(t);
   const maxBytes = megabyte;
@@ -342,8 +340,8 @@ row(146, async ({ t }) => {
 row(147, async ({ t }) => {
   // One of a single part, and one of several, of which the store is asked for digests.
   await using stub = await S3Stub.start([
-    { key: 'm/a.gguf', body: weights(1000) },
-    { key: 'm/b.gguf', body: weights(600 * kilobyte) },
+    { key: 'm/a.gguf', body: gguf(1000) },
+    { key: 'm/b.gguf', body: gguf(600 * kilobyte) },
   ]);
   (await storeIn(temporaryDir(t)).fetch(model, options(stub.env))).release();
   const asks = stub.seen.filter(({ headers }) => Object.keys(headers).some((name) => /checksum/i.test(name)));

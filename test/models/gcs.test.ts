@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -7,19 +6,12 @@ import { GcsSource } from '../../src/models/sources/gcs.ts';
 import type { RemoteObject } from '../../src/models/source.ts';
 import { GcsServer } from '../support/gcs-server.ts';
 import { skipGcs } from '../support/object-stores.ts';
-import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { collect, gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 
 const megabyte = 1024 * 1024;
-const gguf = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
 const { signal } = new AbortController();
 const model = referenceOf('gs://bucket/m');
 assert.ok(model.kind === 'gs');
-
-async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
 
 describe('a bucket of Google’s, on a server that speaks its API', { skip: skipGcs }, () => {
   it('is brought here in parts, verified by the store’s MD5', async (t) => {
@@ -33,7 +25,7 @@ describe('a bucket of Google’s, on a server that speaks its API', { skip: skip
     assert.ok(readFileSync(join(lease.path, 'sub dir/w+ü.gguf')).equals(body));
     assert.ok(existsSync(join(lease.path, 'config.json')));
     lease.release();
-    const [listed] = await all((await GcsSource.open(model, server.env)).list(signal));
+    const [listed] = await collect((await GcsSource.open(model, server.env)).list(signal));
     assert.match(listed?.digests.md5 ?? '', /^[0-9a-f]{32}$/);
   });
 
@@ -58,7 +50,7 @@ describe('a bucket of Google’s, on a server that speaks its API', { skip: skip
     assert.ok(page.nextPageToken !== undefined, 'more than the server tells at once');
     const source = await GcsSource.open(model, server.env);
     assert.deepEqual(
-      (await all(source.list(signal))).map(({ key }) => key),
+      (await collect(source.list(signal))).map(({ key }) => key),
       names,
     );
     source.close();
@@ -69,14 +61,14 @@ describe('a bucket of Google’s, on a server that speaks its API', { skip: skip
     await server.createBucket('bucket');
     await server.put('bucket', 'm/w.gguf', gguf(1000));
     const source = await GcsSource.open(model, server.env);
-    const [object] = await all(source.list(signal));
+    const [object] = await collect(source.list(signal));
     assert.ok(object !== undefined);
     await server.put('bucket', 'm/w.gguf', gguf(1000));
     const read = async (of: RemoteObject): Promise<void> => {
       await source.read(of, { start: 0, end: 100 }, () => undefined, signal);
     };
     await assert.rejects(read(object), { problem: 'changed' });
-    const [fresh] = await all(source.list(signal));
+    const [fresh] = await collect(source.list(signal));
     assert.ok(fresh !== undefined && fresh.etag !== object.etag);
     await read(fresh);
     source.close();

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HubServer } from '../support/hub-server.ts';
 import type { HubFile } from '../support/hub-server.ts';
-import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 
-const gguf = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
 const repo = referenceOf('hf://owner/repo');
 const body = gguf(700_000);
 const files: readonly HubFile[] = [

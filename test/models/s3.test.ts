@@ -1,25 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { S3Source } from '../../src/models/sources/s3.ts';
 import type { RemoteObject } from '../../src/models/source.ts';
 import { skipS3 } from '../support/object-stores.ts';
-import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { collect, gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Server } from '../support/s3-server.ts';
 
 const megabyte = 1024 * 1024;
-const gguf = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
 const { signal } = new AbortController();
 const model = referenceOf('s3://bucket/m');
 assert.ok(model.kind === 's3');
-
-async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
 
 describe('a bucket on a real S3 server', { skip: skipS3 }, () => {
   it('is brought here in signed parts', async (t) => {
@@ -90,7 +82,7 @@ describe('a bucket on a real S3 server', { skip: skipS3 }, () => {
     await server.createBucket('bucket');
     await server.put('bucket', 'm/w.gguf', gguf(1000));
     const source = await S3Source.open(model, server.env);
-    const [object] = await all(source.list(signal));
+    const [object] = await collect(source.list(signal));
     assert.ok(object !== undefined);
     await server.put('bucket', 'm/w.gguf', gguf(1000));
     const read = async (of: RemoteObject): Promise<void> => {
@@ -107,7 +99,7 @@ describe('a bucket on a real S3 server', { skip: skipS3 }, () => {
     server.plant('bucket', names);
     const source = await S3Source.open(model, server.env);
     assert.deepEqual(
-      (await all(source.list(signal))).map(({ key }) => key),
+      (await collect(source.list(signal))).map(({ key }) => key),
       names,
     );
     source.close();

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { FetchProgress } from '../../src/models/progress.ts';
-import { options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
+import { gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Stub } from '../support/s3-stub.ts';
 
 const megabyte = 1024 * 1024;
-const gguf = (size: number): Buffer => Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
 const model = referenceOf('s3://bucket/models/one');
 
 describe('the model store', () => {

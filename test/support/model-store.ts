@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,18 @@ export function temporaryDir(t: TestContext): string {
     rmSync(dir, { recursive: true, force: true });
   });
   return dir;
+}
+
+/** Random bytes that begin as a GGUF file does. */
+export function gguf(size: number): Buffer {
+  return Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(size - 8)]);
+}
+
+/** All items, such as those that a source lists. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
 }
 
 /** @throws for a text that names no source. */
