@@ -2,11 +2,9 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Client } from 'undici';
-import { z } from 'zod';
 import { socketPath } from '../admin/socket-path.ts';
 import { defaultStateDir } from '../config/user-dirs.ts';
-import { type ErrorCode, errorTable, GatewayError, messageOf } from '../core/errors.ts';
-import { loadConfigHere } from './load-config.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
 import { also, type OutputOptions, withOutput } from './verb.ts';
 
 /** Which running gateway is meant. */
@@ -38,17 +36,16 @@ export function adminVerb(program: Command, name: string, description: string, e
 /** The state directory named, or that of a config file, or the default one. @throws ConfigError */
 export async function stateDirOf({ stateDir, config }: Where): Promise<string> {
   if (stateDir !== undefined) return resolve(stateDir);
-  return config === undefined ? defaultStateDir(process.env, homedir()) : (await loadConfigHere(config)).config.stateDir;
+  if (config === undefined) return defaultStateDir(process.env, homedir());
+  // Only here: what reads a config takes longer to load than the gateway to answer.
+  const { loadConfigHere } = await import('./load-config.ts');
+  return (await loadConfigHere(config)).config.stateDir;
 }
 
-const errorReply = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
-
-/** The error that the gateway answered with, as its own. */
-function errorOf(status: number, body: unknown): GatewayError {
-  const parsed = errorReply.safeParse(body);
-  if (!parsed.success) return new GatewayError('internal_error', `The gateway answered ${status}: ${JSON.stringify(body)}`);
-  const { code, message } = parsed.data.error;
-  return new GatewayError(code in errorTable ? (code as ErrorCode) : 'internal_error', message);
+/** The error that the gateway answered with, as its own. What checks it is loaded only here: most verbs get none. */
+async function errorOf(status: number, body: unknown): Promise<GatewayError> {
+  const { adminError } = await import('./admin-error.ts');
+  return adminError(status, body);
 }
 
 /** undici is loaded only here: it is much of what a verb that asks nobody would load. */
@@ -81,7 +78,7 @@ export async function* adminLines(stateDir: string, path: string, signal: AbortS
   };
   try {
     const reply = await client.request({ method: 'GET', path, signal });
-    if (reply.statusCode >= 400) throw errorOf(reply.statusCode, await reply.body.json());
+    if (reply.statusCode >= 400) throw await errorOf(reply.statusCode, await reply.body.json());
     let rest = '';
     for await (const chunk of reply.body.setEncoding('utf8') as AsyncIterable<string>) {
       const lines = (rest + chunk).split('\n');
@@ -109,7 +106,7 @@ export async function askAdmin<T>(stateDir: string, { method, path, body, signal
       throw notRunning(socket, error);
     });
     const answer = await reply.body.json();
-    if (reply.statusCode >= 400) throw errorOf(reply.statusCode, answer);
+    if (reply.statusCode >= 400) throw await errorOf(reply.statusCode, answer);
     return answer as T;
   } finally {
     await client.close();

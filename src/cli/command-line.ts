@@ -1,28 +1,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { exitCode } from './exit-code.ts';
-import { addCache } from './cache.ts';
-import { addChat } from './chat.ts';
-import { addCompletion } from './completion.ts';
-import { addConformance } from './conformance.ts';
-import { addDoctor } from './doctor.ts';
-import { addImport } from './import.ts';
-import { addInit } from './init.ts';
-import { addKey } from './key.ts';
-import { addLogs } from './logs.ts';
-import { addLora } from './lora.ts';
-import { addOpenApi } from './openapi.ts';
-import { addPlan, plan } from './plan.ts';
-import { addPull } from './pull.ts';
-import { addReload } from './reload.ts';
-import { addRestart } from './restart.ts';
-import { addScale } from './scale.ts';
-import { addSchema } from './schema.ts';
 import type { Session } from './start.ts';
-import { addSimulate } from './simulate.ts';
-import { addStatus } from './status.ts';
-import { addStop } from './stop.ts';
-import { addValidate } from './validate.ts';
 import { type OutputOptions, print, type Run, withOutput } from './verb.ts';
 import { GatewayError } from '../core/errors.ts';
 import { version } from '../core/version.ts';
@@ -61,29 +40,34 @@ const processSession: Omit<Session, 'keepEngines' | 'watch' | 'output'> = {
   },
 };
 
-/** Every verb but `start` and `version`, in the order of the help. */
-const verbs = [
-  addPlan,
-  addStatus,
-  addLogs,
-  addReload,
-  addRestart,
-  addStop,
-  addScale,
-  addLora,
-  addSimulate,
-  addValidate,
-  addPull,
-  addCache,
-  addSchema,
-  addOpenApi,
-  addKey,
-  addInit,
-  addImport,
-  addChat,
-  addConformance,
-  addDoctor,
-  addCompletion,
+type AddVerb = (program: Command, run: Run) => void;
+
+/**
+ * Every verb but `start` and `version`, in the order of the help: by which first words it is meant and needs no other verb (`completion`
+ * writes of all), and where it is. Loading all of them takes longer than most of them take.
+ */
+const verbs: readonly (readonly [words: readonly string[], load: () => Promise<AddVerb>])[] = [
+  [['plan'], async () => (await import('./plan.ts')).addPlan],
+  [['status'], async () => (await import('./status.ts')).addStatus],
+  [['logs'], async () => (await import('./logs.ts')).addLogs],
+  [['reload'], async () => (await import('./reload.ts')).addReload],
+  [['restart'], async () => (await import('./restart.ts')).addRestart],
+  [['stop'], async () => (await import('./stop.ts')).addStop],
+  [['scale'], async () => (await import('./scale.ts')).addScale],
+  [['lora'], async () => (await import('./lora.ts')).addLora],
+  [['simulate'], async () => (await import('./simulate.ts')).addSimulate],
+  [['validate'], async () => (await import('./validate.ts')).addValidate],
+  [['pull'], async () => (await import('./pull.ts')).addPull],
+  [['cache'], async () => (await import('./cache.ts')).addCache],
+  [['schema'], async () => (await import('./schema.ts')).addSchema],
+  [['openapi'], async () => (await import('./openapi.ts')).addOpenApi],
+  [['key'], async () => (await import('./key.ts')).addKey],
+  [['init', 'gen-config'], async () => (await import('./init.ts')).addInit],
+  [['import'], async () => (await import('./import.ts')).addImport],
+  [['chat'], async () => (await import('./chat.ts')).addChat],
+  [['conformance'], async () => (await import('./conformance.ts')).addConformance],
+  [['doctor'], async () => (await import('./doctor.ts')).addDoctor],
+  [['complete-models'], async () => (await import('./completion.ts')).addCompletion],
 ];
 
 const startHelp = `
@@ -115,7 +99,7 @@ function addStart(program: Command, run: Run): void {
     .addHelpText('after', startHelp);
   withOutput(command).action(({ config, keepEngines = false, watch = false, dryRun = false, ...output }: StartOptions) =>
     run(async () => {
-      if (dryRun) return plan(config, output);
+      if (dryRun) return (await import('./plan.ts')).plan(config, output);
       // Only here: the servers behind it take longer to load than most other verbs take.
       const { start } = await import('./start.ts');
       return start(config, { ...processSession, keepEngines, watch, output });
@@ -133,24 +117,31 @@ function addVersion(program: Command, run: Run): void {
   );
 }
 
-/** The whole command line; `run` carries an action out. */
-export function commandLine(run: Run): Command {
+/**
+ * The command line; `run` carries an action out. `word`: the first argument; where that means a verb, the others are left out, and
+ * without it none is.
+ */
+export async function commandLine(run: Run, word?: string): Promise<Command> {
   const program = new Command('gateway')
     .description('Serves LLMs on your own machines: launches engines, and one OpenAI-compatible API in front of them.')
     .version(version);
   program.exitOverride().showHelpAfterError("(run 'gateway --help' for the commands)");
   addStart(program, run);
   addVersion(program, run);
-  for (const add of verbs) add(program, run);
+  if (word === '--version' || word === '-V') return program;
+  if (program.commands.some((command) => command.name() === word || command.aliases().some((alias) => alias === word))) return program;
+  const meant = verbs.filter(([words]) => word !== undefined && words.includes(word));
+  const adding = await Promise.all((meant.length === 0 ? verbs : meant).map(([, load]) => load()));
+  for (const add of adding) add(program, run);
   return program;
 }
 
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   let code: number = exitCode.ok;
-  const program = commandLine(async (action) => {
+  const program = await commandLine(async (action) => {
     code = await action();
-  });
+  }, argv[0]);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;

@@ -27,6 +27,8 @@ async function place(t: TestContext): Promise<{ readonly cwd: string; readonly e
   return { cwd, env: { PATH: `${join(cwd, 'bin')}:${process.env['PATH'] ?? ''}`, HOME: cwd, TERM: 'xterm', LC_ALL: 'C.UTF-8' } };
 }
 
+const whole = await program();
+
 type Place = Awaited<ReturnType<typeof place>>;
 
 /** What bash would offer for a line, as it would put it there. */
@@ -36,7 +38,7 @@ function bash({ cwd, env }: Place, line: string): readonly string[] {
     COMP_LINE=$1 COMP_POINT=\${#1}
     _gateway
     [[ \${#COMPREPLY[@]} == 0 ]] || printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', line, bashScript(wordsOf(program()))], {
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', line, bashScript(wordsOf(whole))], {
     cwd,
     env,
     encoding: 'utf8',
@@ -47,7 +49,7 @@ function bash({ cwd, env }: Place, line: string): readonly string[] {
 
 function fish({ cwd, env }: Place, line: string): readonly string[] {
   const script = 'echo $argv[2] | source; complete -C $argv[1]';
-  const { stdout, status, stderr } = spawnSync('fish', ['--no-config', '-c', script, '--', line, fishScript(wordsOf(program()))], {
+  const { stdout, status, stderr } = spawnSync('fish', ['--no-config', '-c', script, '--', line, fishScript(wordsOf(whole))], {
     cwd,
     env,
     encoding: 'utf8',
@@ -148,8 +150,8 @@ describe('completion in zsh', { skip: without('zsh') || skipTerminal }, () => {
 
 describe('the words of the program', () => {
   it('are those of every verb and option that help lists', () => {
-    const words = allVerbs(wordsOf(program()));
-    for (const { name, command } of verbsOf(program())) {
+    const words = allVerbs(wordsOf(whole));
+    for (const { name, command } of verbsOf(whole)) {
       const verb = words.find(({ path }) => path === name);
       const names = verb?.options.flatMap((option) => option.names) ?? [];
       for (const { long, hidden } of command.options) assert.ok(hidden || long === undefined || names.includes(long), `${name} ${long}`);
@@ -180,7 +182,7 @@ describe('the verb that shells ask', () => {
     ['fish', fishScript],
   ] as const) {
     it(`is called by the script that is printed for ${shell}`, async () => {
-      assert.equal((await runGateway(['completion', shell])).stdout, script(wordsOf(program())));
+      assert.equal((await runGateway(['completion', shell])).stdout, script(wordsOf(whole)));
     });
   }
 

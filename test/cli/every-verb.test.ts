@@ -71,7 +71,7 @@ const runs: Readonly<Record<string, Run>> = {
 /** They end only with a gateway: e2e/start.test.ts, stop.test.ts. */
 const elsewhere: ReadonlySet<string> = new Set(['start', 'stop']);
 
-const verbs = verbsOf(program());
+const verbs = verbsOf(await program());
 const leaves = verbs.filter(({ command }) => command.commands.length === 0).map(({ name }) => name);
 
 /** The smallest model file: version 3, no tensor, no key. */

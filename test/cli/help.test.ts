@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { commandLine } from '../../src/cli/command-line.ts';
 import { helpOf, program, verbsOf } from '../support/command-line.ts';
 
-const verbs = verbsOf(program());
+const verbs = verbsOf(await program());
 
 describe('every verb', () => {
   it('is found here', () => {
@@ -29,4 +30,34 @@ describe('every verb', () => {
       for (const argument of command.registeredArguments) assert.notEqual(argument.description, '', argument.name());
     });
   }
+});
+
+const action = (): Promise<void> => Promise.resolve();
+
+const namesOf = async (word: string): Promise<readonly string[]> =>
+  (await commandLine(action, word)).commands.flatMap((command) => [command.name(), ...command.aliases()]);
+
+describe('the first word of a command line', () => {
+  const own = ['start', 'run', 'version'];
+
+  it('has its verb alone, and what is always there', async () => {
+    const whole = await program();
+    for (const command of whole.commands)
+      for (const word of [command.name(), ...command.aliases()]) {
+        const names = await namesOf(word);
+        assert.ok(names.includes(word), word);
+        if (own.includes(word)) assert.deepEqual(names, own);
+        else if (word !== 'completion') assert.ok(names.length <= own.length + 2, `${word} brings ${names.join(', ')}`);
+      }
+  });
+
+  it('has all where it means none, or writes of all', async () => {
+    const all = (await program()).commands.length;
+    for (const word of ['nonsense', '--help', 'completion', 'help'])
+      assert.equal((await commandLine(action, word)).commands.length, all, word);
+  });
+
+  it('has none for the version', async () => {
+    for (const word of ['--version', '-V']) assert.deepEqual(await namesOf(word), own);
+  });
 });

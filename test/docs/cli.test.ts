@@ -16,8 +16,9 @@ function section(name: string, help: string): string {
   return `## gateway ${name}\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`;
 }
 
+const all = await program();
+
 function render(): string {
-  const all = program();
   const overview = `## All commands\n\n\`\`\`text\n${helpOf(all).trim()}\n\`\`\`\n`;
   return [`${mark}\n`, overview, ...verbsOf(all).map(({ name, command }) => section(name, helpOf(command)))].join('\n');
 }
@@ -30,7 +31,7 @@ test('docs/cli.md has the help of every verb as it is (UPDATE_DOCS=1 rewrites it
 
 test('docs/cli.md lists every verb, every option, and every exit code', async () => {
   const text = await readFile(file, 'utf8');
-  for (const { name, command } of verbsOf(program())) {
+  for (const { name, command } of verbsOf(all)) {
     const at = text.indexOf(`\n## gateway ${name}\n`);
     assert.notEqual(at, -1, name);
     const body = text.slice(at + 1).split('\n## ')[0] ?? '';

@@ -8,7 +8,7 @@ export interface Verb {
 }
 
 /** The program, whose actions do nothing. */
-export const program = (): Command => commandLine(() => Promise.resolve());
+export const program = (): Promise<Command> => commandLine(() => Promise.resolve());
 
 /** What `--help` prints, 100 columns wide, without colours. */
 export function helpOf(command: Command): string {
