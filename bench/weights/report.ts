@@ -5,6 +5,7 @@ import { ensureStores, storeServers } from '../../setup/stores/stores.ts';
 import { median, pairedRatio } from '../measure/statistics.ts';
 import { alignColumns } from '../report/table.ts';
 import { rotated } from '../scenarios.ts';
+import { compilePackage } from '../systems/package.ts';
 import type { Bucket, Load } from './bucket.ts';
 import { pairs, startBucket, upload } from './bucket.ts';
 import { runTool } from './run-tool.ts';
@@ -27,13 +28,14 @@ export async function weightsReport(isQuick: boolean, dir: string, signal: Abort
   const { missing } = await ensureStores(process.env, signal, [storeServers.versitygw, s5cmd]);
   const [first] = missing;
   if (first !== undefined) return [`weights: left out: ${first.title}: ${first.reason}`];
+  const tools = toolsHere(process.env, await compilePackage(join(dir, 'package'), signal));
   const bucket = await startBucket(join(dir, 'bucket'), signal);
   try {
     const lines: string[] = [];
     for (const load of isQuick ? quick : full) {
       await upload(bucket, load, join(dir, 'source'), signal);
       await rm(join(dir, 'source'), { recursive: true });
-      lines.push(...(await compare(bucket, load, isQuick ? 2 : 3, dir, signal)), '');
+      lines.push(...(await compare(bucket, load, tools, isQuick ? 2 : 3, dir, signal)), '');
     }
     return lines.slice(0, -1);
   } finally {
@@ -41,8 +43,14 @@ export async function weightsReport(isQuick: boolean, dir: string, signal: Abort
   }
 }
 
-async function compare(bucket: Bucket, load: Load, rounds: number, dir: string, signal: AbortSignal): Promise<readonly string[]> {
-  const tools = toolsHere(process.env);
+async function compare(
+  bucket: Bucket,
+  load: Load,
+  tools: readonly Tool[],
+  rounds: number,
+  dir: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const runs = new Map<Tool, ToolRun[]>(tools.map((tool) => [tool, []]));
   for (let round = 0; round < rounds; round += 1)
     for (const tool of rotated(tools, round)) {

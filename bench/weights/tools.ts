@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { onPath } from '../../setup/kit/machine.ts';
 import { s5cmd } from '../../setup/stores/s5cmd.ts';
 import { programOf } from '../../setup/stores/store-server.ts';
@@ -10,13 +9,11 @@ export interface Tool {
   readonly command: (prefix: string, to: string, endpoint: string) => readonly [string, ...string[]];
 }
 
-const main = join(import.meta.dirname, '../../src/main.ts');
-
-/** The gateway from its sources, and those of the tools that are there. */
-export function toolsHere(env: NodeJS.ProcessEnv): readonly Tool[] {
+/** The gateway, and those of the tools that are there. @param entry the gateway's program */
+export function toolsHere(env: NodeJS.ProcessEnv, entry: string): readonly Tool[] {
   const gateway: Tool = {
     name: 'gateway pull',
-    command: (prefix, to) => ['env', `XDG_STATE_HOME=${to}`, process.execPath, main, 'pull', `s3://bench/${prefix}`, '--quiet'],
+    command: (prefix, to) => ['env', `XDG_STATE_HOME=${to}`, process.execPath, entry, 'pull', `s3://bench/${prefix}`, '--quiet'],
   };
   const fast: Tool = {
     name: 's5cmd cp',

@@ -1,8 +1,8 @@
-/** Written, and told to the journal, at once. */
-export const blockBytes = 512 * 1024;
+/** Written, and told to the journal, at once. Of larger ones the first bytes have left the processor's cache before the last have come. */
+export const blockBytes = 256 * 1024;
 
 /**
- * Blocks of memory that are filled and written again and again. What a socket gives is copied into one at once: held until it is on the disk,
+ * Blocks of memory that are filled and written again and again. What a socket gives is put into one at once: held until it is on the disk,
  * it would outlive V8's young generation, and a download would need hundreds of megabytes.
  */
 export class BlockPool {

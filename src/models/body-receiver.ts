@@ -1,23 +1,26 @@
 import type { Dispatcher } from 'undici';
+import { pour } from './byte-sink.ts';
+import type { ByteSink } from './byte-sink.ts';
+import type { RawHeaders } from './http.ts';
 
-/** Takes the bytes of a body as they come. A promise holds the sender back until it is settled; what it throws ends the request. */
-export type TakeBytes = (chunk: Uint8Array) => Promise<void> | undefined;
+/** Judges a head: false where the body is not what was asked for. What it throws ends the request. */
+export type Accept = (status: number, headers: RawHeaders) => boolean;
 
 export interface Received {
   readonly status: number;
-  readonly headers: Record<string, string | string[] | undefined>;
+  readonly headers: RawHeaders;
   /** The beginning of a body that was not accepted. */
   readonly text: string;
 }
 
-const mostText = 16 * 1024;
+export const mostText = 16 * 1024;
 
-/** One reply, by undici's callbacks: its body goes to `take`, or is read as the text of a refusal. */
+/** One reply, by undici's callbacks: its body goes to the sink, or is read as the text of a refusal. */
 export class BodyReceiver implements Dispatcher.DispatchHandler {
   /** Settles when the request is over, whatever it ends with. */
   readonly done: Promise<Received>;
-  readonly #accept: (status: number, headers: Received['headers']) => boolean;
-  readonly #take: TakeBytes;
+  readonly #accept: Accept;
+  readonly #sink: ByteSink;
   readonly #signal: AbortSignal;
   readonly #settled = Promise.withResolvers<Received>();
   readonly #text: Buffer[] = [];
@@ -25,11 +28,11 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
   #leave: () => void = () => undefined;
   #accepted = false;
   #status = 0;
-  #headers: Received['headers'] = {};
+  #headers: RawHeaders = {};
 
-  constructor(accept: (status: number, headers: Received['headers']) => boolean, take: TakeBytes, signal: AbortSignal) {
+  constructor(accept: Accept, sink: ByteSink, signal: AbortSignal) {
     this.#accept = accept;
-    this.#take = take;
+    this.#sink = sink;
     this.#signal = signal;
     this.done = this.#settled.promise;
   }
@@ -48,7 +51,7 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
     };
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Received['headers']): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
     this.#status = status;
     this.#headers = headers;
     try {
@@ -65,7 +68,7 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
       return;
     }
     try {
-      const full = this.#take(chunk);
+      const full = pour(this.#sink, chunk);
       if (full === undefined) return;
       controller.pause();
       void this.#hold(controller, full);

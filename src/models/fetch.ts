@@ -1,11 +1,12 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { Clock } from '../core/clock.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { backoffMs } from './backoff.ts';
 import { BlockPool } from './block-pool.ts';
 import { bootId } from './boot-id.ts';
+import type { ByteSink } from './byte-sink.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
+import { PartFile } from './part-file.ts';
 import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
@@ -62,7 +63,7 @@ export class Fetch {
   readonly #deps: FetchDeps;
   readonly #queue: Part[] = [];
   readonly #smallQueue: Part[] = [];
-  readonly #open = new Map<number, Promise<FileHandle>>();
+  readonly #open = new Map<number, Promise<PartFile>>();
   /** Parts of each object that are not there yet. */
   readonly #missing = new Map<number, number>();
   readonly #repeated = new Set<number>();
@@ -98,7 +99,7 @@ export class Fetch {
       await Promise.allSettled(lanes);
       throw thrown;
     } finally {
-      for (const opened of this.#open.values()) await opened.then((file) => file.close(), ignoreFailedOpen);
+      for (const opened of this.#open.values()) await opened.then(({ handle }) => handle.close(), ignoreFailedOpen);
     }
     return this.#fetched.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -161,6 +162,7 @@ export class Fetch {
     const { source, partial, clock, limits, onBytes } = this.#deps;
     const object = this.#object(part.object);
     const writer = new PartWriter({
+      name: object.key,
       file: await this.#file(part.object),
       partial,
       object: part.object,
@@ -171,15 +173,17 @@ export class Fetch {
     const stall = stallWatch(clock, limits.stallMs, object.key);
     const signal = AbortSignal.any([this.#signal, stall.signal]);
     let at = from;
-    const take = (chunk: Uint8Array): Promise<void> | undefined => {
-      stall.heard();
-      if (at + chunk.length > part.end) throw new ArtifactError('changed', `${object.key}: the store sent more than was asked for.`);
-      at += chunk.length;
-      onBytes(chunk.length);
-      return writer.take(chunk);
+    const sink: ByteSink = {
+      space: () => writer.space(),
+      filled: (bytes) => {
+        stall.heard();
+        at += bytes;
+        onBytes(bytes);
+        return writer.filled(bytes);
+      },
     };
     try {
-      await source.read(object, { start: from, end: part.end }, take, signal);
+      await source.read(object, { start: from, end: part.end }, sink, signal);
       if (at < part.end)
         throw new ArtifactError('unreachable', `${object.key}: the connection ended after ${at - from} of ${part.end - from} bytes.`);
     } finally {
@@ -188,12 +192,15 @@ export class Fetch {
     }
   }
 
-  async #file(object: number): Promise<FileHandle> {
+  async #file(object: number): Promise<PartFile> {
     const opened =
       this.#open.get(object) ??
-      this.#deps.partial.open(object).catch((thrown: unknown) => {
-        throw diskError(thrown, this.#deps.partial.file(object));
-      });
+      this.#deps.partial.open(object).then(
+        (handle) => new PartFile(handle),
+        (thrown: unknown) => {
+          throw diskError(thrown, this.#deps.partial.file(object));
+        },
+      );
     this.#open.set(object, opened);
     return await opened;
   }
@@ -201,7 +208,7 @@ export class Fetch {
   /** All bytes of an object are there: they are verified. */
   async #finish(index: number): Promise<void> {
     const object = this.#object(index);
-    const file = await this.#file(index);
+    const { handle: file } = await this.#file(index);
     const { source, partial, limits } = this.#deps;
     // Only what an earlier try has left can be too long.
     if (partial.resumed) await file.truncate(object.sizeBytes);

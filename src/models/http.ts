@@ -3,7 +3,9 @@ import type { Dispatcher } from 'undici';
 import { messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { BodyReceiver } from './body-receiver.ts';
-import type { TakeBytes } from './body-receiver.ts';
+import type { Accept, Received } from './body-receiver.ts';
+import type { ByteSink } from './byte-sink.ts';
+import { DirectHttp } from './direct-http.ts';
 import { redirectTarget } from './redirect.ts';
 import type { SourceEnv } from './source.ts';
 
@@ -44,7 +46,7 @@ export function headOf(url: URL, status: number, headers: RawHeaders): HttpHead 
 }
 
 /** The proxies that the environment names, in either case of letters; the model's own variables stand above the process's. */
-function proxiesOf(env: SourceEnv): EnvHttpProxyAgent.Options {
+function proxiesOf(env: SourceEnv): { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } {
   const of = (name: string): string => env[name] ?? env[name.toUpperCase()] ?? '';
   return { httpProxy: of('http_proxy'), httpsProxy: of('https_proxy'), noProxy: of('no_proxy') };
 }
@@ -52,11 +54,15 @@ function proxiesOf(env: SourceEnv): EnvHttpProxyAgent.Options {
 /** HTTP as the stores speak it: one pool of connections, redirects followed by our rules. No timeout but that of the signal. */
 export class HttpClient {
   readonly #agent: EnvHttpProxyAgent;
+  /** Undefined where a proxy may stand between. */
+  readonly #direct: DirectHttp | undefined;
 
   /** @param env `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` */
   constructor(env: SourceEnv) {
+    const proxies = proxiesOf(env);
+    this.#direct = proxies.httpProxy === '' && proxies.httpsProxy === '' ? new DirectHttp() : undefined;
     this.#agent = new EnvHttpProxyAgent({
-      ...proxiesOf(env),
+      ...proxies,
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: { timeout: 15_000 },
@@ -80,38 +86,42 @@ export class HttpClient {
   }
 
   /**
-   * Passes a body on as it comes, without a stream in between.
+   * Passes a body on as it comes, without a stream in between; right from the socket where the reply is plain and no proxy is named.
    * @param accept judges the head: false where the body is not what was asked for. What it throws ends the request.
    * @returns `text`: of a body that was not accepted, its first 16 KB
-   * @throws ArtifactError `unreachable`, `unsafe`; what `accept` and `take` throw; the signal's reason
+   * @throws ArtifactError `unreachable`, `unsafe`; what `accept` and the sink throw; the signal's reason
    */
   async receive(
     ask: HttpAsk,
     accept: (head: HttpHead) => boolean,
-    take: TakeBytes,
+    sink: ByteSink,
     signal: AbortSignal,
   ): Promise<{ readonly head: HttpHead; readonly text: string }> {
     const { head, text } = await this.#following(ask, async (at) => {
-      const received = await this.#reached(at, signal, () => {
-        const receiver = new BodyReceiver(
-          (status, headers) => {
-            const head = headOf(at.url, status, headers);
-            return isRedirect(head, ask) ? false : accept(head);
-          },
-          take,
-          signal,
-        );
-        const { origin, pathname, search } = at.url;
-        this.#agent.dispatch({ origin, path: pathname + search, method: at.method, headers: at.headers }, receiver);
-        return receiver.done;
-      });
+      const judge: Accept = (status, headers) => {
+        const head = headOf(at.url, status, headers);
+        return isRedirect(head, ask) ? false : accept(head);
+      };
+      const received = await this.#reached(
+        at,
+        signal,
+        async () => (await this.#direct?.receive(at, judge, sink, signal)) ?? (await this.#dispatched(at, judge, sink, signal)),
+      );
       const head = headOf(at.url, received.status, received.headers);
       return { ...head, head, text: received.text };
     });
     return { head, text };
   }
 
+  async #dispatched({ url, method, headers }: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received> {
+    const receiver = new BodyReceiver(accept, sink, signal);
+    const { origin, pathname, search } = url;
+    this.#agent.dispatch({ origin, path: pathname + search, method, headers }, receiver);
+    return await receiver.done;
+  }
+
   close(): void {
+    this.#direct?.close();
     // Whoever still reads is cut off; nobody should be.
     void this.#agent.destroy();
   }

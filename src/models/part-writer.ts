@@ -1,12 +1,15 @@
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { ArtifactError } from './artifact-error.ts';
 import type { BlockPool } from './block-pool.ts';
+import type { ByteSink } from './byte-sink.ts';
+import type { PartFile } from './part-file.ts';
 import type { PartialDownload } from './partial.ts';
 import type { ByteRange } from './source.ts';
 
 export interface PartTarget {
-  readonly file: FileHandle;
+  /** Of the object, for messages. */
+  readonly name: string;
+  readonly file: PartFile;
   readonly partial: PartialDownload;
   /** Index of the object in its plan. */
   readonly object: number;
@@ -18,15 +21,16 @@ export interface PartTarget {
 }
 
 /**
- * Puts the bytes of one part where they belong in the file, as they come. While one block is written the next one fills; a sender that is
- * faster than the disk is held back, so that a part has never more than two blocks in memory, and what came meanwhile.
+ * Puts the bytes of one part where they belong in the file. While one block is written the next one fills; a sender that is faster than the
+ * disk is held back, so that a part has never more than three blocks in memory.
  */
-export class PartWriter {
+export class PartWriter implements ByteSink {
   readonly #target: PartTarget;
   /** Of the first byte of `#block`, in the file. */
   #at: number;
   #block: Buffer;
   #held = 0;
+  /** One block at a time, so that what is before a place is known. */
   #writing: Promise<void> | undefined;
 
   constructor(target: PartTarget) {
@@ -35,33 +39,29 @@ export class PartWriter {
     this.#block = this.#newBlock();
   }
 
-  /** @returns a promise where the disk is behind; it fails with what the disk says (ArtifactError `no-space`, `unsafe`) */
-  take(chunk: Uint8Array): Promise<void> | undefined {
-    const fits = Math.min(chunk.length, this.#block.length - this.#held);
-    this.#block.set(fits === chunk.length ? chunk : chunk.subarray(0, fits), this.#held);
-    this.#held += fits;
-    if (this.#held < this.#block.length) return undefined;
-    const rest = chunk.subarray(fits);
-    if (this.#writing !== undefined) return this.#later(rest);
-    this.#begin();
-    return rest.length === 0 ? undefined : this.take(rest);
+  /** @throws ArtifactError `changed` where all bytes of the part are there */
+  space(): Uint8Array {
+    if (this.#block.length === 0) throw new ArtifactError('changed', `${this.#target.name}: the store sent more than was asked for.`);
+    return this.#held === 0 ? this.#block : this.#block.subarray(this.#held);
   }
 
-  /** Writes the rest. What came before a cut is not fetched again. No byte may come any more. @throws as the promise of `take` */
+  /** @returns a promise where the disk is behind; it fails with what the disk says (ArtifactError `no-space`, `unsafe`) */
+  filled(bytes: number): Promise<void> | undefined {
+    this.#held += bytes;
+    if (this.#held < this.#block.length) return undefined;
+    const before = this.#writing;
+    this.#begin();
+    return before;
+  }
+
+  /** Writes the rest. What came before a cut is not fetched again. No byte may come any more. @throws as the promise of `filled` */
   async end(): Promise<void> {
     try {
-      await this.#writing;
       if (this.#held > 0) this.#begin();
       await this.#writing;
     } finally {
       this.#target.pool.give(this.#block);
     }
-  }
-
-  async #later(rest: Uint8Array): Promise<void> {
-    await this.#writing;
-    this.#begin();
-    if (rest.length > 0) await this.take(rest);
   }
 
   #newBlock(): Buffer {
@@ -70,15 +70,17 @@ export class PartWriter {
 
   #begin(): void {
     const block = this.#block;
-    const length = this.#held;
-    const writing = this.#write(block.subarray(0, length), this.#at).finally(() => {
+    const filled = block.subarray(0, this.#held);
+    const at = this.#at;
+    const before = this.#writing;
+    const writing = (before === undefined ? this.#write(filled, at) : before.then(() => this.#write(filled, at))).finally(() => {
       this.#target.pool.give(block);
       if (this.#writing === writing) this.#writing = undefined;
     });
-    // Seen by the next block, or by the end; until then nobody else looks.
+    // Seen by the next block but one, or by the end; until then nobody else looks.
     writing.catch(() => undefined);
     this.#writing = writing;
-    this.#at += length;
+    this.#at += this.#held;
     this.#held = 0;
     this.#block = this.#newBlock();
   }
@@ -88,8 +90,7 @@ export class PartWriter {
     const end = start + bytes.length;
     const crc = crc32(bytes);
     try {
-      // A full disk takes a part of it, and says why only when it is asked to take the rest.
-      for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at, bytes.length - at, start + at)).bytesWritten;
+      await file.write(bytes, start);
     } catch (thrown) {
       throw diskError(thrown, partial.file(object));
     }

@@ -1,5 +1,5 @@
 import type { ArtifactError } from './artifact-error.ts';
-import type { TakeBytes } from './body-receiver.ts';
+import type { ByteSink } from './byte-sink.ts';
 import { checkRange, rangeHeader } from './content-range.ts';
 import type { HttpAsk, HttpClient, HttpHead } from './http.ts';
 import type { ByteRange, RemoteObject } from './source.ts';
@@ -7,7 +7,7 @@ import type { ByteRange, RemoteObject } from './source.ts';
 /**
  * The bytes of a range over plain HTTP; `Source.read` of all stores.
  * @param refuse what to tell of another status; `text`: what the store says to it
- * @throws ArtifactError, that of `refuse` too; what `take` throws; the signal's reason
+ * @throws ArtifactError, that of `refuse` too; what the sink throws; the signal's reason
  */
 export async function readRange(
   http: HttpClient,
@@ -15,7 +15,7 @@ export async function readRange(
   object: RemoteObject,
   range: ByteRange,
   refuse: (head: HttpHead, text: string) => ArtifactError,
-  take: TakeBytes,
+  sink: ByteSink,
   signal: AbortSignal,
 ): Promise<void> {
   const header = rangeHeader(object, range);
@@ -31,6 +31,6 @@ export async function readRange(
     });
     return true;
   };
-  const { head, text } = await http.receive({ ...ask, method: 'GET', headers }, accept, take, signal);
+  const { head, text } = await http.receive({ ...ask, method: 'GET', headers }, accept, sink, signal);
   if (head.status !== wanted) throw refuse(head, text);
 }

@@ -1,4 +1,4 @@
-import type { TakeBytes } from './body-receiver.ts';
+import type { ByteSink } from './byte-sink.ts';
 
 /** Digests that a store gives of a whole object, in lower-case hex. */
 export interface Digests {
@@ -33,10 +33,10 @@ export interface Source {
   /** Names directly below a reference, each once: of folders, with a `/` behind, and of objects. Left out: it has no such thing. */
   names?(signal: AbortSignal): AsyncIterable<string>;
   /**
-   * Gives `take` the bytes of `range`, in order, and no other: a store that would send other ones, or those of a changed object, is an error
+   * Puts the bytes of `range` into the sink, in order, and no other: a store that would send other ones, or those of a changed object, is an error
    * (`changed`). Aborting closes the connection.
    */
-  read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void>;
+  read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void>;
   /** Digests that the listing does not have; asked for once, before a large object is fetched. */
   digests?(object: RemoteObject, signal: AbortSignal): Promise<Digests>;
   close(): void;

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { S3Source } from '../../src/models/sources/s3.ts';
 import type { RemoteObject } from '../../src/models/source.ts';
 import { skipS3 } from '../support/object-stores.ts';
+import { sinkOf } from '../support/byte-sink.ts';
 import { collect, gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Server } from '../support/s3-server.ts';
 
@@ -86,7 +87,7 @@ describe('a bucket on a real S3 server', { skip: skipS3 }, () => {
     assert.ok(object !== undefined);
     await server.put('bucket', 'm/w.gguf', gguf(1000));
     const read = async (of: RemoteObject): Promise<void> => {
-      await source.read(of, { start: 0, end: 100 }, () => undefined, signal);
+      await source.read(of, { start: 0, end: 100 }, sinkOf(Buffer.alloc(100)), signal);
     };
     await assert.rejects(read(object), { problem: 'changed' });
     source.close();

@@ -1,7 +1,7 @@
 import { messageOf } from '../../core/errors.ts';
 import { z } from 'zod';
 import { ArtifactError } from '../artifact-error.ts';
-import type { TakeBytes } from '../body-receiver.ts';
+import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpHead } from '../http.ts';
 import { expectOk, statusError } from '../http-error.ts';
@@ -138,7 +138,7 @@ export class GcsSource implements Source {
     } while (token !== undefined && token !== '');
   }
 
-  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
+  async read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void> {
     const url = new URL(`${this.#origin}/storage/v1/b/${encodeURIComponent(this.#reference.bucket)}/o/${encodeURIComponent(object.key)}`);
     // A generation that was replaced is not found, or is still the same bytes: never another file's.
     url.search = new URLSearchParams({ alt: 'media', generation: object.etag }).toString();
@@ -147,7 +147,7 @@ export class GcsSource implements Source {
       head.status === 404
         ? new ArtifactError('changed', `${this.#remedies.where}: ${object.key} was replaced while it was fetched.`)
         : statusError(head, this.#remedies);
-    await readRange(this.#http, ask, object, range, refuse, take, signal);
+    await readRange(this.#http, ask, object, range, refuse, sink, signal);
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ArtifactError } from '../artifact-error.ts';
-import type { TakeBytes } from '../body-receiver.ts';
+import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpReply } from '../http.ts';
 import { expectOk, statusError } from '../http-error.ts';
@@ -73,10 +73,10 @@ export class HubSource implements Source {
     }
   }
 
-  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
+  async read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void> {
     const url = new URL(`${this.#origin}/${this.#reference.repo}/resolve/${this.#commit}/${encoded(object.key)}`);
     const ask = { url, headers: {}, authorization: this.#authorization };
-    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), take, signal);
+    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), sink, signal);
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import type { ArtifactError } from '../artifact-error.ts';
-import type { TakeBytes } from '../body-receiver.ts';
+import type { ByteSink } from '../byte-sink.ts';
 import { rangeHeader } from '../content-range.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpHead } from '../http.ts';
@@ -89,13 +89,13 @@ export class S3Source implements Source {
     return { path, key, sizeBytes, etag: etag ?? '', digests: plainMd5.test(digest) ? { md5: digest } : {}, ranges: true };
   }
 
-  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
+  async read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void> {
     const { key, etag } = object;
     const wanted = rangeHeader(object, range);
     const conditions = { ...(wanted === undefined ? {} : { range: wanted }), ...(etag === '' ? {} : { 'if-match': etag }) };
     const { url, headers } = await this.#told(async () => await this.#signer.signGet(key, conditions, signal), signal);
     const refuse = (head: HttpHead, text: string): ArtifactError => s3Error(s3Refusal(head, text), referenceText(this.#reference));
-    await readRange(this.#http, { url, headers, redirects: 'give' }, object, range, refuse, take, signal);
+    await readRange(this.#http, { url, headers, redirects: 'give' }, object, range, refuse, sink, signal);
   }
 
   /** Also says when an ETag that looks like an MD5 is none: that of an object which the store encrypts with a key of its customer's. */

@@ -1,5 +1,5 @@
 import { ArtifactError } from '../artifact-error.ts';
-import type { TakeBytes } from '../body-receiver.ts';
+import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import { expectOk, statusError } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
@@ -39,10 +39,10 @@ export class UrlSource implements Source {
     yield { path, key: this.#remedies.where, sizeBytes: Number(length), etag: strong, digests: {}, ranges };
   }
 
-  async read(object: RemoteObject, range: ByteRange, take: TakeBytes, signal: AbortSignal): Promise<void> {
+  async read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void> {
     const headers = object.etag === '' ? {} : { 'if-match': object.etag };
     const ask = { url: new URL(this.#reference.url), headers };
-    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), take, signal);
+    await readRange(this.#http, ask, object, range, (head) => statusError(head, this.#remedies), sink, signal);
   }
 
   close(): void {
