@@ -64,7 +64,7 @@ function loadWhereItBelongs(loaded: readonly Set<AdapterName>[], adapter: Adapte
     index,
     capacity,
     heat: [...adapters].reduce((sum, each) => sum + heat.of(each), 0),
-    adapters: new Map([...adapters].map((each) => [each, { state: 'loaded', inFlight: 0 }])),
+    adapters: new Map([...adapters].map((each) => [each, { state: 'loaded', inFlight: 0, since: 0 }])),
   }));
   const placement = placeAdapter(adapter, holders, (each) => heat.of(each));
   if (placement.kind !== 'load' && placement.kind !== 'evict')

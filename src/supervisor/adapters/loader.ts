@@ -1,4 +1,5 @@
 import type pino from 'pino';
+import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { AdapterName } from '../../core/ids.ts';
 import type { FetchedAdapter } from './files.ts';
@@ -7,6 +8,7 @@ import { placeAdapter } from './placement.ts';
 import type { Placement } from './placement.ts';
 import type { AdapterMetrics, ReplicaAdapters } from './replica-adapters.ts';
 import type { Resident } from './residents.ts';
+import { nextToYield, turnMs } from './turns.ts';
 import { nobodyWaits } from './waits.ts';
 import type { Wanted } from './waits.ts';
 
@@ -16,6 +18,7 @@ type Decision =
   | (Extract<Placement, { readonly index: number }> & { readonly member: ReplicaAdapters });
 
 export interface LoaderDeps {
+  readonly clock: Clock;
   readonly log: pino.Logger;
   readonly metrics: Pick<AdapterMetrics, 'evicted' | 'crowded'>;
   /** Something is on its way out. */
@@ -52,11 +55,26 @@ export class Loader {
         return;
       }
       case 'full':
-        if (!wanted.crowded) this.#deps.metrics.crowded();
-        wanted.crowded = true;
+        this.#waitForTurn(adapter, wanted);
         return;
       case 'wait':
     }
+  }
+
+  /** All are in use: one of them makes way where it has had its turn. */
+  #waitForTurn(adapter: AdapterName, wanted: Wanted): void {
+    const now = this.#deps.clock.now();
+    if (!wanted.crowded) this.#deps.metrics.crowded();
+    wanted.crowded = true;
+    wanted.crowdedSince ??= now;
+    if (now - wanted.crowdedSince < turnMs) return;
+    const yielding = nextToYield(adapter, this.#members.holders(), now);
+    const member = this.#members.admitted().find(({ replica }) => replica.index === yielding?.index);
+    if (yielding === undefined || member === undefined || this.#members.evict(member, yielding.adapter) === undefined) return;
+    this.#deps.metrics.evicted();
+    const why = { adapter: yielding.adapter, replica: yielding.index, for: adapter };
+    this.#deps.log.info(why, `adapter is evicted once its requests have ended: it had its turn, and ${adapter} waits while all are in use`);
+    this.#deps.settle();
   }
 
   /**

@@ -6,6 +6,8 @@ export interface Residence {
   readonly state: 'loading' | 'loaded' | 'leaving';
   /** Requests on the replica that use it. */
   readonly inFlight: number;
+  /** When it was loaded; while it is being loaded, when that began. */
+  readonly since: number;
 }
 
 /** A replica, as far as adapters need it. */

@@ -107,6 +107,7 @@ export class ReplicaAdapters {
    * @throws GatewayError `adapter_unavailable`
    */
   async takeOver(known: AdapterSource['known']): Promise<void> {
+    const { clock, board } = this.#deps;
     const { engine } = this.replica;
     for (const handle of await engine.resident(this.signal)) {
       const named = await known(handle, this.signal);
@@ -114,7 +115,7 @@ export class ReplicaAdapters {
       if (named === undefined || slot === undefined) {
         named?.files.release();
         await this.#call((signal) => engine.unload(handle, signal));
-      } else this.#residents.add(newResident({ ...named, slot, state: 'loaded', usesSeen: this.#deps.board.readProgress(slot) }));
+      } else this.#residents.add(newResident({ ...named, slot, state: 'loaded', since: clock.now(), usesSeen: board.readProgress(slot) }));
     }
   }
 
@@ -127,7 +128,7 @@ export class ReplicaAdapters {
     const { clock, board, log, metrics } = this.#deps;
     const slot = this.#deps.takeSlot();
     if (slot === undefined) throw new GatewayError('adapter_unavailable', 'the load board has no slot left for another adapter');
-    const resident = newResident({ adapter, files, slot, state: 'loading', usesSeen: board.readProgress(slot) });
+    const resident = newResident({ adapter, files, slot, state: 'loading', since: clock.now(), usesSeen: board.readProgress(slot) });
     files.keep();
     this.#residents.add(resident);
     await room;
@@ -141,6 +142,7 @@ export class ReplicaAdapters {
       throw error;
     }
     resident.state = 'loaded';
+    resident.since = clock.now();
     metrics.loaded('ok', seconds());
     log.info({ adapter, replica: this.replica.index, revision: files.revision, seconds: seconds() }, 'adapter is loaded');
     this.#deps.changed();

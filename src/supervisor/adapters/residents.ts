@@ -14,6 +14,8 @@ export interface Resident {
   state: 'loading' | 'loaded' | 'leaving' | 'unloading';
   /** Picks counted so far on its slot, by whoever had that before too. */
   usesSeen: number;
+  /** When it was loaded, or that began. */
+  since: number;
   /** Picks since it is here. */
   uses: number;
   /** Resolves when it is here no more. */
@@ -21,7 +23,7 @@ export interface Resident {
 }
 
 /** Of which nothing has been used yet. */
-export function newResident(of: Pick<Resident, 'adapter' | 'files' | 'slot' | 'state' | 'usesSeen'>): Resident {
+export function newResident(of: Pick<Resident, 'adapter' | 'files' | 'slot' | 'state' | 'since' | 'usesSeen'>): Resident {
   return { ...of, uses: 0, left: Promise.withResolvers() };
 }
 
@@ -67,7 +69,7 @@ export class Residents {
     for (const resident of this.#byHandle.values()) {
       if (this.of(resident.adapter) === resident) {
         const state = resident.state === 'unloading' ? 'leaving' : resident.state;
-        adapters.set(resident.adapter, { state, inFlight: inFlight(resident.slot) });
+        adapters.set(resident.adapter, { state, inFlight: inFlight(resident.slot), since: resident.since });
       } else former += 1;
     }
     return { capacity: this.#capacity - former, adapters };

@@ -9,8 +9,9 @@ export interface Wanted {
   pursued: boolean;
   /** Runs whose engines failed to load it. */
   readonly failed: Set<string>;
-  /** Whether it was counted as a wait for want of room. */
+  /** Whether it was counted as a wait for want of room; since when, where turns are taken. */
   crowded: boolean;
+  crowdedSince: number | undefined;
   /** Whether another one is leaving for it. */
   makingRoom: boolean;
 }
@@ -21,6 +22,7 @@ export const nobodyWaits = (): Wanted => ({
   pursued: false,
   failed: new Set(),
   crowded: false,
+  crowdedSince: undefined,
   makingRoom: false,
 });
 

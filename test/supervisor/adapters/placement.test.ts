@@ -5,19 +5,22 @@ import { adapterName } from '../../../src/core/ids.ts';
 import type { AdapterName } from '../../../src/core/ids.ts';
 import { Heat } from '../../../src/supervisor/adapters/heat.ts';
 import { planMove } from '../../../src/supervisor/adapters/balance.ts';
+import { nextToYield } from '../../../src/supervisor/adapters/turns.ts';
 import { copiesOf, copiesWanted, placeAdapter, prefers } from '../../../src/supervisor/adapters/placement.ts';
 import type { Holder, Residence } from '../../../src/supervisor/adapters/placement.ts';
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(adapterName) as [AdapterName, AdapterName, AdapterName, AdapterName];
-const idle: Residence = { state: 'loaded', inFlight: 0 };
-const busy: Residence = { state: 'loaded', inFlight: 1 };
-const leaving: Residence = { state: 'leaving', inFlight: 1 };
-const loading: Residence = { state: 'loading', inFlight: 0 };
+const idle: Residence = { state: 'loaded', inFlight: 0, since: 0 };
+const busy: Residence = { state: 'loaded', inFlight: 1, since: 0 };
+const busySince = (at: number): Residence => ({ ...busy, since: at });
+const leaving: Residence = { state: 'leaving', inFlight: 1, since: 0 };
+const loading: Residence = { state: 'loading', inFlight: 0, since: 0 };
 
 function holder(index: number, capacity: number, adapters: readonly (readonly [AdapterName, Residence])[] = [], heat = 0): Holder {
   return { index, capacity, heat, adapters: new Map(adapters) };
 }
 const cold = (): number => 0;
+const pick = (yielding: ReturnType<typeof nextToYield>): unknown => yielding && [yielding.index, yielding.adapter];
 
 describe('where an adapter goes', () => {
   test('to the same replica whoever asks, where there is room', () => {
@@ -70,7 +73,10 @@ describe('where an adapter goes', () => {
 
   test('property: never beyond the room, never in place of one in use, never where it is', () => {
     const name = fc.constantFrom(a, b, c, d);
-    const residence = fc.record({ state: fc.constantFrom('loading', 'loaded', 'leaving'), inFlight: fc.nat(2) }, { noNullPrototype: true });
+    const residence = fc.record(
+      { state: fc.constantFrom('loading', 'loaded', 'leaving'), inFlight: fc.nat(2), since: fc.constant(0) },
+      { noNullPrototype: true },
+    );
     const anyHolder = fc.record({ heat: fc.nat(9), adapters: fc.uniqueArray(fc.tuple(name, residence), { selector: ([of]) => of }) });
     fc.assert(
       fc.property(fc.array(anyHolder, { maxLength: 4 }), name, fc.integer({ min: 3, max: 4 }), (holders, adapter, capacity) => {
@@ -124,6 +130,20 @@ describe('what moves', () => {
     const others = [holder(1, 4, [[b, busy]], 300), holder(2, 4, [[c, busy]], 400)];
     assert.equal(planMove([holder(0, 4, [...all.slice(1), [a, leaving]], 510), ...others], heatOf, none), undefined);
   });
+});
+
+test('where all are in use one yields that has a copy, else the one that has been there longest, after a while', () => {
+  const holders = [
+    holder(0, 2, [
+      [b, busySince(2_000)],
+      [c, busySince(1_000)],
+    ]),
+    holder(1, 1, [[d, busySince(500)]]),
+  ];
+  assert.equal(nextToYield(a, holders, 5_000), undefined);
+  assert.deepEqual(pick(nextToYield(a, holders, 5_500)), [1, d]);
+  assert.deepEqual(pick(nextToYield(a, [...holders, holder(2, 1, [[b, busySince(3_000)]])], 9_000)), [0, b]);
+  assert.deepEqual(pick(nextToYield(d, holders, 9_000)), [0, c], 'not on a replica that has it');
 });
 
 test('copies follow the share of the load, between one and all replicas', () => {

@@ -70,6 +70,29 @@ describe('adapters of the replicas of a model', () => {
     fleet.pool.close();
   });
 
+  test('more adapters in constant use than there is room for take turns, and none waits for long', async () => {
+    const names = ['a', 'b', 'c'];
+    const fleet = await fleetOf(1, names, { maxPerReplica: 2 });
+    const waits: number[] = [];
+    const answers: Promise<string>[] = [];
+    for (let at = 0; at < 600; at += 1) {
+      for (const name of names) {
+        const asked = fleet.clock.now();
+        const answer = fleet.request(name, 300);
+        answers.push(answer);
+        void answer.then(() => waits.push(fleet.clock.now() - asked));
+      }
+      await fleet.clock.advance(100);
+    }
+    await fleet.clock.advance(30_000);
+    const expected = answers.map((_, at) => `${names[at % 3]}.1`);
+    assert.deepEqual(await Promise.all(answers), expected);
+    assert.ok(Math.max(...waits) <= 8_000, `${Math.max(...waits)} ms`);
+    assert.ok(fleet.counts.loaded <= 2 + 90_000 / 5_000, `${fleet.counts.loaded} loads in a minute and a half`);
+    assert.ok(fleet.said.some((line) => line.includes('it had its turn')));
+    fleet.pool.close();
+  });
+
   test('what does not exist is refused to all who wait, and for a while to those who ask again without another look', async () => {
     const fleet = await fleetOf(1, [], { maxPerReplica: 2 });
     const first = [fleet.request('nope', 10), fleet.request('nope', 10)];
