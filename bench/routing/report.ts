@@ -8,8 +8,10 @@ const shapes = [
   { replicas: 1, models: 1 },
   { replicas: 16, models: 1 },
   { replicas: 256, models: 1 },
-  { replicas: 16, models: 100 },
-  { replicas: 16, models: 1000 },
+  // As many as the load board has room for, 1000 times.
+  { replicas: 4, models: 1 },
+  { replicas: 4, models: 100 },
+  { replicas: 4, models: 1000 },
 ] as const;
 const trace = { seed: 1, conversations: 2000, seconds: 3600 } as const;
 const simulatedReplicas = 8;

@@ -3,8 +3,8 @@ import type { AdapterName } from '../core/ids.ts';
 import { heaviestOf, keyGroups, weightOf } from '../core/rendezvous.ts';
 import type { ReplicaView } from '../core/table.ts';
 
-/** With fewer replicas it costs no more to look at all of them than to remember which one a group prefers: what is remembered is rarely in a processor's nearest cache. */
-const fewest = 32;
+/** With fewer replicas it costs no more to look at all of them than to remember which one a group prefers. */
+const fewest = 16;
 /** Replicas whose cells are read anew for one pick, on average: with more of them a sum is used for several picks. */
 const readsPerPick = 4;
 
@@ -19,7 +19,7 @@ export class Candidates {
   /** Picks that the total is still good for. */
   #uses = 0;
   /** For each group one more than the place of the replica that it prefers; 0 where it is not known yet. */
-  #places: Uint16Array | undefined;
+  #places: Uint8Array | Uint16Array | undefined;
 
   constructor(replicas: readonly ReplicaView[], board: LoadBoard) {
     this.replicas = replicas;
@@ -47,7 +47,7 @@ export class Candidates {
       return this.#total;
     }
     let total = 0;
-    for (const { slot } of this.replicas) total += this.#board.read(slot);
+    for (const { slot } of this.replicas) total += this.#board.glance(slot);
     this.#total = total;
     this.#uses = Math.floor((this.replicas.length - 1) / readsPerPick);
     return total;
@@ -57,7 +57,7 @@ export class Candidates {
   favourite(group: number, after?: ReplicaView): ReplicaView | undefined {
     if (after !== undefined) return this.replicas[heaviestOf(group, this.#indices, weightOf(group, after.index))];
     if (this.#indices.length < fewest) return this.replicas[heaviestOf(group, this.#indices)];
-    this.#places ??= new Uint16Array(keyGroups);
+    this.#places ??= this.#indices.length < 0xff ? new Uint8Array(keyGroups) : new Uint16Array(keyGroups);
     const known = this.#places[group] ?? 0;
     if (known > 0) return this.replicas[known - 1];
     const place = heaviestOf(group, this.#indices);

@@ -21,7 +21,7 @@ export class ReplicaSight implements Sight {
   }
 
   load({ slot }: ReplicaView): number {
-    return this.#board.read(slot);
+    return this.#board.glance(slot);
   }
 
   total(): number {

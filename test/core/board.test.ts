@@ -14,6 +14,10 @@ describe('LoadBoard', () => {
       [0, 1, 2].map((at) => board.read(slot(at))),
       [0, 2, 0],
     );
+    assert.deepEqual(
+      [0, 1, 2].map((at) => board.glance(slot(at))),
+      [0, 2, 0],
+    );
   });
 
   test('progress and load do not mix', () => {
