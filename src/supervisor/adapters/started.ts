@@ -62,6 +62,8 @@ export class StartedAdapters implements ModelAdapters {
   readonly #first: Promise<void>;
   #begun = false;
   #replicas: readonly { readonly index: number; readonly started: StartedWith }[] = [];
+  /** Whether a change for those that wait has its turn still to come: it sees all of them. */
+  #changeQueued = false;
   /** Changes of the set take turns. */
   #turn: Promise<void>;
 
@@ -133,12 +135,13 @@ export class StartedAdapters implements ModelAdapters {
     this.#waits.forgetWorker(worker);
   }
 
+  /** Looks whether there is room now for those that wait because all chosen ones are in use. */
   settle(): void {
-    // Nothing leaves an engine that runs.
+    if (this.unsettled && this.#chosen.names.some((adapter) => this.#chosen.inFlight(adapter) === 0)) this.#changeSoon();
   }
 
   get unsettled(): boolean {
-    return false;
+    return this.#waits.all().some(([adapter, { crowded }]) => crowded && !this.#chosen.has(adapter));
   }
 
   async load(adapter: AdapterName): Promise<void> {
@@ -201,7 +204,10 @@ export class StartedAdapters implements ModelAdapters {
   }
 
   #changeSoon(): void {
+    if (this.#changeQueued) return;
+    this.#changeQueued = true;
     const change = this.#next(async () => {
+      this.#changeQueued = false;
       const missing = this.#waits.all().flatMap(([adapter]) => (this.#chosen.has(adapter) ? [] : [adapter]));
       // One change at a time is carried through: else replicas would be replaced for each request.
       if (missing.length === 0 || this.#replicas.some(({ started }) => this.outdated(started))) return;
@@ -260,7 +266,8 @@ export class StartedAdapters implements ModelAdapters {
       wanted.crowded = true;
       this.#deps.counts.crowded();
     }
-    if (add.length > 0) this.#deps.changed();
+    // Whoever is told then looks when there is room for those that wait.
+    if (add.length > 0 || this.unsettled) this.#deps.changed();
   }
 
   async #renew(adapter: AdapterName): Promise<void> {
