@@ -68,8 +68,12 @@ export class Loader {
     wanted.crowded = true;
     wanted.crowdedSince ??= now;
     if (now - wanted.crowdedSince < turnMs) return;
-    const yielding = nextToYield(adapter, this.#members.holders(), now);
-    const member = this.#members.admitted().find(({ replica }) => replica.index === yielding?.index);
+    const able = new Map(
+      this.#members.admitted().flatMap((member) => (wanted.failed.has(member.replica.run) ? [] : [[member.replica.index, member]])),
+    );
+    const holders = this.#members.holders().filter(({ index }) => able.has(index));
+    const yielding = nextToYield(adapter, holders, now);
+    const member = yielding === undefined ? undefined : able.get(yielding.index);
     if (yielding === undefined || member === undefined || this.#members.evict(member, yielding.adapter) === undefined) return;
     this.#deps.metrics.evicted();
     const why = { adapter: yielding.adapter, replica: yielding.index, for: adapter };
