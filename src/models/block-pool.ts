@@ -8,14 +8,13 @@ export const blockBytes = 256 * 1024;
 export class BlockPool {
   readonly #free: Buffer[] = [];
 
-  /** A block of `blockBytes`, or of `most` bytes where that is less. */
-  take(most: number): Buffer {
-    if (most < blockBytes) return Buffer.allocUnsafe(most);
+  /** A block of `blockBytes`. */
+  take(): Buffer {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
   }
 
   /** Nobody reads or writes it any more. */
   give(block: Buffer): void {
-    if (block.length === blockBytes) this.#free.push(block);
+    this.#free.push(block);
   }
 }

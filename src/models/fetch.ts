@@ -170,8 +170,7 @@ export class Fetch {
       pool: this.#pool,
       reached,
     });
-    const stall = stallWatch(clock, limits.stallMs, object.key);
-    const signal = AbortSignal.any([this.#signal, stall.signal]);
+    const stall = stallWatch(clock, limits.stallMs, object.key, this.#signal);
     let at = from;
     const sink: ByteSink = {
       space: () => writer.space(),
@@ -183,7 +182,7 @@ export class Fetch {
       },
     };
     try {
-      await source.read(object, { start: from, end: part.end }, sink, signal);
+      await source.read(object, { start: from, end: part.end }, sink, stall.signal);
       if (at < part.end)
         throw new ArtifactError('unreachable', `${object.key}: the connection ended after ${at - from} of ${part.end - from} bytes.`);
     } finally {

@@ -17,10 +17,10 @@ export async function listAll(
   signal: AbortSignal,
 ): Promise<readonly RemoteObject[]> {
   for (let failures = 1; ; failures += 1) {
-    const stall = stallWatch(clock, stallMs, 'the listing');
+    const stall = stallWatch(clock, stallMs, 'the listing', signal);
     try {
       const objects: RemoteObject[] = [];
-      for await (const object of source.list(AbortSignal.any([signal, stall.signal]))) {
+      for await (const object of source.list(stall.signal)) {
         stall.heard();
         objects.push(object);
       }

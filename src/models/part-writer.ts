@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ArtifactError } from './artifact-error.ts';
+import { blockBytes } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { PartFile } from './part-file.ts';
@@ -28,7 +29,8 @@ export class PartWriter implements ByteSink {
   readonly #target: PartTarget;
   /** Of the first byte of `#block`, in the file. */
   #at: number;
-  #block: Buffer;
+  /** Undefined until a byte comes for it: one that waits for an answer holds none. */
+  #block: Buffer | undefined;
   #held = 0;
   /** One block at a time, so that what is before a place is known. */
   #writing: Promise<void> | undefined;
@@ -36,19 +38,20 @@ export class PartWriter implements ByteSink {
   constructor(target: PartTarget) {
     this.#target = target;
     this.#at = target.range.start;
-    this.#block = this.#newBlock();
   }
 
   /** @throws ArtifactError `changed` where all bytes of the part are there */
   space(): Uint8Array {
-    if (this.#block.length === 0) throw new ArtifactError('changed', `${this.#target.name}: the store sent more than was asked for.`);
-    return this.#held === 0 ? this.#block : this.#block.subarray(this.#held);
+    const room = this.#target.range.end - this.#at;
+    if (room === 0) throw new ArtifactError('changed', `${this.#target.name}: the store sent more than was asked for.`);
+    this.#block ??= this.#target.pool.take();
+    return this.#block.subarray(this.#held, room);
   }
 
   /** @returns a promise where the disk is behind; it fails with what the disk says (ArtifactError `no-space`, `unsafe`) */
   filled(bytes: number): Promise<void> | undefined {
     this.#held += bytes;
-    if (this.#held < this.#block.length) return undefined;
+    if (this.#held < Math.min(blockBytes, this.#target.range.end - this.#at)) return undefined;
     const before = this.#writing;
     this.#begin();
     return before;
@@ -60,16 +63,13 @@ export class PartWriter implements ByteSink {
       if (this.#held > 0) this.#begin();
       await this.#writing;
     } finally {
-      this.#target.pool.give(this.#block);
+      if (this.#block !== undefined) this.#target.pool.give(this.#block);
     }
-  }
-
-  #newBlock(): Buffer {
-    return this.#target.pool.take(this.#target.range.end - this.#at);
   }
 
   #begin(): void {
     const block = this.#block;
+    if (block === undefined) return;
     const filled = block.subarray(0, this.#held);
     const at = this.#at;
     const before = this.#writing;
@@ -82,7 +82,7 @@ export class PartWriter implements ByteSink {
     this.#writing = writing;
     this.#at += this.#held;
     this.#held = 0;
-    this.#block = this.#newBlock();
+    this.#block = undefined;
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
