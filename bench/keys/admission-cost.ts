@@ -1,4 +1,4 @@
-import { type AccessKey, keyDigest, type KeyLimits, noLimits } from '../../src/core/access.ts';
+import { noLimits } from '../../src/core/access.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { modelName } from '../../src/core/ids.ts';
 import { RateBoard } from '../../src/core/rate-board.ts';
@@ -6,25 +6,14 @@ import { emptyTable } from '../../src/core/table.ts';
 import { Gate } from '../../src/gateway/auth/gate.ts';
 import { Limiter } from '../../src/gateway/auth/limiter.ts';
 import { median } from '../measure/statistics.ts';
+import { keyAt, keyText } from './configured.ts';
 
 const blocks = 15;
 const perBlock = 10_000;
-const keyLength = 46;
 
 /** What is presented, and what becomes of it. */
 export const presented = ['right', 'wrong from the start', 'wrong at the end', 'none'] as const;
 export type Presented = (typeof presented)[number];
-
-const name = (at: number): string => `rh-${String(at).padStart(keyLength - 3, 'k')}`;
-const keyOf = (at: number, limits: KeyLimits): AccessKey => ({
-  name: `key ${at}`,
-  sha256: keyDigest(name(at)),
-  prefix: undefined,
-  models: undefined,
-  expiresAt: undefined,
-  limits,
-  seat: 0,
-});
 
 /** CPU time of this thread: on a machine that others use too, the clock on the wall measures them. */
 function threadNs(): number {
@@ -34,11 +23,11 @@ function threadNs(): number {
 
 /** Median nanoseconds of CPU in which the gate decides on one request, by what is presented; blocks of all kinds in turn, so that drift meets all. */
 export function admissionCost(keys: number): Readonly<Record<Presented, number>> {
-  const gate = new Gate({ keys: Array.from({ length: keys }, (_, at) => keyOf(at, noLimits)) }, () => 0);
+  const gate = new Gate({ keys: Array.from({ length: keys }, (_, at) => keyAt(at, noLimits)) }, () => 0);
   const values: Record<Presented, (at: number) => string | undefined> = {
-    right: (at) => `Bearer ${name(at % keys)}`,
-    'wrong from the start': (at) => `Bearer x${name(at % keys).slice(1)}`,
-    'wrong at the end': (at) => `Bearer ${name(at % keys).slice(0, -1)}x`,
+    right: (at) => `Bearer ${keyText(at % keys)}`,
+    'wrong from the start': (at) => `Bearer x${keyText(at % keys).slice(1)}`,
+    'wrong at the end': (at) => `Bearer ${keyText(at % keys).slice(0, -1)}x`,
     none: () => undefined,
   };
   // Made before: the HTTP parser makes them for the gateway.
@@ -76,7 +65,7 @@ export function admissionCost(keys: number): Readonly<Record<Presented, number>>
 
 /** Median nanoseconds of CPU in which a request takes its part of all three limits of a key and gives it back. */
 export function limitCost(workers: number): number {
-  const key = keyOf(0, { requestsPerMinute: 10_000_000, tokensPerMinute: 1_000_000_000, concurrency: 100 });
+  const key = keyAt(0, { requestsPerMinute: 10_000_000, tokensPerMinute: 1_000_000_000, concurrency: 100 });
   const limiter = new Limiter(RateBoard.create(workers), 0);
   const model = modelName('m');
   const usage = Buffer.from(JSON.stringify({ model, usage: { total_tokens: 20 } }));

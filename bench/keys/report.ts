@@ -1,5 +1,6 @@
 import { alignColumns } from '../report/table.ts';
 import { admissionCost, limitCost, presented } from './admission-cost.ts';
+import { samples, threshold, toldApart } from './told-apart.ts';
 
 const counts = [1, 10_000] as const;
 const workers = 2;
@@ -16,6 +17,11 @@ export function keysReport(): readonly string[] {
     ...alignColumns([
       ['ns of CPU', 'all limits of a key'],
       [`${workers} workers`, limitCost(workers).toFixed(0)],
+    ]),
+    '',
+    ...alignColumns([
+      [`wrong at the end or from the start: Welch's t of ${samples} (told apart from ±${threshold} on)`, 't'],
+      ...counts.map((keys) => [`${keys} keys`, toldApart(keys).toFixed(1)]),
     ]),
   ];
 }

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { APICallError, embedMany, generateText, Output, streamText, tool } from 'ai';
 import { z } from 'zod';
-import { skipReal } from '../support/quickstart.ts';
 import {
   capital,
   chatModel,
   clientKey,
+  clientTest,
   embeddingModel,
   leftNothing,
   onceKey,
-  realGateway,
   redSquare,
   tooLong,
 } from '../support/real-clients.ts';
@@ -34,8 +32,7 @@ const is =
     return true;
   };
 
-test('the AI SDK on a real llama-server', { skip: skipReal }, async (t) => {
-  const gateway = await realGateway(t, { embeddings: true });
+clientTest('the AI SDK', { embeddings: true }, async (t, gateway) => {
   const provider = (apiKey: string) =>
     createOpenAICompatible({
       name: 'roundhouse',

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import Anthropic, { APIUserAbortError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError } from '@anthropic-ai/sdk';
-import { skipReal } from '../support/quickstart.ts';
-import { capital, chatModel, clientKey, leftNothing, onceKey, realGateway, redSquare, tooLong } from '../support/real-clients.ts';
+import { capital, chatModel, clientKey, clientTest, leftNothing, onceKey, redSquare, tooLong } from '../support/real-clients.ts';
 
 const question = { model: chatModel, messages: [{ role: 'user' as const, content: capital }], temperature: 0, max_tokens: 32 };
 const light: Anthropic.Tool = {
@@ -23,8 +21,7 @@ const is =
     return true;
   };
 
-test("Anthropic's npm client on a real llama-server", { skip: skipReal }, async (t) => {
-  const gateway = await realGateway(t);
+clientTest("Anthropic's npm client", { embeddings: false }, async (t, gateway) => {
   const options = { baseURL: gateway.url, maxRetries: 0 };
   const client = new Anthropic({ ...options, apiKey: clientKey });
 

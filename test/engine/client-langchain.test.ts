@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { AIMessage, HumanMessage, ToolMessage } from '@langchain/core/messages';
 import { tool } from '@langchain/core/tools';
 import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
 import { z } from 'zod';
-import { skipReal } from '../support/quickstart.ts';
 import {
   capital,
   chatModel,
   clientKey,
+  clientTest,
   embeddingModel,
   leftNothing,
   onceKey,
-  realGateway,
   redSquare,
   tooLong,
 } from '../support/real-clients.ts';
@@ -36,8 +34,7 @@ const is =
     return true;
   };
 
-test('LangChain on a real llama-server', { skip: skipReal }, async (t) => {
-  const gateway = await realGateway(t, { embeddings: true });
+clientTest('LangChain', { embeddings: true }, async (t, gateway) => {
   const configuration = { baseURL: `${gateway.url}/v1` };
   const chat = (more: object = {}): ChatOpenAI =>
     new ChatOpenAI({ model: chatModel, apiKey: clientKey, temperature: 0, maxTokens: 32, maxRetries: 0, configuration, ...more });

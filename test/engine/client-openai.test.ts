@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import OpenAI, {
   APIConnectionTimeoutError,
   APIUserAbortError,
@@ -10,16 +9,15 @@ import OpenAI, {
 } from 'openai';
 import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
-import { skipReal } from '../support/quickstart.ts';
 import {
   answerSchema,
   capital,
   chatModel,
   clientKey,
+  clientTest,
   embeddingModel,
   leftNothing,
   onceKey,
-  realGateway,
   redSquare,
   tooLong,
 } from '../support/real-clients.ts';
@@ -44,8 +42,7 @@ const is =
     return true;
   };
 
-test("OpenAI's npm client on a real llama-server", { skip: skipReal }, async (t) => {
-  const gateway = await realGateway(t, { embeddings: true });
+clientTest("OpenAI's npm client", { embeddings: true }, async (t, gateway) => {
   const options = { baseURL: `${gateway.url}/v1`, maxRetries: 0 };
   const client = new OpenAI({ ...options, apiKey: clientKey });
   const ask = (more: object): Promise<unknown> => client.chat.completions.create({ ...question, ...more });

@@ -107,14 +107,17 @@ row(117, async ({ start }) => {
     '/api/status',
     '/api/plan',
     '/api/autoscale',
+    '/api/adapters',
     '/openapi.json',
     '/engines/m/metrics',
     '/engines/m/fake/state',
   ])
     shown.push((await send(gateway.adminUrl + path)).text);
   shown.push(JSON.stringify(await gateway.reload()));
-  for (const verb of ['status', 'logs', 'plan', 'validate']) {
-    const { stdout, stderr } = await runGateway([verb, '-c', gateway.configFile], undefined, { ...process.env, CAROLS_KEY: given.env });
+  for (const verb of ['status', 'status --json', 'logs', 'plan', 'validate', 'doctor', 'lora ls']) {
+    const args = [...verb.split(' '), '-c', gateway.configFile];
+    const { stdout, stderr } = await runGateway(args, undefined, { ...process.env, CAROLS_KEY: given.env });
+    assert.ok(stdout.length + stderr.length > 0, verb);
     shown.push(stdout, stderr);
   }
   shown.push(gateway.output(), gateway.log());
@@ -149,18 +152,20 @@ row(119, async ({ start }) => {
   const refused = await send(`${gateway.adminUrl}/api/status`, { authorization: `Bearer ${key}` });
   assert.equal(refused.status, 403);
   assert.match(refused.text, /key_not_permitted/u);
-  const open = await openAdmin(gateway, {});
-  assert.equal(open.code, 4, open.stderr);
-  assert.match(open.stderr, /config-open\.yaml:\d+:\d+: gateway\.admin\.host: whoever reaches 0\.0\.0\.0 could stop the gateway/u);
-  assert.equal((await openAdmin(gateway, { key: 'an-admin-key-0123456789' })).code, 0);
+  for (const verb of ['validate', 'start']) {
+    const open = await openAdmin(gateway, {}, verb);
+    assert.equal(open.code, 4, open.stderr);
+    assert.match(open.stderr, /config-open\.yaml:\d+:\d+: gateway\.admin\.host: whoever reaches 0\.0\.0\.0 could stop the gateway/u);
+  }
+  assert.equal((await openAdmin(gateway, { key: 'an-admin-key-0123456789' }, 'validate')).code, 0);
 });
 
-/** Whether a config would be started whose admin listener others can reach. */
-async function openAdmin(gateway: Victim, admin: object): ReturnType<typeof runGateway> {
+/** What becomes of a config whose admin listener others can reach. */
+async function openAdmin(gateway: Victim, admin: object, verb: string): ReturnType<typeof runGateway> {
   const file = join(gateway.stateDir, 'config-open.yaml');
   const text = JSON.parse(await readFile(gateway.configFile, 'utf8')) as { gateway: object };
   await writeFile(file, JSON.stringify({ ...text, gateway: { ...text.gateway, admin: { host: '0.0.0.0', port: 0, ...admin } } }));
-  return runGateway(['validate', '-c', file]);
+  return runGateway([verb, '-c', file]);
 }
 
 row(120, async ({ start }) => {

@@ -44,6 +44,18 @@ test('every platform with a package of Node 24 has it pinned, with its hash and 
   assert.doesNotMatch(text, /https?:/);
 });
 
+test('no package runs code when it is installed, and each is the very one that was chosen', () => {
+  assert.match(readFileSync(join(root, '.npmrc'), 'utf8'), /^ignore-scripts=true$/m);
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<'dependencies' | 'devDependencies', object>;
+  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }))
+    assert.match(String(version), /^\d+\.\d+\.\d+$/, name);
+  const text = readFileSync(join(root, 'package-lock.json'), 'utf8');
+  const { packages } = JSON.parse(text) as { packages: Record<string, { integrity?: string }> };
+  const locked = Object.entries(packages).filter(([path]) => path !== '');
+  assert.ok(locked.length > 50);
+  for (const [path, { integrity }] of locked) assert.match(integrity ?? '', /^sha512-/, path);
+});
+
 test('a platform without such a package is told to install Node 24', () => {
   assert.throws(() => pinnedNode(root, 'sunos-x64'), /sunos-x64.*Install Node\.js 24/);
 });

@@ -1,8 +1,8 @@
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { plainPng } from '../../src/conformance/png.ts';
 import { type GatewayProcess, startGateway } from './gateway-process.ts';
-import { realEngine, realModel } from './quickstart.ts';
+import { realEngine, realModel, skipReal } from './quickstart.ts';
 import { until } from './until.ts';
 
 export const chatModel = 'smollm2-135m';
@@ -43,6 +43,15 @@ export async function realGateway(t: TestContext, { embeddings = false } = {}): 
     { name: 'once', key: onceKey, limits: { rpm: 1 } },
   ];
   return await startGateway(t, embeddings ? [chat, vectors] : [chat], { more: { ...realEngine, keys } });
+}
+
+/** A test of one client against the gateway before a real engine. */
+export function clientTest(
+  client: string,
+  models: { readonly embeddings: boolean },
+  body: (t: TestContext, gateway: GatewayProcess) => Promise<void>,
+): void {
+  test(`${client} on a real llama-server`, { skip: skipReal }, async (t) => body(t, await realGateway(t, models)));
 }
 
 /** Resolves when the gateway has counted a request whose client left, and works on none. */

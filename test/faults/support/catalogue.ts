@@ -380,7 +380,7 @@ const secrets = {
   132: {
     happens: 'a package runs code when it is installed',
     holds: 'installs run no scripts, and versions are exact',
-    untested: 'it is a rule of the repository, not of the program',
+    untested: 'it is a rule of the repository, not of the program: `test/setup/packages.test.ts`',
   },
 } as const satisfies Record<number, Fault>;
 
