@@ -107,6 +107,25 @@ clientTest("OpenAI's npm client", { embeddings: true }, async (t, gateway) => {
     }
   });
 
+  await t.test('so in the Responses API', async () => {
+    const tool = { type: 'function' as const, strict: true, ...light.function };
+    const asked = {
+      model: chatModel,
+      input: capital,
+      temperature: 0,
+      max_output_tokens: 120,
+      tools: [tool],
+      tool_choice: 'required' as const,
+    };
+    const whole = await client.responses.create(asked);
+    const streamed = await client.responses.stream(asked).finalResponse();
+    for (const { output } of [whole, streamed]) {
+      const [call] = output;
+      assert.ok(call?.type === 'function_call' && call.name === 'set_light' && call.call_id !== '', JSON.stringify(output));
+      assert.equal(typeof (JSON.parse(call.arguments) as { on: unknown }).on, 'boolean');
+    }
+  });
+
   await t.test('tools are offered, and the result of a call is taken', async () => {
     const offered = await client.chat.completions.create({ ...question, tools: [light], tool_choice: 'auto' });
     assert.equal(offered.choices[0]?.message.role, 'assistant');

@@ -7,6 +7,7 @@ import { completeToolCalls } from '../tool-call-mend.ts';
 import { placedEvents } from './responses.ts';
 import { asksForWrittenCall } from './tool-choice.ts';
 import { writtenCall } from './written-call.ts';
+import { writtenResponse } from './written-response.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
 export function mend(request: NormalizedRequest, can: Capabilities = {}): ReplyMender {
@@ -23,7 +24,11 @@ export function mend(request: NormalizedRequest, can: Capabilities = {}): ReplyM
     case 'detokenize':
       return inOrder([wholeObject(({ content, ...reply }) => ({ prompt: content, ...reply }))]);
     case 'responses':
-      return inOrder([...model, ...(request.stream ? [placedEvents(request)] : [])]);
+      return inOrder([
+        ...model,
+        ...(asksForWrittenCall(request, can) ? [writtenResponse()] : []),
+        ...(request.stream ? [placedEvents(request)] : []),
+      ]);
     case 'messages':
     case 'count_tokens':
     case 'embeddings':

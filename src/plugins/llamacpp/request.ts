@@ -25,8 +25,8 @@ export function toEngine(request: NormalizedRequest, _attemptId: string, adapter
   if (!isGeneration(request)) {
     const passed = asItCame(request, { served: request.requestedModel, internal, paths }, (draft) => {
       tokensInItsWords(draft);
-      constrainResponse(draft);
       keepToolChoice(draft, can);
+      constrainResponse(draft);
       if (request.operation === 'embeddings') dropUnsupported(draft, ['dimensions'], 'llama-server');
       if (adapter !== undefined) draft.set('lora', [{ id: Number(adapter), scale: 1 }]);
     });

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
-import type { NormalizedRequest } from '../../core/request.ts';
+import type { NormalizedRequest, Operation } from '../../core/request.ts';
 import type { Capabilities } from '../../core/table.ts';
 import type { RequestDraft } from '../request-draft.ts';
 
@@ -20,8 +20,9 @@ function choiceOf(request: NormalizedRequest): ToolChoice | undefined {
   if (!request.members.has('tool_choice') || !request.members.has('tools')) return undefined;
   const all = request.value('tools');
   const read = readChoice(request.value('tool_choice'));
-  if (read === undefined || !Array.isArray(all) || all.length === 0) return undefined;
-  const offered = all.filter(isMapping);
+  if (read === undefined || !Array.isArray(all)) return undefined;
+  const offered = all.filter(isMapping).filter((tool) => typeof nameOf(tool) === 'string');
+  if (offered.length === 0) return undefined;
   const { required, names } = read;
   if (names === undefined) return { required, narrowed: false, tools: offered };
   const known = new Set(offered.map(nameOf));
@@ -61,9 +62,12 @@ function nameOf(tool: Mapping): unknown {
   return isMapping(tool['function']) ? tool['function']['name'] : tool['name'];
 }
 
+/** Where llama-server 0.7.0 obeys a schema. */
+const writable: ReadonlySet<Operation> = new Set(['chat', 'responses']);
+
 /** Whether the reply is to be one call, written as the JSON that `writtenCall()` reads, because the engine would let the model answer in words. */
 export function asksForWrittenCall(request: NormalizedRequest, can: Capabilities): boolean {
-  return request.operation === 'chat' && can.tools === false && choiceOf(request)?.required === true;
+  return writable.has(request.operation) && can.tools === false && choiceOf(request)?.required === true;
 }
 
 /** Makes the engine keep to the request's `tool_choice`. */
@@ -89,10 +93,24 @@ function withoutName(choice: unknown): Mapping {
 function haveCallWritten(draft: RequestDraft, tools: readonly Mapping[]): void {
   for (const name of ['tools', 'tool_choice', 'parallel_tool_calls']) draft.leaveOut(name);
   for (const name of ['json_schema', 'grammar']) if (draft.has(name)) draft.drop(name, 'tool_choice stands above it');
-  const functions = tools.map((tool) => (isMapping(tool['function']) ? tool['function'] : tool));
-  draft.set('response_format', { type: 'json_schema', json_schema: { name: 'call', schema: callSchema(functions) } });
-  const listed = functions.map((one) => JSON.stringify(one)).join('\n');
-  draft.set('messages', withInstruction(draft.get('messages'), `Answer by calling one of these functions:\n${listed}`));
+  const functions = tools.map((tool) => (isMapping(tool['function']) ? tool['function'] : withoutType(tool)));
+  const schema = callSchema(functions);
+  const instruction = `Answer by calling one of these functions:\n${functions.map((one) => JSON.stringify(one)).join('\n')}`;
+  if (draft.request.operation === 'responses') {
+    draft.set('json_schema', schema);
+    const given = draft.get('instructions');
+    const told = { role: 'system', content: instruction };
+    draft.set('instructions', Array.isArray(given) ? [...(given as readonly unknown[]), told] : joined(given, instruction));
+    return;
+  }
+  draft.set('response_format', { type: 'json_schema', json_schema: { name: 'call', schema } });
+  draft.set('messages', withInstruction(draft.get('messages'), instruction));
+}
+
+const joined = (...texts: readonly unknown[]): string => texts.filter((text) => typeof text === 'string' && text !== '').join('\n\n');
+
+function withoutType({ type: _, ...tool }: Mapping): Mapping {
+  return tool;
 }
 
 /** Name first, so that a streamed call can be told by its beginning. */
@@ -138,6 +156,6 @@ function withInstruction(messages: unknown, instruction: string): unknown {
   const { content } = first;
   const told = Array.isArray(content)
     ? [...(content as readonly unknown[]), { type: 'text', text: instruction }]
-    : [content, instruction].filter((text) => typeof text === 'string' && text !== '').join('\n\n');
+    : joined(content, instruction);
   return [{ ...first, content: told }, ...rest];
 }

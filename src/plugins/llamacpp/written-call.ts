@@ -5,7 +5,7 @@ import { editEvents, parseObject, type ReplyMender } from '../reply-mend.ts';
 const beginning = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)/u;
 
 /** `{"name": …, "arguments": {…}}`, as it is written bit by bit. */
-class WrittenCall {
+export class WrittenCall {
   #head = '';
   #named = false;
   #depth = 0;

@@ -13,6 +13,14 @@ export const tool = {
   function: { name: 'set_light', parameters: { type: 'object', properties: { on: { type: 'boolean' } }, required: ['on'] } },
 };
 
+/** What has the Responses API make a call. */
+export const functionCall = {
+  input: 'Switch the light on.',
+  tools: [{ type: 'function', ...tool.function }],
+  tool_choice: { type: 'function', name: 'set_light' },
+  max_output_tokens: 120,
+};
+
 type Judge = (reply: Reply, target: Target) => string | undefined;
 
 /** Asks once, and has a 200 judged. */
@@ -250,6 +258,14 @@ const whole: readonly Check[] = [
       at(json, 'choices', 0, 'text'),
       'the prompt before it',
     ),
+  ),
+  response(
+    'tool_choice makes a call',
+    functionCall,
+    member(['output', 0], (item) => {
+      const called = at(item, 'type') === 'function_call' && at(item, 'name') === 'set_light' && isText(at(item, 'call_id'));
+      return called && typeof at(parse(at(item, 'arguments')), 'on') === 'boolean';
+    }),
   ),
   response(
     'object',

@@ -1,6 +1,6 @@
 import { at, list, parse, short } from '../../../src/conformance/json.ts';
 import { ask, type Check, expect, isText, type Reply, type Target } from './check.ts';
-import { tool } from './replies.ts';
+import { functionCall, tool } from './replies.ts';
 
 type Judge = (events: readonly unknown[], reply: Reply, target: Target) => string | undefined;
 
@@ -115,6 +115,23 @@ export const streamChecks: readonly Check[] = [
   response('the first snapshot has an output', (events) =>
     expect(Array.isArray(at(events[0], 'response', 'output')), 'response.created', events[0], 'output: []'),
   ),
+  check('responses stream: tool_choice required makes a call', '/v1/responses', functionCall, (events) => {
+    const types = typesOf(events).filter((type) => /function_call|output_item|output_text/u.test(type));
+    const last = at(events.at(-1), 'response', 'output', 0);
+    const done = events.find((event) => at(event, 'type') === 'response.output_item.done');
+    const whole = at(last, 'name') === 'set_light' && typeof at(parse(at(last, 'arguments')), 'on') === 'boolean';
+    const right =
+      types[0] === 'response.output_item.added' &&
+      types.at(-1) === 'response.output_item.done' &&
+      types.at(-2) === 'response.function_call_arguments.done' &&
+      types.slice(1, -2).every((type) => type === 'response.function_call_arguments.delta');
+    return expect(
+      right && whole && at(done, 'item', 'call_id') === at(last, 'call_id'),
+      'the events',
+      [types, last],
+      'one call of set_light',
+    );
+  }),
   response('event: is the type', (_events, { text }) => {
     const names = [...text.matchAll(/^event: (.*)$/gm)].map(([, name]) => name);
     const types = [...text.matchAll(/^data: .*?"type":"([^"]+)"/gm)].map(([, type]) => type);

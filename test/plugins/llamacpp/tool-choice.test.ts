@@ -120,6 +120,28 @@ test('where the template shows no tools, the call is asked for as JSON by a sche
   );
 });
 
+test('so in the Responses API, told in the instructions', () => {
+  const body = {
+    input: 'Hi',
+    tools: [inResponses('a'), { type: 'web_search' }],
+    tool_choice: 'required',
+    text: { format: { type: 'json_object' } },
+  };
+  const { json_schema: schema, instructions, ...sent } = sentFor('responses', { ...body, instructions: 'Be brief.' }, untold);
+  assert.deepEqual(sent, { model: 'public/id', input: 'Hi', text: body.text });
+  assert.deepEqual((schema as { anyOf: readonly { properties: object }[] }).anyOf[0]?.properties, {
+    name: { const: 'a' },
+    arguments: { $ref: '#/$defs/f0' },
+  });
+  const told = `Answer by calling one of these functions:\n${JSON.stringify({ name: 'a', parameters: light })}`;
+  assert.equal(instructions, `Be brief.\n\n${told}`);
+  const { instructions: listed } = sentFor('responses', { ...body, instructions: [{ role: 'system', content: 'Be brief.' }] }, untold);
+  assert.deepEqual(listed, [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'system', content: told },
+  ]);
+});
+
 test('the model is told in the system’s own message, where there is one', () => {
   const told = (content: unknown): unknown => {
     const system = { role: 'system', content };
