@@ -109,8 +109,9 @@ function haveCallWritten(draft: RequestDraft, tools: readonly Mapping[]): void {
 
 const joined = (...texts: readonly unknown[]): string => texts.filter((text) => typeof text === 'string' && text !== '').join('\n\n');
 
-function withoutType({ type: _, ...tool }: Mapping): Mapping {
-  return tool;
+function withoutType(tool: Mapping): Mapping {
+  const { type: _, ...rest } = tool;
+  return rest;
 }
 
 /** Name first, so that a streamed call can be told by its beginning. */
