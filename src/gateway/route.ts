@@ -112,11 +112,12 @@ function burden(request: RouteRequest, sight: Sight, circle: Circle, replica: Re
 
 function leastInFlight(request: RouteRequest, replicas: readonly ReplicaView[], sight: Sight, circle: Circle): ReplicaView | undefined {
   const count = replicas.length;
-  const first = request.tieBreak % count;
+  let at = request.tieBreak % count;
   let best: ReplicaView | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (let step = 0; step < count; step += 1) {
-    const replica = replicas[(first + step) % count] as ReplicaView;
+    const replica = replicas[at] as ReplicaView;
+    at = at + 1 < count ? at + 1 : 0;
     const heavy = burden(request, sight, circle, replica);
     if (heavy >= least) continue;
     best = replica;
