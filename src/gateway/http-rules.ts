@@ -52,7 +52,10 @@ export function checkEncoding(headers: IncomingHttpHeaders): void {
       `Content-Encoding '${encoding.slice(0, 80)}' is not supported; send the body as it is.`,
     );
   }
-  for (const [, charset = ''] of (headers['content-type'] ?? '').matchAll(charsetPattern)) {
+  const type = headers['content-type'] ?? '';
+  // Most have no parameter, and `matchAll` copies the pattern for each request.
+  if (!type.includes(';')) return;
+  for (const [, charset = ''] of type.matchAll(charsetPattern)) {
     if (/^utf-?8$/iu.test(charset)) continue;
     throw new GatewayError('media_type_unsupported', `The charset '${charset.slice(0, 80)}' is not supported; expected UTF-8.`);
   }
