@@ -20,6 +20,9 @@ export interface PythonEngine {
   complete(this: void, site: string): void;
 }
 
+/** Fetches and unpacks side by side what pip takes one by one: in a fifth of its time. */
+const uv = 'uv==0.13.9';
+
 const here = import.meta.dirname;
 const gigabyte = 1e9;
 
@@ -104,9 +107,25 @@ async function install({ requirements, complete }: PythonEngine, directory: stri
   if (minor < 11) throw new Error(`Python 3.11 or newer is needed, and this is ${major}.${minor}`);
   await own.run(['-m', 'venv', directory]);
   const python = join(directory, 'bin', 'python');
-  const pip = ['-m', 'pip', '--disable-pip-version-check', '--no-input', 'install', '--quiet'];
-  // Without --no-deps pip would take the builds for GPUs, which some of these packages ask for.
-  await run(python, [...pip, '--no-deps', '--only-binary=:all:', '--no-compile', '--requirement', requirements], { env, signal });
+  const pip = ['-m', 'pip', '--disable-pip-version-check', '--no-input', 'install', '--quiet', '--no-deps', '--only-binary=:all:'];
+  await run(python, [...pip, uv], { env, signal });
+  // Beside what is installed, so that files are linked and not copied.
+  const downloads = join(directory, 'downloads');
+  // Without --no-deps it would take the builds for GPUs, which some of these packages ask for.
+  const args = ['pip', 'install', '--quiet', '--python', python, '--no-deps', '--only-binary=:all:', '--requirement', requirements];
+  await run(join(directory, 'bin', 'uv'), args, { env: { ...uvEnvironment(env), UV_CACHE_DIR: downloads }, signal });
+  rmSync(downloads, { recursive: true, force: true });
   const site = await run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], { env, signal });
   complete(site.trim());
+}
+
+/** Where pip was told to look for packages, and whom to trust, told to uv: in its own words, which hold where they are set. */
+export function uvEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const asked = {
+    UV_DEFAULT_INDEX: env['PIP_INDEX_URL'],
+    UV_INDEX: env['PIP_EXTRA_INDEX_URL'],
+    UV_FIND_LINKS: env['PIP_FIND_LINKS'],
+    SSL_CERT_FILE: env['PIP_CERT'],
+  };
+  return { ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)), ...env };
 }

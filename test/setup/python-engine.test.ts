@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { installPythonEngine, type PythonEngine, pythonEngines, type Tools } from '../../setup/engines/python-engine.ts';
+import { installPythonEngine, type PythonEngine, pythonEngines, type Tools, uvEnvironment } from '../../setup/engines/python-engine.ts';
 import { scratch } from './scratch.ts';
 
 function toolsIn(t: TestContext, platform: string): Tools {
@@ -34,6 +34,12 @@ describe('installing an engine that is written in Python', () => {
     const outcome = await installPythonEngine(small({ bytes: 1e18 }), toolsIn(t, 'linux'));
     assert.equal(outcome.kind, 'left-out');
     assert.match(outcome.kind === 'left-out' ? outcome.reason : '', /vllm needs 1000000000 GB in .*, and \d+ GB are free/);
+  });
+
+  test('uv looks where pip was told to look, unless it was told itself', () => {
+    const pip = { PIP_INDEX_URL: 'https://packages.example/simple', PIP_CERT: '/ca.pem', HOME: '/home/someone' };
+    assert.deepEqual(uvEnvironment(pip), { ...pip, UV_DEFAULT_INDEX: pip.PIP_INDEX_URL, SSL_CERT_FILE: pip.PIP_CERT });
+    assert.equal(uvEnvironment({ ...pip, SSL_CERT_FILE: '/own.pem' })['SSL_CERT_FILE'], '/own.pem');
   });
 
   test('where there is no build for it, that is said, and the next call begins anew', async (t) => {
