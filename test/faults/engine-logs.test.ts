@@ -89,6 +89,8 @@ row(
     const full = /no space left/iu;
     await gateway.model('quiet', 'it says why none is started', ({ replicas: [replica] }) => full.test(replica?.lastError?.message ?? ''));
     await rm(ballast);
+    await until('started once there is room', async () => (await gateway.pidOf('quiet')) !== pids[1], patienceMs);
+    assert.equal((await gateway.ask('quiet')).status, 200);
     assert.equal((await gateway.ask('m')).status, 200);
     assert.equal(await gateway.pidOf('m'), pids[0]);
   },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { killIfThere, runGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
+import { copiedBuild } from './support/build.ts';
 import { memoryCgroup, needsMemoryLimits } from './support/memory-cgroup.ts';
 import { model, patienceMs, row } from './support/row.ts';
 import type { Scene, Victim } from './support/row.ts';
@@ -116,7 +117,31 @@ row(40, async (scene) => {
   assert.equal((await next.ask('m')).status, 200);
 });
 
+/** Versions of the program, one after another in the same place, on one state directory. */
+async function upgrades({ t, start }: Scene): Promise<void> {
+  const build = await copiedBuild(t);
+  const stateDir = join(await tempDir(t), 'state');
+  const options = { stateDir, main: build.main };
+  const first = await start([model('m', { fork: 1 })], options);
+  const [pid, family] = [await first.pidOf('m'), await first.engines()];
+  await kill(first);
+  await build.edit('package.json', /"version": "[^"]+"/u, '"version": "99.0.0"');
+  await rewriteLeases(stateDir, (lease) => ({ ...lease, later: 'says more than this version knows of' }));
+  const same = await start([model('m', { fork: 1 })], options);
+  assert.equal(await same.pidOf('m'), pid, 'it would start the engine just so');
+  await kill(same);
+  // One that would start it otherwise, by the same config: this time is an argument of the engine.
+  await build.edit('src/plugins/fake/index.ts', 'graceMs: 5000', 'graceMs: 7000');
+  const other = await start([model('m', { fork: 1 })], options);
+  const successor = await other.pidOf('m');
+  assert.deepEqual(family.filter(isAlive), [], 'what runs is not what it would start');
+  const args = (await readFile(`/proc/${successor}/cmdline`, 'utf8')).split('\0');
+  assert.equal(args[args.indexOf('--stop-grace-s') + 1], '7');
+  assert.equal((await other.ask('m')).status, 200);
+}
+
 row(158, async (scene) => {
+  await upgrades(scene);
   // From an earlier version: what its leases do not say yet has a default, and what other files say to no later version is forgotten.
   const earlier = await orphaned(scene, [model('m', { fork: 1 })]);
   await rewriteLeases(

@@ -74,5 +74,11 @@ row(25, async ({ t, start }) => {
   assert.deepEqual(await gateway.engines(), []);
   card.usedMiB = 0;
   smi.write();
-  await gateway.pidOf('m');
+  const next = await gateway.pidOf('m');
+  // What never comes free is somebody else's: it is not waited for without end.
+  card.usedMiB = 40_000;
+  smi.write();
+  process.kill(-next, 'SIGKILL');
+  await gateway.logged(/memory of GPU 0 is still in use 30 s after m-0 ended/u);
+  assert.notEqual(await gateway.pidOf('m'), next);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { gatewaySchema } from '../../src/config/schema.ts';
 import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
 import { memoryCgroup, needsMemoryLimits } from './support/memory-cgroup.ts';
@@ -10,6 +11,8 @@ import { model, patienceMs, row, type Victim } from './support/row.ts';
 const watchful = { health_check_period_s: 0.2, health_check_timeout_s: 1 };
 const hasty = { timeouts: { hang_s: 1 } };
 const endless = { tokens: 10_000, tokens_per_s: 20 };
+/** Loads long enough for somebody to look meanwhile. */
+const unhasty = { ready_after_s: 2 };
 const onSignal = (code: string): readonly string[] => ['--import', `data:text/javascript,process.on('SIGUSR2', () => { ${code} })`];
 
 /** What its clients see of an engine that hangs, and what becomes of it. */
@@ -19,6 +22,9 @@ async function assertReplaced(gateway: Victim, family: readonly number[], cause:
   await stream.until(/(data: \{"id"[^\n]*\n\n){3}/u);
   await freeze();
   assert.match(await stream.rest(), /data: \{"error":\{[^\n]*"code":"upstream_failed"\}\}\n\n$/u);
+  await gateway.model('m', 'the status says why, until the next one serves', ({ replicas: [replica] }) =>
+    cause.test(replica?.lastError?.message ?? ''),
+  );
   await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
   assert.deepEqual(family.filter(isAlive), [], 'no half of it is left');
   assert.match(gateway.output(), cause);
@@ -27,7 +33,7 @@ async function assertReplaced(gateway: Victim, family: readonly number[], cause:
 const hung = /hung: no byte for a request in flight in \d+ s, and it(s own counters stood still| answered nothing else either)/u;
 
 row(4, async ({ start }) => {
-  const gateway = await start([model('m', { ...endless, fork: 2 }, watchful, hasty)]);
+  const gateway = await start([model('m', { ...endless, ...unhasty, fork: 2 }, watchful, hasty)]);
   const { workers } = await (await gateway.engine('m')).state();
   const [worker] = workers;
   assert.ok(worker !== undefined && workers.length === 2, 'the row needs workers');
@@ -35,13 +41,14 @@ row(4, async ({ start }) => {
 });
 
 row(5, async ({ start }) => {
-  const gateway = await start([model('m', { ...endless, fork: 1 }, watchful, hasty)]);
+  assert.equal(gatewaySchema.parse({}).timeouts.hang_s, 60);
+  const gateway = await start([model('m', { ...endless, ...unhasty, fork: 1 }, watchful, hasty)]);
   const pid = await gateway.pidOf('m');
   await assertReplaced(gateway, await gateway.engines(), hung, async () => void process.kill(-pid, 'SIGSTOP'));
 });
 
 row(6, async ({ start }) => {
-  const gateway = await start([model('m', { ...endless, health: 'lie', fork: 1 }, watchful, hasty)]);
+  const gateway = await start([model('m', { ...endless, ...unhasty, health: 'lie', fork: 1 }, watchful, hasty)]);
   const { workers } = await (await gateway.engine('m')).state();
   const [worker] = workers;
   assert.ok(worker !== undefined, 'the row needs a worker');
@@ -86,8 +93,8 @@ row(20, async ({ start }) => {
     await flapping.control({ health: 'ok' });
     const counted = async (): Promise<boolean> => sumOf(await gateway.metrics(), 'roundhouse_replica_probe_flaps_total') >= flap;
     await until('the flap is counted', counted, patienceMs);
+    for (let count = 0; count < 10; count += 1) assert.equal((await gateway.ask('m')).status, 200);
   }
-  assert.equal((await gateway.ask('m')).status, 200);
   // Three misses in a row while it is idle: it is ended.
   const failing = await gateway.engine('m', 1);
   await failing.control({ health: 'fail' });

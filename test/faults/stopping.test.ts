@@ -1,37 +1,58 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import { fake } from '../../src/plugins/fake/index.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
+import { tempDir } from '../support/gateway-process.ts';
+import { S3Stub } from '../support/s3-stub.ts';
 import { until } from '../support/until.ts';
-import { model, patienceMs, row } from './support/row.ts';
+import { model, patienceMs, row, type Victim } from './support/row.ts';
 
 const endless = { tokens: 10_000, tokens_per_s: 5 };
 
-row(22, async ({ start }) => {
+/** What the engine of `m` printed, once there is one. */
+async function engineLog(gateway: Victim): Promise<() => Promise<string>> {
+  const file = await gateway.model('m', 'its log', ({ replicas: [replica] }) => replica?.logFile);
+  return async () => await readFile(file, 'utf8');
+}
+
+row(22, async ({ t, start }) => {
   const gateway = await start([model('m', { ignore_sigterm: true, fork: 1 })]);
   assert.equal((await gateway.engines()).length, 2, 'the row needs a worker');
+  const printed = await engineLog(gateway);
+  const { graceMs } = fake.configure({}).stopping;
+  const begun = performance.now();
   gateway.signal('SIGTERM');
   assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+  const tookMs = performance.now() - begun;
+  t.diagnostic(`gone ${tookMs.toFixed(0)} ms after SIGTERM, with a grace of ${graceMs} ms`);
+  assert.match(await printed(), /ignoring the signal/u);
+  assert.ok(tookMs >= graceMs, 'it was given its grace');
 });
 
 row(23, async ({ start }) => {
-  const gateway = await start([model('m', { fork: 1, daemonise: true })]);
+  // Loads long enough for somebody to look meanwhile.
+  const gateway = await start([model('m', { fork: 1, daemonise: true, ready_after_s: 2 })]);
   const pid = await gateway.pidOf('m');
   const family = await gateway.engines();
   assert.equal(family.length, 3, 'the row needs a worker and a daemon');
   process.kill(pid, 'SIGKILL');
+  const left = /1 of its processes had left its process group, and was ended too/u;
+  await gateway.model('m', 'the status tells of it, until the next one serves', ({ replicas: [replica] }) =>
+    left.test(replica?.lastError?.message ?? ''),
+  );
   await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
-  const left = await gateway.engines();
+  const successors = await gateway.engines();
   assert.deepEqual(
-    left.filter((member) => family.includes(member)),
+    successors.filter((member) => family.includes(member)),
     [],
   );
-  assert.equal(left.length, 3);
-  assert.match(
-    gateway.output(),
-    /1 of its processes had left its process group, and was ended too/u,
-    'the terminal and the status tell of it',
-  );
+  assert.equal(successors.length, 3);
+  assert.match(gateway.output(), left, 'the terminal tells of it');
+  assert.match(gateway.log(), /processes of a replica had left its group; they were ended too/u);
 });
 
 row(35, async ({ start }) => {
@@ -91,6 +112,7 @@ row(37, async ({ start }) => {
     ['SIGINT', 130],
   ] as const) {
     const gateway = await start([model('m', { ...endless, ignore_sigterm: true, fork: 1 })]);
+    const printed = await engineLog(gateway);
     const stream = await gateway.stream('m');
     await stream.until(/data: \{"id"/u);
     gateway.signal(signal);
@@ -98,12 +120,42 @@ row(37, async ({ start }) => {
     await gateway.printed(/Waiting for 1 request[\s\S]*Waiting for 1 request/u);
     gateway.signal(signal);
     assert.deepEqual(await gateway.exited, { code, signal: null });
+    assert.doesNotMatch(await printed(), /ignoring the signal/u, 'the engine was killed, not asked');
   }
 });
 
-row(38, async ({ start }) => {
+const megabyte = 1024 * 1024;
+
+row(38, async ({ t, start }) => {
   const gateway = await start([model('m', { ready_after_s: 3600, ignore_sigterm: true, fork: 1 })], { until: /^m: warming up$/mu });
   assert.equal((await gateway.engines()).length, 2);
+  const logs = join(gateway.stateDir, 'logs');
+  const [log = ''] = await readdir(logs);
   gateway.signal('SIGTERM');
   assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+  const printed = await readFile(join(logs, log), 'utf8');
+  assert.match(printed, /warming up/u);
+  assert.doesNotMatch(printed, /ignoring the signal/u, 'it was killed, not asked');
+
+  // While its files are fetched there is no process yet, and what has come of them is kept.
+  const body = Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(4 * megabyte)]);
+  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
+  const gate = Promise.withResolvers<void>();
+  stub.pace = async () => (stub.sentBytes < 2 * megabyte ? undefined : await gate.promise);
+  const fetched = {
+    ...model('m'),
+    model_loading_config: { model_id: 'm', model_source: 's3://bucket/m' },
+    runtime_env: { env_vars: stub.env },
+  };
+  const more = { cache: { dir: await tempDir(t) } };
+  const fetching = await start([model('stays')], { more });
+  await fetching.writeConfig([model('stays'), fetched]);
+  await fetching.reload();
+  await fetching.model('m', 'it downloads', ({ replicas: [replica] }) => /^downloading [1-9]/u.test(replica?.phase ?? ''));
+  fetching.signal('SIGTERM');
+  assert.deepEqual(await fetching.exited, { code: 0, signal: null });
+  gate.resolve();
+  const next = await start([fetched], { more });
+  assert.equal((await next.ask('m')).status, 200);
+  assert.ok(stub.sentBytes <= body.length * 1.1, `${stub.sentBytes} bytes for ${body.length}`);
 });

@@ -55,7 +55,7 @@ export interface ModelStatusReport {
     readonly upstream?: string;
     readonly logFile?: string;
     readonly gpus: readonly string[];
-    readonly lastError?: { readonly code: string; readonly message: string; readonly permanent: boolean };
+    readonly lastError?: { readonly code: string; readonly message: string; readonly permanent: boolean; readonly cause?: string };
   }[];
 }
 
@@ -156,6 +156,8 @@ export interface GatewayOptions {
   readonly flags?: readonly string[];
   /** A command, with its arguments, that becomes the gateway by `exec`: `prlimit …`, `unshare -m sh -c '…; exec "$@"' sh`. */
   readonly prefix?: readonly string[];
+  /** The program's `main.ts`; left out: this repository's. */
+  readonly main?: string;
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[];
   /** Added to the test's own environment; undefined removes. */
@@ -180,7 +182,15 @@ export async function startGateway(t: TestContext, models: readonly object[], op
   };
   await options.prepare?.(dir);
   await writeConfig(models);
-  const node = [process.execPath, ...(options.nodeArgs ?? []), main, 'start', '-c', file, ...(options.flags ?? [])] as const;
+  const node = [
+    process.execPath,
+    ...(options.nodeArgs ?? []),
+    options.main ?? main,
+    'start',
+    '-c',
+    file,
+    ...(options.flags ?? []),
+  ] as const;
   const [program = process.execPath, ...args] = [...(options.prefix ?? []), ...node];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   const { pid } = child;

@@ -36,7 +36,8 @@ const engineProcesses = {
   },
   7: {
     happens: 'the GPU has no room for the engine at its start',
-    holds: 'cause, remedy and the decisive line in the terminal, the status and the 503; tried again later, not at once',
+    holds:
+      'cause, remedy and the decisive line in the terminal, the status and the 503, the cause as a metric’s label; tried again later, not at once',
   },
   8: {
     happens: 'the kernel kills an engine for want of memory while it streams',
@@ -44,7 +45,8 @@ const engineProcesses = {
   },
   9: {
     happens: 'an engine dies at each start',
-    holds: 'delays of 1 s, 2 s, … with jitter; after 5 starts in 10 min a crash loop, for which nobody waits; other models serve',
+    holds:
+      'delays of 1, 2, 4, 8 and 16 s with jitter; the sixth start in 10 min makes a crash loop, for which nobody waits; other models serve',
   },
   10: { happens: 'an engine exits with 0 while it serves', holds: 'as any other exit: named, and the replica is restarted' },
   11: {
@@ -78,7 +80,7 @@ const engineProcesses = {
   18: {
     happens: 'the driver loses a GPU while an engine runs on it',
     holds:
-      'found within 15 s, though the engine itself seems well: it is ended, named and started on another GPU; the lost one is given to nobody and shows as quarantined',
+      'found, though the engine itself seems well: it is ended, named and started on another GPU; the lost one is given to nobody and shows as quarantined',
   },
   19: {
     happens: 'an engine takes long to load',
@@ -100,7 +102,7 @@ const engineProcesses = {
   24: { happens: 'a model is removed while its engine loads', holds: 'the process goes without a grace; who waits gets an error at once' },
   25: {
     happens: 'GPU memory is still in use after the engine has ended',
-    holds: 'nothing starts on that GPU until it is free (30 s at most)',
+    holds: 'nothing starts on that GPU until it is free, for 30 s at most: then the log tells',
   },
   26: {
     happens: 'an engine floods its log: 50 MB/s, no line ends, terminal escapes, invalid UTF-8',
@@ -109,10 +111,14 @@ const engineProcesses = {
   },
   27: {
     happens: 'logs fill the disk of the state directory; then somebody else does, and an engine dies',
-    holds: 'serving goes on; logs are cut, and what is lost of them is counted; the next start is refused with the reason',
+    holds:
+      'serving goes on; logs are cut, and what is lost of them is counted; the next start is refused with the reason, and comes once there is room, though a log floods',
   },
   28: { happens: 'an engine serves another model than it should', holds: 'never routed to; the status says what it serves' },
-  29: { happens: 'eight replicas start together', holds: 'each has a port and a process of its own, and none is restarted' },
+  29: {
+    happens: 'ten replicas start together',
+    holds: 'at most eight load at a time; each has a port and a process of its own, and none is restarted',
+  },
   30: {
     happens: 'kill -9 of the gateway',
     holds: 'the next start takes over the engines that it would start just so, with their processes, and ends the others',
@@ -130,7 +136,11 @@ const engineProcesses = {
   },
   36: { happens: 'the drain limit passes', holds: 'streams end with a `shutting_down` event, exit 0' },
   37: { happens: 'a second SIGTERM or SIGINT', holds: 'all is killed at once, exit 143 or 130' },
-  38: { happens: 'SIGTERM while an engine loads that ignores it', holds: 'it is killed without a grace, exit 0' },
+  38: {
+    happens: 'SIGTERM while an engine loads that ignores it, and while the files of a model are fetched',
+    holds:
+      'the engine is killed without a grace, exit 0; the next start goes on with the files where they stopped, at most 1.1 times the bytes',
+  },
   39: {
     happens: 'an exception or a rejection escapes in the gateway',
     holds: 'logged as fatal, engines killed with all their processes, exit 1',
@@ -392,7 +402,7 @@ const host = {
   },
   149: {
     happens: 'ports of the machine run short',
-    holds: 'connections to an engine are kept and used again: no more than its places for each worker',
+    holds: 'connections to an engine are kept and used again: 200 requests take no more ports than it has places, for each worker',
   },
   150: {
     happens: 'the state directory cannot be written, or is deleted while the gateway runs',
@@ -413,15 +423,17 @@ const host = {
   },
   154: {
     happens: '100 scrapes at a time under load, and a scraper that does not read',
-    holds: 'each scrape and each request is answered; metrics are not on the port of users; idle connections are closed after 5 s',
+    holds:
+      'each scrape and each request is answered; those who ask at a time share a page; metrics are not on the port of users; idle connections are closed after 5 s',
   },
   156: {
     happens: 'no name resolves, not even `localhost`',
     holds: 'engines are reached all the same, by address',
   },
   158: {
-    happens: 'an upgrade, or the way back: the state directory is that of an earlier version, or of a later one',
-    holds: 'engines of an earlier version are taken over; those of a later one are found by their marker, ended, and started anew',
+    happens: 'an upgrade in place, or the way back: the state directory is that of an earlier version, or of a later one',
+    holds:
+      'engines of an earlier version are taken over, but those that this one would start with other arguments: they are replaced; those whose leases only a later one can read are found by their marker, ended, and started anew',
   },
 } as const satisfies Record<number, Fault>;
 
