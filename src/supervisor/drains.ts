@@ -25,6 +25,7 @@ export interface DrainsDeps {
 export class Drains {
   readonly #deps: DrainsDeps;
   #cancelPoll: (() => void) | undefined;
+  #closed = false;
 
   constructor(deps: DrainsDeps) {
     this.#deps = deps;
@@ -42,10 +43,14 @@ export class Drains {
     }
     if (slots.reclaim((slot) => tables.quiet(slot))) starts.wake();
     this.#cancelPoll?.();
+    // A worker that was ended at once never gives its places back: who waits for that afterwards waits for ever.
+    if (this.#closed) return;
     this.#cancelPoll = waiting || slots.retiring > 0 ? clock.after(pollMs, () => this.settle()) : undefined;
   }
 
+  /** Looks no more by itself. */
   close(): void {
+    this.#closed = true;
     this.#cancelPoll?.();
   }
 }
