@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fake } from '../../src/plugins/fake/index.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
-import { tempDir } from '../support/gateway-process.ts';
-import { S3Stub } from '../support/s3-stub.ts';
 import { until } from '../support/until.ts';
 import { model, patienceMs, row, type Victim } from './support/row.ts';
 
@@ -124,9 +121,7 @@ row(37, async ({ start }) => {
   }
 });
 
-const megabyte = 1024 * 1024;
-
-row(38, async ({ t, start }) => {
+row(38, async ({ start }) => {
   const gateway = await start([model('m', { ready_after_s: 3600, ignore_sigterm: true, fork: 1 })], { until: /^m: warming up$/mu });
   assert.equal((await gateway.engines()).length, 2);
   const logs = join(gateway.stateDir, 'logs');
@@ -136,26 +131,4 @@ row(38, async ({ t, start }) => {
   const printed = await readFile(join(logs, log), 'utf8');
   assert.match(printed, /warming up/u);
   assert.doesNotMatch(printed, /ignoring the signal/u, 'it was killed, not asked');
-
-  // While its files are fetched there is no process yet, and what has come of them is kept.
-  const body = Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), randomBytes(4 * megabyte)]);
-  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
-  const gate = Promise.withResolvers<void>();
-  stub.pace = async () => (stub.sentBytes < 2 * megabyte ? undefined : await gate.promise);
-  const fetched = {
-    ...model('m'),
-    model_loading_config: { model_id: 'm', model_source: 's3://bucket/m' },
-    runtime_env: { env_vars: stub.env },
-  };
-  const more = { cache: { dir: await tempDir(t) } };
-  const fetching = await start([model('stays')], { more });
-  await fetching.writeConfig([model('stays'), fetched]);
-  await fetching.reload();
-  await fetching.model('m', 'it downloads', ({ replicas: [replica] }) => /^downloading [1-9]/u.test(replica?.phase ?? ''));
-  fetching.signal('SIGTERM');
-  assert.deepEqual(await fetching.exited, { code: 0, signal: null });
-  gate.resolve();
-  const next = await start([fetched], { more });
-  assert.equal((await next.ask('m')).status, 200);
-  assert.ok(stub.sentBytes <= body.length * 1.1, `${stub.sentBytes} bytes for ${body.length}`);
 });

@@ -136,11 +136,7 @@ const engineProcesses = {
   },
   36: { happens: 'the drain limit passes', holds: 'streams end with a `shutting_down` event, exit 0' },
   37: { happens: 'a second SIGTERM or SIGINT', holds: 'all is killed at once, exit 143 or 130' },
-  38: {
-    happens: 'SIGTERM while an engine loads that ignores it, and while the files of a model are fetched',
-    holds:
-      'the engine is killed without a grace, exit 0; the next start goes on with the files where they stopped, at most 1.1 times the bytes',
-  },
+  38: { happens: 'SIGTERM while an engine loads that ignores it', holds: 'it is killed without a grace, exit 0' },
   39: {
     happens: 'an exception or a rejection escapes in the gateway',
     holds: 'logged as fatal, engines killed with all their processes, exit 1',
