@@ -14,6 +14,7 @@ export const groupNames = [
   'keys',
   'input',
   'config',
+  'simulate',
   'weights',
   'adapters',
 ] as const;

@@ -17,6 +17,7 @@ import { resultTable } from './report/table.ts';
 import { verdicts } from './report/verdict.ts';
 import { fullPace, latency, memory, quickPace, requests, streams, warmUp, type Bench } from './scenarios.ts';
 import { Cleanup } from './systems/cleanup.ts';
+import { simulateReport } from './simulate/report.ts';
 import { supervisorReport } from './supervisor/report.ts';
 import { compilePackage, sourceEntry } from './systems/package.ts';
 import { startSystems } from './systems/start.ts';
@@ -28,7 +29,17 @@ const say = (line: string): void => {
 };
 
 /** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set(['routing', 'engines', 'supervisor', 'keys', 'input', 'config', 'weights', 'adapters']);
+const alone: ReadonlySet<GroupName> = new Set([
+  'routing',
+  'engines',
+  'supervisor',
+  'keys',
+  'input',
+  'config',
+  'simulate',
+  'weights',
+  'adapters',
+]);
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -107,6 +118,7 @@ async function measureAll(options: Options, dir: string, signal: AbortSignal): P
     for (const line of [...(await loadsReport(options.quick, signal)), '']) say(line);
   }
   if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
+  if (options.groups.has('simulate')) for (const line of [...(await simulateReport(options.quick, dir, signal)), '']) say(line);
   if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
   if (ofOneWorker(options).length === 0 && !options.groups.has('many')) return;
   // As users run it who install it; it takes memory to strip types.

@@ -18,6 +18,9 @@ function keepYoungMemorySmall(): void {
   setFlagsFromString('--min-semi-space-size=4');
 }
 
+/** Whether the command is one that goes on for days; the others need their memory for a while, and their time. */
+const serves = ([verb]: readonly string[]): boolean => verb === 'start' || verb === 'run';
+
 /**
  * Keeps compiled modules where only this user writes, so that the next command need not compile them: half of what a short one takes.
  * Where that directory cannot be written nothing is kept; NODE_COMPILE_CACHE and NODE_DISABLE_COMPILE_CACHE of Node.js hold.
@@ -38,7 +41,7 @@ function keepCompiled(): void {
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
-  keepYoungMemorySmall();
+  if (serves(argv)) keepYoungMemorySmall();
   keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);

@@ -1,6 +1,6 @@
 import type { Autoscaling } from '../config/config.ts';
 import { bounded, rayDecision } from './ray-policy.ts';
-import type { RayRule, RayState, RayTerms } from './ray-policy.ts';
+import type { RayOutcome, RayRule, RayState, RayTerms } from './ray-policy.ts';
 
 /** Between two decisions, as Ray's control loop makes them: delays are counted in these. */
 export const decisionPeriodMs = 100;
@@ -75,10 +75,21 @@ export function underRule(rule: Pick<Autoscaling, 'min' | 'max'>, state: ScaleSt
   return { target: bounded(rule, state.target), counter: 0 };
 }
 
+/** The last one made of each rule: a simulated day asks for millions, nearly all alike. */
+const rayRules = new WeakMap<Autoscaling, RayRule>();
+
 function rayRule(rule: Autoscaling, state: ScaleState, periodMs: number): RayRule {
-  const { min, max, target, upscalingFactor, downscalingFactor, upscaleDelayMs, downscaleDelayMs, toZero } = rule;
   // Where idle time decides about the last replica, the formula leaves it alone.
-  const least = toZero.kind === 'idle' ? Math.max(min, Math.min(1, state.target)) : min;
+  const least = rule.toZero.kind === 'idle' ? Math.max(rule.min, Math.min(1, state.target)) : rule.min;
+  const last = rayRules.get(rule);
+  if (last !== undefined && last.min === least && last.periodMs === periodMs) return last;
+  const made = newRayRule(rule, least, periodMs);
+  rayRules.set(rule, made);
+  return made;
+}
+
+function newRayRule(rule: Autoscaling, least: number, periodMs: number): RayRule {
+  const { max, target, upscalingFactor, downscalingFactor, upscaleDelayMs, downscaleDelayMs, toZero } = rule;
   return {
     min: least,
     max,
@@ -132,24 +143,30 @@ export function decide(rule: Autoscaling, state: ScaleState, input: ScaleInput, 
   const ongoing = input.running === 0 ? input.ongoingNow : input.ongoing;
   const { state: next, outcome } = rayDecision(rayRule(rule, state, periodMs), state, { ongoing, running: input.running });
   const terms = outcome.kind === 'none-running' ? undefined : outcome.terms;
-  const common = { input, from: state.target, terms, bound: boundOf(rule, terms) };
-  const answer = (reason: ScaleReason, delay?: Why['delay']): Decision => ({
-    replicas: next.target,
-    sleep: false,
-    state: next,
-    why: { ...common, reason, delay },
-  });
+  const { reason, delay } = told(outcome, state.target, next.target, idle, periodMs);
+  const why: Why = { reason, input, from: state.target, terms, delay, bound: boundOf(rule, terms) };
+  return { replicas: next.target, sleep: false, state: next, why };
+}
+
+type Told = Pick<Why, 'reason' | 'delay'>;
+
+const coldStart: Told = { reason: 'cold-start', delay: undefined };
+const asleep: Told = { reason: 'asleep', delay: undefined };
+const steady: Told = { reason: 'steady', delay: undefined };
+
+/** What to call an outcome of Ray's rule. @param idle what idle time says about the last replica */
+function told(outcome: RayOutcome, from: number, to: number, idle: Told | undefined, periodMs: number): Told {
   switch (outcome.kind) {
     case 'none-running':
-      if (next.target > state.target) return answer('cold-start');
-      return next.target === 0 ? answer('asleep') : answer('starting', idle?.delay);
+      if (to > from) return coldStart;
+      return to === 0 ? asleep : { reason: 'starting', delay: idle?.delay };
     case 'steady':
-      return idle === undefined ? answer('steady') : answer(idle.reason, idle.delay);
+      return idle ?? steady;
     case 'delayed':
     case 'changed': {
       const { direction, counted, needed } = outcome;
       const delay = { elapsedMs: counted * periodMs, neededMs: (needed + 1) * periodMs };
-      return answer(outcome.kind === 'delayed' ? delayed[direction] : direction, delay);
+      return { reason: outcome.kind === 'delayed' ? delayed[direction] : direction, delay };
     }
   }
 }

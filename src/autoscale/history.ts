@@ -27,7 +27,8 @@ const kept = 256;
 
 /** The last decisions that were unlike the one before them: the number changed, or the reason did. */
 export class History {
-  #records: readonly HistoryRecord[] = [];
+  /** The last of them count; a few more are let stand before they are cut off. */
+  readonly #records: HistoryRecord[] = [];
   #last: ScaleReason | undefined;
 
   /** Notes a decision if it says something new. */
@@ -43,12 +44,13 @@ export class History {
   }
 
   #add(record: HistoryRecord): void {
-    this.#records = [...this.#records.slice(1 - kept), record];
+    this.#records.push(record);
+    if (this.#records.length >= 2 * kept) this.#records.splice(0, this.#records.length - kept);
   }
 
   /** Oldest first, the last 256. */
   records(): readonly HistoryRecord[] {
-    return this.#records;
+    return this.#records.slice(-kept);
   }
 }
 

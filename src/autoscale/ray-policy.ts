@@ -112,6 +112,8 @@ export function rayDecision(rule: RayRule, state: RayState, input: RayInput): Ra
       ? countUp(rule, state, terms)
       : terms.desired < state.target
         ? countDown(rule, state, terms)
-        : { state: { ...state, counter: 0 }, outcome: { kind: 'steady', terms } as const };
-  return { ...decision, state: { ...decision.state, target: bounded(rule, decision.state.target) } };
+        : { state: state.counter === 0 ? state : { target: state.target, counter: 0 }, outcome: { kind: 'steady', terms } as const };
+  const target = bounded(rule, decision.state.target);
+  if (target === decision.state.target) return decision;
+  return { state: { target, counter: decision.state.counter }, outcome: decision.outcome };
 }

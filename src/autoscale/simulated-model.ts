@@ -204,7 +204,12 @@ export class ModelSimulation {
   }
 
   load(now: number): ModelLoad {
-    let [inFlight, running, asleep, leaving, newest, lacks] = [0, 0, 0, 0, -1, false];
+    let inFlight = 0;
+    let running = 0;
+    let asleep = 0;
+    let leaving = 0;
+    let newest = -1;
+    let lacks = false;
     for (const replica of this.replicas) {
       if (replica.draining) leaving += 1;
       else {
@@ -299,17 +304,14 @@ export class ModelSimulation {
       inFlight += replica.inFlight;
       if (this.#serves(replica, now)) running += 1;
     }
-    const sample = { atMs: now, wanted: this.scaled.state.target, running, waiting: this.#waiting, inFlight };
+    const wanted = this.scaled.state.target;
+    const waiting = this.#waiting;
     const last = this.#samples.at(-1);
     const same =
-      last !== undefined &&
-      last.wanted === sample.wanted &&
-      last.running === running &&
-      last.waiting === sample.waiting &&
-      last.inFlight === sample.inFlight;
+      last !== undefined && last.wanted === wanted && last.running === running && last.waiting === waiting && last.inFlight === inFlight;
     if (same) return;
     if (last?.atMs === now) this.#samples.pop();
-    this.#samples.push(sample);
+    this.#samples.push({ atMs: now, wanted, running, waiting, inFlight });
   }
 
   result(endMs: number): SimulatedModelResult {
