@@ -56,7 +56,7 @@ function offersOf(model: GpuUser, taker: GpuUser, dwellMs: number, patient: bool
   if (ongoing === 0 && (priority < taker.priority || idleMs > 0)) return [{ rank: 0, replicas: all }];
   // A busy one gives way only to a model that has nothing yet.
   if (taker.running > 0) return [];
-  const spare = target - Math.max(1, min);
+  const spare = Math.max(0, target - Math.max(1, min));
   // Of its last one its own requests wait meanwhile, and take it back by the same rule: both get whole turns, and neither starves.
   const waited = patient || (taker.lacksForMs ?? 0) >= dwellMs;
   return [

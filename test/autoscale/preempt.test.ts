@@ -76,6 +76,7 @@ const cases: readonly (readonly [what: string, models: readonly GpuUser[], expec
     [hungry('a', { gpusEach: 2, ...turn }), user('b', { ...busy, target: 2, running: 2 })],
     'a < b:2',
   ],
+  ['who is to have none gives no more than that', [hungry('a', turn), user('b', { ...busy, target: 0 })], '-'],
   ['several give what one needs', [hungry('a', { gpusEach: 2 }), user('b'), user('c')], 'a < b:1 c:1'],
   ['nobody gives half of what is needed', [hungry('a', { gpusEach: 2 }), user('b')], '-'],
   ['who needs less is not kept waiting by that', [hungry('a', { gpusEach: 2, lacksForMs: 900 }), hungry('c'), user('b')], 'c < b:1'],
