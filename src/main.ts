@@ -26,8 +26,10 @@ const serves = ([verb]: readonly string[]): boolean => verb === 'start' || verb 
  * Where that directory cannot be written nothing is kept; NODE_COMPILE_CACHE and NODE_DISABLE_COMPILE_CACHE of Node.js hold.
  */
 function keepCompiled(): void {
+  const { NODE_COMPILE_CACHE: chosen, NODE_DISABLE_COMPILE_CACHE: disabled } = process.env;
+  if (disabled !== undefined) return;
   // Set since this process began, Node.js has not heeded it.
-  if (process.env['NODE_COMPILE_CACHE'] !== undefined) return void enableCompileCache();
+  if (chosen !== undefined) return void enableCompileCache();
   const dir = join(defaultCacheDir(process.env, homedir()), 'compiled');
   try {
     // What is there is run: nobody else may write it, whatever the umask.

@@ -16,7 +16,7 @@ async function folder(t: TestContext): Promise<string> {
 
 function wizard(t: TestContext, cwd: string, ...args: readonly string[]): Terminal {
   // An empty PATH: neither engines nor GPUs of the machine that runs the test are found.
-  const env = { PATH: '/nowhere', HOME: cwd, TERM: 'xterm', NO_COLOR: '1' };
+  const env = { PATH: '/nowhere', HOME: cwd, TERM: 'xterm', NO_COLOR: '1', NODE_DISABLE_COMPILE_CACHE: '1' };
   return atTerminal(t, [process.execPath, program, 'init', ...args], { cwd, env });
 }
 
