@@ -12,7 +12,7 @@ import type { Executable } from './providers/executable.ts';
 import { engineEnvironment, inheritedNames } from './providers/environment.ts';
 import { redactedArguments } from './redact.ts';
 import { replicaName } from './replica-id.ts';
-import { desiredOf, gpuRequest } from './replica-plan.ts';
+import { gpuRequest, wantedReplicas } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 
 /** GPUs by the driver's number, or by id where they are MIG instances. */
@@ -110,10 +110,10 @@ interface Wanted {
 }
 
 function wantedOf(plan: ReplicaPlan, standing: readonly StandingReplica[]): readonly Wanted[] {
-  const { name, replicas, fingerprint } = desiredOf(plan);
-  const own = standing.filter(({ model }) => model === name);
+  const replicas = wantedReplicas(plan);
+  const own = standing.filter(({ model }) => model === plan.model.name);
   const kept = own
-    .filter((replica) => replica.fingerprint === fingerprint && !replica.leaving)
+    .filter((replica) => replica.fingerprint === plan.fingerprint && !replica.leaving)
     .map(({ index }) => index)
     .sort((a, b) => a - b)
     .slice(0, replicas);
@@ -189,7 +189,9 @@ function described(
   const { model, engine, command } = plan;
   const named: Named = { replica: name, model: model.name, index, engine: model.engine };
   if (upstream !== undefined) return { kind: 'upstream', ...named, running, url: upstream.url };
-  const { args, env } = commandLineOf(model, engine, placeholders);
+  let line: ReturnType<typeof commandLineOf> | undefined;
+  // Only where somebody looks at it: a check of a thousand models does not.
+  const commandLine = (): ReturnType<typeof commandLineOf> => (line ??= commandLineOf(model, engine, placeholders));
   const executable = executables.get(model.name);
   const [first, ...leading] = command;
   const devices = placed?.placement.kind === 'placed' ? placed.placement.devices : held;
@@ -200,9 +202,14 @@ function described(
     asleep,
     source: model.source,
     ...(model.source.kind === 'remote' ? { files: entriesOf(cacheDir, model.source.value) } : {}),
-    argv: redactedArguments([executable?.kind === 'found' ? executable.file : first, ...leading, ...args], model.env),
+    get argv() {
+      const file = executable?.kind === 'found' ? executable.file : first;
+      return redactedArguments([file, ...leading, ...commandLine().args], model.env);
+    },
     missing: executable?.kind === 'missing' ? executable.reason : undefined,
-    environment: environmentOf(wanted, env, devices, inheritable),
+    get environment() {
+      return environmentOf(wanted, commandLine().env, devices, inheritable);
+    },
     gpus: gpusOf(placed, held),
   };
 }

@@ -29,11 +29,25 @@ export function replicaPlan(
     throw new GatewayError('config_invalid', `${model.name}: no engine "${model.engine}"; there are ${[...engines.keys()].join(', ')}`);
   }
   const engine = plugin.configure(model.engineOptions, model.traits);
-  return { model, engine, command: executableOf(model, engine, commands), fingerprint: fingerprintOf(model, commands, plugin) };
+  let fingerprint: string | undefined;
+  return {
+    model,
+    engine,
+    command: executableOf(model, engine, commands),
+    // Only where it is compared: where nothing runs yet, nobody does.
+    get fingerprint() {
+      return (fingerprint ??= fingerprintOf(model, commands, plugin));
+    },
+  };
 }
 
-export function desiredOf({ model, fingerprint }: ReplicaPlan): DesiredModel {
-  return { name: model.name, replicas: model.upstreams.length === 0 ? model.replicas : model.upstreams.length, fingerprint };
+/** How many replicas the config asks for; of a model that others run, all that there are. */
+export function wantedReplicas({ model }: ReplicaPlan): number {
+  return model.upstreams.length === 0 ? model.replicas : model.upstreams.length;
+}
+
+export function desiredOf(plan: ReplicaPlan): DesiredModel {
+  return { name: plan.model.name, replicas: wantedReplicas(plan), fingerprint: plan.fingerprint };
 }
 
 export function gpuRequest(index: number, { model, engine, upstream }: ReplicaPlan): GpuRequest {
