@@ -12,10 +12,10 @@ export function keysReport(): readonly string[] {
     return [`${keys} keys`, ...presented.map((kind) => cost[kind].toFixed(0))];
   });
   return [
-    ...alignColumns([['ns of CPU, by the key presented', ...presented], ...costs]),
+    ...alignColumns([['ns, by the key presented', ...presented], ...costs]),
     '',
     ...alignColumns([
-      ['ns of CPU', 'all limits of a key'],
+      ['ns', 'all limits of a key'],
       [`${workers} workers`, limitCost(workers).toFixed(0)],
     ]),
     '',
