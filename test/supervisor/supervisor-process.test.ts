@@ -236,24 +236,24 @@ test('a frozen engine is killed and replaced', async (t) => {
 test('drain: a replica with a request on it lives until the request has ended', async (t) => {
   const { apply, until, replica, table, board } = await real(t);
   apply(model({ replicas: 2 }));
-  const views = await until(() => {
-    const { replicas } = table().models.get(modelName('demo')) ?? {};
-    return replicas?.length === 2 && replicas;
-  });
-  const [leaver, stayer] = [1, 0].map((index) => views.find(({ id }) => id === replica(index)?.id));
-  assert.ok(leaver);
-  assert.ok(stayer);
-  const pid = assertPid(replica(1)?.pid);
-  // Of equals the newest goes.
-  for (const { slot } of [stayer, leaver]) board.add(0, slot, 1);
+  const serving = (count: number): Promise<readonly ReplicaView[]> =>
+    until(() => {
+      const { replicas } = table().models.get(modelName('demo')) ?? {};
+      return replicas?.length === count && replicas;
+    });
+  const views = await serving(2);
+  for (const { slot } of views) board.add(0, slot, 1);
   apply(model({ replicas: 1 }));
-  await until(() => table().models.get(modelName('demo'))?.replicas.length === 1);
-  assert.equal(replica(1)?.state, 'draining');
+  const [stayer] = await serving(1);
+  const leaver = views.find(({ id }) => id !== stayer?.id) ?? assert.fail('nobody leaves');
+  const index = replica(0)?.id === leaver.id ? 0 : 1;
+  assert.equal(replica(index)?.state, 'draining');
+  const pid = assertPid(replica(index)?.pid);
   assert.equal(isAlive(pid), true);
   board.add(0, leaver.slot, -1);
-  await until(() => replica(1) === undefined);
+  await until(() => replica(index) === undefined);
   assert.equal(isAlive(pid), false);
-  assert.equal(replica(0)?.state, 'ready');
+  assert.equal(replica(1 - index)?.state, 'ready');
 });
 
 test('a hurried stop kills what is on its way out', async (t) => {
