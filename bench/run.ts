@@ -28,18 +28,22 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** Groups for which no system runs, and those that need systems of their own. */
-const alone: ReadonlySet<GroupName> = new Set([
-  'routing',
-  'engines',
-  'supervisor',
-  'keys',
-  'input',
-  'config',
-  'simulate',
-  'weights',
-  'adapters',
-]);
+type Report = (quick: boolean, dir: string, signal: AbortSignal) => readonly string[] | Promise<readonly string[]>;
+
+/** Groups for which no system runs, or one of their own, in their order. */
+const reports: readonly (readonly [GroupName, Report])[] = [
+  ['routing', () => routingReport()],
+  ['engines', () => enginesReport()],
+  ['keys', () => keysReport()],
+  ['input', () => inputReport()],
+  ['supervisor', supervisorReport],
+  ['adapters', adaptersReport],
+  ['adapters', (quick, _dir, signal) => loadsReport(quick, signal)],
+  ['config', configReport],
+  ['simulate', simulateReport],
+  ['weights', weightsReport],
+];
+const alone: ReadonlySet<GroupName> = new Set(reports.map(([group]) => group));
 const manyWorkers = 2;
 
 const ofOneWorker = ({ groups }: Options): readonly GroupName[] => [...groups].filter((group) => !alone.has(group) && group !== 'many');
@@ -108,18 +112,8 @@ async function withSystems(
 }
 
 async function measureAll(options: Options, dir: string, signal: AbortSignal): Promise<void> {
-  if (options.groups.has('routing')) for (const line of [...routingReport(), '']) say(line);
-  if (options.groups.has('engines')) for (const line of [...enginesReport(), '']) say(line);
-  if (options.groups.has('keys')) for (const line of [...keysReport(), '']) say(line);
-  if (options.groups.has('input')) for (const line of [...inputReport(), '']) say(line);
-  if (options.groups.has('supervisor')) for (const line of [...(await supervisorReport(options.quick, dir, signal)), '']) say(line);
-  if (options.groups.has('adapters')) {
-    for (const line of [...(await adaptersReport(options.quick, dir, signal)), '']) say(line);
-    for (const line of [...(await loadsReport(options.quick, signal)), '']) say(line);
-  }
-  if (options.groups.has('config')) for (const line of [...(await configReport(options.quick, dir, signal)), '']) say(line);
-  if (options.groups.has('simulate')) for (const line of [...(await simulateReport(options.quick, dir, signal)), '']) say(line);
-  if (options.groups.has('weights')) for (const line of [...(await weightsReport(options.quick, dir, signal)), '']) say(line);
+  for (const [group, report] of reports)
+    if (options.groups.has(group)) for (const line of [...(await report(options.quick, dir, signal)), '']) say(line);
   if (ofOneWorker(options).length === 0 && !options.groups.has('many')) return;
   // As users run it who install it; it takes memory to strip types.
   const gatewayEntry = await compilePackage(join(dir, 'package'), signal);

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { engines } from '../../src/plugins/registry.ts';
+import { runNode } from '../measure/node-process.ts';
 import { median, pairedRatio, type Ratio } from '../measure/statistics.ts';
-
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+import { sourceEntry } from '../systems/package.ts';
 
 /** Milliseconds, medians of the rounds; each ratio is taken round by round. */
 export interface ValidateCost {
@@ -42,13 +39,6 @@ const timed = async (work: () => unknown): Promise<number> => {
   return performance.now() - began;
 };
 
-async function run(args: readonly string[], dir: string, signal: AbortSignal): Promise<void> {
-  const env = { ...process.env, HOME: dir, XDG_STATE_HOME: dir, XDG_CACHE_HOME: dir };
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], signal, env });
-  const [code] = (await once(child, 'exit')) as [number | null];
-  if (code !== 0) throw new Error(`node ${args.join(' ')} ended with ${code}`);
-}
-
 function ratio(over: readonly number[], under: readonly number[]): Ratio {
   const found = pairedRatio(over, under);
   if (found === undefined) throw new RangeError('a ratio needs a round, and a time above zero to divide by');
@@ -66,7 +56,7 @@ export async function validateCost(models: number, rounds: number, dir: string, 
     const count = loadConfig(file, deps).config.models.length;
     if (count !== models) throw new Error(`read ${count} of ${models} models`);
   };
-  const validate = (path: string): Promise<void> => run([main, 'validate', '--quiet', '-c', path], dir, signal);
+  const validate = (path: string): Promise<string> => runNode([sourceEntry, 'validate', '--quiet', '-c', path], dir, signal);
   load();
   parse(text);
   const times = { load: [] as number[], parse: [] as number[], command: [] as number[], empty: [] as number[], small: [] as number[] };
@@ -75,7 +65,7 @@ export async function validateCost(models: number, rounds: number, dir: string, 
     times.load.push(await timed(load));
     times.parse.push(await timed(() => parse(text)));
     times.command.push(await timed(() => validate(file)));
-    times.empty.push(await timed(() => run(['-e', '0'], dir, signal)));
+    times.empty.push(await timed(() => runNode(['-e', '0'], dir, signal)));
     times.small.push(await timed(() => validate(small)));
   }
   return {

@@ -1,10 +1,11 @@
 import { defaultInputLimits, type InputPolicy } from '../../src/core/input-limits.ts';
-import { modelName, slot } from '../../src/core/ids.ts';
+import { modelName } from '../../src/core/ids.ts';
 import type { NormalizedRequest } from '../../src/core/request.ts';
 import type { RoutingTable } from '../../src/core/table.ts';
 import { checkInput } from '../../src/gateway/input/check.ts';
 import { normalize } from '../../src/gateway/openai/normalize.ts';
 import { dialects } from '../../src/plugins/dialects.ts';
+import { modelEntry } from '../../test/support/model-entry.ts';
 import { chatBody, model, textOf } from '../load/bodies.ts';
 import { median } from '../measure/statistics.ts';
 
@@ -16,23 +17,7 @@ const id = modelName(model);
 const table: RoutingTable = {
   version: 1,
   apps: new Map([['', new Map([[model, id]])]]),
-  models: new Map([
-    [
-      id,
-      {
-        engine: 'vllm',
-        waiting: slot(0),
-        created: 0,
-        status: { phase: 'ready' },
-        limits: { maxWaiting: 1, queueTimeoutMs: 1, firstByteTimeoutMs: 1, idleTimeoutMs: 1 },
-        routing: { kind: 'least-in-flight' },
-        unsupportedParams: 'warn',
-        input: policy,
-        resumeStreams: false,
-        replicas: [],
-      },
-    ],
-  ]),
+  models: new Map([[id, modelEntry({ engine: 'vllm', input: policy })]]),
 };
 
 const location = { type: 'string', description: 'City and country' };

@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { runNode } from '../measure/node-process.ts';
 import { median } from '../measure/statistics.ts';
 import { alignColumns } from '../report/table.ts';
-
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+import { sourceEntry } from '../systems/package.ts';
 
 const models = 100;
 const hours = 24;
@@ -40,11 +36,7 @@ interface Told {
 /** Milliseconds of a `gateway simulate` of that day, as a process. */
 async function simulated(config: string, trace: string, requests: number, dir: string, signal: AbortSignal): Promise<number> {
   const began = performance.now();
-  const env = { ...process.env, HOME: dir, XDG_STATE_HOME: dir, XDG_CACHE_HOME: dir };
-  const args = [main, 'simulate', '-c', config, '--trace', trace, '--json'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], signal, env });
-  const [told, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
-  if (code !== 0) throw new Error(`gateway simulate ended with ${code}`);
+  const told = await runNode([sourceEntry, 'simulate', '-c', config, '--trace', trace, '--json'], dir, signal);
   const served = (JSON.parse(told) as Told).models.reduce((sum, model) => sum + model.requests, 0);
   if (served !== requests) throw new Error(`gateway simulate tells of ${served} of ${requests} requests`);
   return performance.now() - began;

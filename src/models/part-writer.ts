@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { isForWantOfRoom } from '../core/full-disk.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { blockBytes } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
@@ -101,8 +102,8 @@ export class PartWriter implements ByteSink {
 
 /** What the file system says, with what to do about it. */
 export function diskError(thrown: unknown, file: string): unknown {
-  const code = (thrown as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (isForWantOfRoom(thrown))
     return new ArtifactError(
       'no-space',
       `The disk is full (${code}) while writing ${file}. Make room, or give gateway.cache.dir another disk.`,

@@ -1,4 +1,4 @@
-import { desiredOf } from './replica-plan.ts';
+import { wantedReplicas } from './replica-plan.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { SupervisorParts } from './supervisor-parts.ts';
 import { toBeStarted } from './table.ts';
@@ -28,5 +28,5 @@ export function modelFacts(
 
 /** The replicas of a model of which none has been started. */
 function announced(plan: ReplicaPlan): readonly ReplicaFact[] {
-  return desiredOf(plan).replicas > 0 ? [toBeStarted] : [];
+  return wantedReplicas(plan) > 0 ? [toBeStarted] : [];
 }

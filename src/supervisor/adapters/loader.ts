@@ -68,9 +68,7 @@ export class Loader {
     wanted.crowded = true;
     wanted.crowdedSince ??= now;
     if (now - wanted.crowdedSince < turnMs) return;
-    const able = new Map(
-      this.#members.admitted().flatMap((member) => (wanted.failed.has(member.replica.run) ? [] : [[member.replica.index, member]])),
-    );
+    const able = this.#eligible(({ replica }) => !wanted.failed.has(replica.run));
     const holders = this.#members.holders().filter(({ index }) => able.has(index));
     const yielding = nextToYield(adapter, holders, now);
     const member = yielding === undefined ? undefined : able.get(yielding.index);
@@ -101,9 +99,14 @@ export class Loader {
     return true;
   }
 
+  /** Replicas that serve and that something may go to, by their index. */
+  #eligible(may: (member: ReplicaAdapters) => boolean): ReadonlyMap<number, ReplicaAdapters> {
+    return new Map(this.#members.admitted().flatMap((member) => (may(member) ? [[member.replica.index, member]] : [])));
+  }
+
   #decide(adapter: AdapterName, eligible: (member: ReplicaAdapters) => boolean): Decision {
     this.#members.sample();
-    const members = new Map(this.#members.admitted().flatMap((member) => (eligible(member) ? [[member.replica.index, member]] : [])));
+    const members = this.#eligible(eligible);
     const holders = this.#members.holders();
     const placement = placeAdapter(
       adapter,

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import type pino from 'pino';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError, messageOf } from '../../core/errors.ts';
+import { isForWantOfRoom } from '../../core/full-disk.ts';
 import { commandLineOf } from '../command-line.ts';
 import { gpuEnvironment } from '../gpus/visible.ts';
 import { ProcessCensus } from './census.ts';
@@ -72,7 +73,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       return await this.#launch(spec, watch, signal);
     } catch (thrown) {
       // A flood of another engine's log may have taken the room of a lease: between two cuts it can do so at any time.
-      if (!isForWantOfRoom(thrown) || !(await this.#logs.makeRoom())) throw thrown;
+      if (!isForWantOfRoom(thrown instanceof GatewayError ? thrown.cause : thrown) || !(await this.#logs.makeRoom())) throw thrown;
       signal.throwIfAborted();
       return await this.#launch(spec, watch, signal);
     }
@@ -239,12 +240,6 @@ export class LocalProvider implements ReplicaProvider, Recovery {
     await reapFamily({ pgid, replica: id }, this.#killDeps);
     this.#forget(id);
   }
-}
-
-/** Whether a disk, or what its user may have of it, is full. */
-function isForWantOfRoom(thrown: unknown): boolean {
-  const cause = thrown instanceof GatewayError ? thrown.cause : thrown;
-  return ['ENOSPC', 'EDQUOT'].includes(String((cause as NodeJS.ErrnoException | undefined)?.code));
 }
 
 /** A run from the moment its process exists. */
