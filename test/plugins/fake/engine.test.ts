@@ -156,6 +156,20 @@ describe('the fake engine', () => {
     await engine.control({ tokens: 0, tokens_per_s: 0, prefill_s: 0 });
   });
 
+  test('gives the place of a client back that leaves in the middle of a large write', async () => {
+    await engine.control({ tokens: 3, sse: 'bigline', bigline_mb: 64 });
+    const client = new AbortController();
+    const response = await engine.fetch('/v1/chat/completions', { ...chatBody('go', { stream: true }), signal: client.signal });
+    let receivedBytes = 0;
+    for await (const piece of response.body ?? assert.fail()) {
+      receivedBytes += piece.length;
+      if (receivedBytes > 1024 * 1024) break;
+    }
+    client.abort();
+    await until('its place is free', async () => (await engine.state()).running === 0);
+    await engine.control({ tokens: 0, sse: 'ok' });
+  });
+
   test('works on max_num_seqs requests at once, and lets the others wait in order', async () => {
     await engine.control({ max_num_seqs: 1, prefill_s: 3600 });
     const clients = [1, 2, 3].map(() => new AbortController());

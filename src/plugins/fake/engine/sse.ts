@@ -8,10 +8,13 @@ export class EventStream {
   readonly #response: ServerResponse;
   readonly #settings: Settings;
   #texts = 0;
+  #release: () => void = () => undefined;
 
   constructor(response: ServerResponse, settings: Settings) {
     this.#response = response;
     this.#settings = settings;
+    // A large write that a client leaves in the middle is never called back.
+    response.once('close', () => this.#release());
   }
 
   async send(data: object): Promise<void> {
@@ -79,7 +82,10 @@ export class EventStream {
   /** Resolves when the bytes are with the operating system, or can never be: the end of a request is not decided here. */
   async #push(bytes: Buffer): Promise<void> {
     if (this.#response.destroyed) return;
-    await new Promise((resolve) => this.#response.write(bytes, resolve));
+    await new Promise<void>((resolve) => {
+      this.#release = resolve;
+      this.#response.write(bytes, () => resolve());
+    });
   }
 }
 
