@@ -22,7 +22,7 @@ export function routingReport(): readonly string[] {
   const measured = pickCosts(shapes);
   const costs = shapes.map(({ replicas, models }, at) => [
     `${replicas} replicas, ${models} models`,
-    ...(measured[at] ?? []).map((cost) => cost.toFixed(0)),
+    ...[measured[at]?.lookUp, measured[at]?.leastInFlight, measured[at]?.affinity].map((cost) => cost?.toFixed(0) ?? ''),
   ]);
   const turns = conversations(trace.seed, trace.conversations, trace.seconds);
   const hits = policies.map((policy) => {
@@ -30,7 +30,7 @@ export function routingReport(): readonly string[] {
     return [policy, `${(hit * 100).toFixed(1)} %`, spread.toFixed(2)];
   });
   return [
-    ...alignColumns([['ns/pick', 'least in flight', 'affinity'], ...costs]),
+    ...alignColumns([['ns/pick', 'look-up alone', 'least in flight', 'affinity'], ...costs]),
     '',
     ...alignColumns([[`${turns.length} turns on ${simulatedReplicas} replicas`, 'prompt tokens in cache', 'load max ÷ mean'], ...hits]),
     '',

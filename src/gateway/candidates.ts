@@ -1,7 +1,7 @@
 import type { LoadBoard } from '../core/board.ts';
 import type { AdapterName } from '../core/ids.ts';
 import { heaviestOf, keyGroups, weightOf } from '../core/rendezvous.ts';
-import type { ReplicaView } from '../core/table.ts';
+import type { ModelEntry, ReplicaView } from '../core/table.ts';
 
 /** With fewer replicas it costs no more to look at all of them than to remember which one a group prefers. */
 const fewest = 16;
@@ -66,24 +66,28 @@ export class Candidates {
   }
 }
 
-/** One worker's `Candidates`, by the list of the present table that they are made of. Of a list that is gone nothing is kept but the last one. */
+/** One worker's `Candidates`, by the model that they serve. */
 export class CandidateLists {
   readonly #board: LoadBoard;
-  readonly #lists = new WeakMap<readonly ReplicaView[], Candidates>();
-  #last: Candidates | undefined;
+  /** By the model's own slot, which a pick has at hand: another look-up by name or list would cost as much as the pick itself with many models. */
+  readonly #ofModels: (Candidates | undefined)[];
 
   constructor(board: LoadBoard) {
     this.#board = board;
+    this.#ofModels = Array.from({ length: board.slots }, () => undefined);
   }
 
-  of(replicas: readonly ReplicaView[]): Candidates {
-    if (this.#last?.replicas === replicas) return this.#last;
-    let candidates = this.#lists.get(replicas);
-    if (candidates === undefined) {
-      candidates = new Candidates(replicas, this.#board);
-      this.#lists.set(replicas, candidates);
-    }
-    this.#last = candidates;
+  /** Of a model's present replicas. */
+  of({ waiting, replicas }: Pick<ModelEntry, 'waiting' | 'replicas'>): Candidates {
+    const known = this.#ofModels[waiting];
+    if (known?.replicas === replicas) return known;
+    const candidates = new Candidates(replicas, this.#board);
+    this.#ofModels[waiting] = candidates;
     return candidates;
+  }
+
+  /** Another table came, whose lists are others: nothing of the former ones is kept. */
+  forget(): void {
+    this.#ofModels.fill(undefined);
   }
 }

@@ -157,7 +157,7 @@ export class Search implements Waiter {
     }
     const { board, worker, memory, clock } = this.#deps;
     const { adapter } = this;
-    const all = this.#deps.candidates.of(entry.replicas);
+    const all = this.#deps.candidates.of(entry);
     const candidates = adapter === undefined ? all : all.withAdapter(adapter);
     const { replicas } = candidates;
     if (this.#refusing.size > 0 && replicas.length > 0 && replicas.every(({ id }) => this.#refusing.has(id))) return false;

@@ -65,6 +65,7 @@ const lag = new EventLoopLag(clock);
 const adapterNames = new AdapterNames();
 const live = new LiveSet<Exchange>();
 const memory = new ReplicaMemory();
+const candidates = new CandidateLists(board);
 const fromOutside = await withEngines(new Map(), start.plugins).catch((error: unknown) => {
   send({ kind: 'fatal', code: 'config_invalid', message: `gateway.plugins: ${messageOf(error)}` });
   // Ended by whoever gets the message.
@@ -102,7 +103,7 @@ const app = buildServer({
   live,
   retries: new RetryBudget(),
   memory,
-  candidates: new CandidateLists(board),
+  candidates,
   settings: start.settings,
   gate: () => gate,
   guesses: failedAuthPerMinute === undefined ? undefined : new Guesses(start.guesses, failedAuthPerMinute),
@@ -119,6 +120,7 @@ function applyTable(next: RoutingTable): void {
   tableSince = clock.now();
   upstreams.retain(next);
   memory.retain(next, clock.now());
+  candidates.forget();
   room.wakeAll();
   send({ kind: 'applied', version: next.version });
 }

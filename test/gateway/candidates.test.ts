@@ -94,12 +94,19 @@ describe('candidates', () => {
     assert.deepEqual(candidates.withAdapter(adapterName('green')).replicas, []);
   });
 
-  test('are kept as long as their list is', () => {
+  test('are kept by model, as long as its list is the same and until they are forgotten', () => {
     const lists = new CandidateLists(LoadBoard.create(1, 64));
-    const one = replicas([0, 1]);
-    const other = replicas([0, 1]);
+    const one = { waiting: slot(2), replicas: replicas([0, 1]) };
+    const other = { waiting: slot(63), replicas: replicas([0, 1]) };
     const ofOne = lists.of(one);
-    assert.notEqual(lists.of(other), ofOne);
-    assert.equal(lists.of(one), ofOne);
+    assert.equal(ofOne.replicas, one.replicas);
+    assert.equal(lists.of(other).replicas, other.replicas);
+    assert.equal(lists.of({ ...one }), ofOne);
+    const changed = { ...one, replicas: replicas([0, 1]) };
+    assert.equal(lists.of(changed).replicas, changed.replicas);
+    assert.notEqual(lists.of(one), ofOne);
+    const before = lists.of(other);
+    lists.forget();
+    assert.notEqual(lists.of(other), before);
   });
 });
