@@ -16,7 +16,12 @@ function handleOf({ id, handle }: Run): ReplicaHandle {
 
 /** What comes of probing it until it is ready. */
 async function proved(deps: ReadyDeps, run: Run, { engine, model }: ReplicaPlan, signal: AbortSignal): Promise<ReplicaEvent> {
-  const watch = { missed: (seen: string) => void (run.lastProbe = seen), news: () => run.log.nextPhase() };
+  const missed = (seen: string): void => {
+    run.lastProbe = seen;
+    // It loads whether others wait for it or not; behind it may stand ready ones, which would serve at once.
+    if (run.handle?.adoptedAgeMs !== undefined) run.turn.started();
+  };
+  const watch = { missed, news: () => run.log.nextPhase() };
   const answer = await untilReady(deps, handleOf(run), engine, model.name, watch, signal);
   return answer.kind === 'ok' ? { kind: 'ready' } : answer;
 }

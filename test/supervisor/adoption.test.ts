@@ -89,6 +89,27 @@ test('an adopted engine that does not answer is ended and replaced when what it 
   }
 });
 
+test('adopted engines that still load hold up none that serves, however many they are', async () => {
+  const sim = simulate();
+  // More of them than may start at a time.
+  const demo = model({ replicas: 9 });
+  const fingerprint = await fingerprintOf(demo);
+  const adoptable = Array.from({ length: 9 }, (_, index) => ({ ...lease(`demo/${index}`), fingerprint }));
+  const recovery: Recovery = {
+    recover: async () => ({ adoptable, remains: [] }),
+    adopt: async ({ id, index }, watch) => {
+      const spec = { id, model: demo } as ConstructorParameters<typeof MemoryProcess>[1];
+      const former = Object.assign(new MemoryProcess(index, spec, watch), { adoptedAgeMs: 1000, health: index < 8 ? 503 : 200 });
+      sim.provider.processes.push(former);
+      return former;
+    },
+    reap: async () => undefined,
+  };
+  await sim.supervisor.recover({ models: [demo], apps: new Map(), engineCommands: new Map() }, recovery);
+  await settle();
+  assert.deepEqual(sim.states(), [...Array.from({ length: 8 }, () => 'starting'), 'ready']);
+});
+
 test('nothing is launched before what a former gateway left is gone', async () => {
   const sim = simulate();
   const gone = Promise.withResolvers<void>();

@@ -39,14 +39,15 @@ async function statOf(pid: string): Promise<ProcessStat | undefined> {
  * Undefined where it has none, has ended, or may not be looked into. It lies in the process's own memory, which a process that hangs in
  * the kernel may hold locked: whoever reads it waits.
  */
-async function markerIn(pid: string): Promise<string | undefined> {
+export async function markerIn(pid: string): Promise<string | undefined> {
   return markerOf(await withDescriptor(() => readText(`/proc/${pid}/environ`, 'latin1')).catch(() => ''));
 }
 
-async function ofEach<T>(pids: readonly string[], look: (pid: string) => Promise<readonly T[]>): Promise<T[]> {
+/** What is found by a look at each, a few at a time. */
+export async function ofEach<I, T>(all: readonly I[], look: (one: I) => Promise<readonly T[]>): Promise<T[]> {
   const found: T[] = [];
-  for (let first = 0; first < pids.length; first += together)
-    found.push(...(await Promise.all(pids.slice(first, first + together).map(look))).flat());
+  for (let first = 0; first < all.length; first += together)
+    found.push(...(await Promise.all(all.slice(first, first + together).map(look))).flat());
   return found;
 }
 

@@ -1,5 +1,5 @@
-import { markedProcesses } from './census.ts';
-import type { FoundLease, Lease } from './lease.ts';
+import { markedProcesses, markerIn, ofEach } from './census.ts';
+import type { FoundLease } from './lease.ts';
 import { lives } from './process-identity.ts';
 import type { Recovered, Remains } from './provider.ts';
 
@@ -12,25 +12,35 @@ export interface Former extends Recovered {
 }
 
 /**
- * Tells, in one look at all processes, which replicas live. A process is ours by the marker in its environment alone: a pid, or a
- * process group's number, may be a stranger's by now. A group is ours while a process with the marker is in it, for the kernel gives no
- * number away that a group still has.
+ * Tells which replicas live. A process is ours by the marker in its environment alone: a pid, or a process group's number, may be a
+ * stranger's by now. A group is ours while a process with the marker is in it, for the kernel gives no number away that a group still has.
+ * Where every first process lives no other is looked for: whoever takes it over has the rest with it.
  */
 export async function findFormer(found: readonly FoundLease[]): Promise<Former> {
-  const marked = found.length === 0 ? new Map<string, never[]>() : await markedProcesses();
-  const adoptable: Lease[] = [];
+  const living = await ofEach(found, firstLives);
+  const others = found.filter(({ id }) => !living.some((entry) => entry.id === id));
+  const marked = others.length === 0 ? new Map<string, never[]>() : await markedProcesses();
   const remains: Remains[] = [];
   const gone: string[] = [];
-  for (const entry of found) {
+  for (const entry of others) {
     const members = marked.get(entry.id) ?? [];
     const first = entry.kind === 'lease' ? entry.lease.process : undefined;
     if (members.length === 0) gone.push(entry.id);
-    else if (entry.kind === 'lease' && first !== undefined && members.some(({ pid }) => pid === first.pid) && lives(first))
-      adoptable.push(entry.lease);
-    else {
-      const inGroup = members.some(({ pgid }) => pgid === first?.pid);
-      remains.push({ id: entry.id, pgid: inGroup ? first?.pid : undefined });
-    }
+    else remains.push({ id: entry.id, pgid: members.some(({ pgid }) => pgid === first?.pid) ? first?.pid : undefined });
   }
-  return { adoptable, remains, gone, unreadable: found.filter((entry) => entry.kind === 'unreadable') };
+  return {
+    adoptable: living.map(({ lease }) => lease),
+    remains,
+    gone,
+    unreadable: found.filter((entry) => entry.kind === 'unreadable'),
+  };
+}
+
+type ReadLease = FoundLease & { readonly kind: 'lease' };
+
+/** The lease itself where the very process that it names lives, and is ours. */
+async function firstLives(entry: FoundLease): Promise<readonly ReadLease[]> {
+  if (entry.kind !== 'lease' || entry.lease.process === undefined) return [];
+  const { process: first } = entry.lease;
+  return (await markerIn(String(first.pid))) === entry.id && lives(first) ? [entry] : [];
 }
