@@ -3,32 +3,55 @@ import { messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Claim } from './state-dir.ts';
 
-const lookMs = 5_000;
+const lookMs = 2_000;
 
 /**
  * Looks, until the returned function is called, whether a state directory is still the one that was claimed. One that was deleted or replaced
- * is made and claimed anew, for the next gateway finds engines by it; the log tells.
+ * is made and claimed anew, for the next gateway finds engines by it; the log tells, also of one that cannot be written any more, and when it
+ * can again.
  * @param restore writes again what must be in it.
  */
 export function watchStateDir(clock: Clock, log: pino.Logger, claim: Claim, restore: () => void): () => void {
+  const { dir } = claim;
   let told: string | undefined;
+  const tell = (trouble: string | undefined): void => {
+    if (trouble === told) return;
+    if (trouble === undefined) log.info({ dir }, `the state directory ${dir} can be used again`);
+    else log.warn({ dir }, trouble);
+    told = trouble;
+  };
+  // What must be in it may find no room at first.
+  let owed = false;
+  const renew = (): void => {
+    owed = claim.renew() || owed;
+    if (!owed) return;
+    restore();
+    owed = false;
+    log.warn(
+      { dir },
+      `the state directory ${dir} was deleted or replaced while the gateway ran; it was made anew. Its admin socket and the logs of running engines are gone until they start again`,
+    );
+  };
   const look = (): void => {
-    try {
-      if (claim.renew()) {
-        restore();
-        log.warn(
-          { dir: claim.dir },
-          `the state directory ${claim.dir} was deleted or replaced while the gateway ran; it was made anew. Its admin socket and the logs of running engines are gone until they start again`,
-        );
-      }
-      told = undefined;
-    } catch (thrown) {
-      const message = `the state directory ${claim.dir} is lost: ${messageOf(thrown)} Engines that run now are not found by the next gateway`;
-      if (message !== told) log.warn({ dir: claim.dir }, message);
-      told = message;
-    }
+    tell(
+      troubleOf(renew, (why) => `the state directory ${dir} is lost: ${why} Engines that run now are not found by the next gateway`) ??
+        troubleOf(
+          () => claim.assertWritable(),
+          (why) => `${why} What runs goes on; an engine that ends is not started again before it can be written`,
+        ),
+    );
     cancel = clock.after(lookMs, look);
   };
   let cancel = clock.after(lookMs, look);
   return () => cancel();
+}
+
+/** What `told` makes of why `act` failed; undefined where it did not. */
+function troubleOf(act: () => void, told: (why: string) => string): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (thrown) {
+    return told(messageOf(thrown));
+  }
 }

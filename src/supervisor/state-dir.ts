@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { GatewayError, messageOf } from '../core/errors.ts';
@@ -15,6 +15,8 @@ export interface Claim {
    * @throws GatewayError `already_running` where another gateway has claimed it meanwhile, `state_unusable`.
    */
   renew(): boolean;
+  /** @throws GatewayError `state_unusable` where no file can be made in the directory: its disk is mounted read-only, or it is not ours any more. */
+  assertWritable(): void;
   release(): void;
 }
 
@@ -100,6 +102,13 @@ export function claimStateDir(dir: string): Claim {
       // Its file is in no directory any more, so that this gives nothing of the new one away.
       former.lock.release();
       return true;
+    },
+    assertWritable: () => {
+      try {
+        accessSync(dir, constants.W_OK | constants.X_OK);
+      } catch (thrown) {
+        throw unusable(dir, thrown);
+      }
     },
     release: () => held.lock.release(),
   };
