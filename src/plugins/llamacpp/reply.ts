@@ -4,16 +4,17 @@ import { editEvents, inOrder, nameAsAsked, parseObject, replaceMark } from '../r
 import type { ReplyMender } from '../reply-mend.ts';
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
+import { writtenCalls } from '../written-calls.ts';
 import { placedEvents } from './responses.ts';
 import { asksForWrittenCall } from './tool-choice.ts';
-import { writtenCall } from './written-call.ts';
+
 import { writtenResponse } from './written-response.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
 export function mend(request: NormalizedRequest, can: Capabilities = {}): ReplyMender {
   const model = nameAsAsked(request, request.model);
   if (request.operation === 'chat') {
-    const written = asksForWrittenCall(request, can) ? [writtenCall()] : [];
+    const written = asksForWrittenCall(request, can) ? [writtenCalls()] : [];
     return inOrder([...model, ...written, completeToolCalls, ...(request.stream ? [firstRole()] : [])]);
   }
   switch (request.operation) {

@@ -65,7 +65,7 @@ function nameOf(tool: Mapping): unknown {
 /** Where llama-server 0.7.0 obeys a schema. */
 const writable: ReadonlySet<Operation> = new Set(['chat', 'responses']);
 
-/** Whether the reply is to be one call, written as the JSON that `writtenCall()` reads, because the engine would let the model answer in words. */
+/** Whether the reply is to be one call, written as the JSON that `writtenCalls()` reads, because the engine would let the model answer in words. */
 export function asksForWrittenCall(request: NormalizedRequest, can: Capabilities): boolean {
   return writable.has(request.operation) && can.tools === false && choiceOf(request)?.required === true;
 }

@@ -1,7 +1,7 @@
 import { isMapping, type Mapping } from '../../core/json.ts';
 import { splitEvents } from '../../core/server-sent-events.ts';
 import { parseObject, type ReplyMender } from '../reply-mend.ts';
-import { WrittenCall } from './written-call.ts';
+import { WrittenCalls } from '../written-calls.ts';
 
 const dataLine = /^data: ?(\{[^\r\n]*\})/mu;
 
@@ -28,7 +28,7 @@ const written = (event: Mapping): string => `event: ${String(event['type'])}\nda
 
 /** One message of a stream on its way to being a call. */
 class CallStream {
-  #call = new WrittenCall();
+  #call = new WrittenCalls();
   #id = '';
   #name: string | undefined;
   #arguments = '';
@@ -55,7 +55,7 @@ class CallStream {
 
   #begin(item: unknown): readonly Mapping[] | undefined {
     if (!isMessage(item)) return undefined;
-    this.#call = new WrittenCall();
+    this.#call = new WrittenCalls();
     this.#id = String(item['id']);
     this.#name = undefined;
     this.#arguments = '';
@@ -63,7 +63,7 @@ class CallStream {
   }
 
   #add(text: string): readonly Mapping[] {
-    const added = this.#call.push(text);
+    const [added] = this.#call.push(text);
     if (added === undefined) return [];
     this.#arguments += added.arguments;
     const more = { type: 'response.function_call_arguments.delta', item_id: callId(this.#id), delta: added.arguments };
@@ -103,6 +103,6 @@ function withCalls(response: Mapping): Mapping {
 function callOf({ id, content }: Mapping): readonly Mapping[] {
   const parts = Array.isArray(content) ? content.filter(isMapping) : [];
   const text = parts.map((part) => part['text']).filter((part) => typeof part === 'string');
-  const call = new WrittenCall().push(text.join(''));
+  const [call] = new WrittenCalls().push(text.join(''));
   return call?.name === undefined ? [] : [callItem(String(id), call.name, call.arguments, 'completed')];
 }

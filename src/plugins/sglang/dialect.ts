@@ -1,3 +1,4 @@
+import { isMapping } from '../../core/json.ts';
 import type { NormalizedRequest } from '../../core/request.ts';
 import { takeConstraint } from '../constraint.ts';
 import type { Dialect, EngineRequest } from '../engine-plugin.ts';
@@ -12,6 +13,7 @@ import { inOrder, nameAsAsked } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema, schemaFormat } from '../response-format.ts';
 import { completeToolCalls } from '../tool-call-mend.ts';
+import { writtenCalls } from '../written-calls.ts';
 import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
 import { internal, parameters, unsupported } from './parameters.ts';
 import { toServedName } from './served-name.ts';
@@ -41,7 +43,15 @@ function ridOf(request: NormalizedRequest, attemptId: string): string {
 
 function mend(request: NormalizedRequest): ReplyMender {
   const model = nameAsAsked(request, toServedName(request.model));
-  return inOrder(request.operation === 'chat' ? [...model, completeToolCalls] : model);
+  if (request.operation !== 'chat') return inOrder(model);
+  return inOrder([...model, ...(mustCall(request) ? [writtenCalls(/^\s*\[/u)] : []), completeToolCalls]);
+}
+
+/** Then SGLang lets the model write a list of calls and nothing else, which stays the text of the reply where no `--tool-call-parser` is given. */
+function mustCall(request: NormalizedRequest): boolean {
+  if (!request.members.has('tool_choice')) return false;
+  const choice = request.value('tool_choice');
+  return choice === 'required' || (isMapping(choice) && choice['type'] === 'function');
 }
 
 function toEngine(request: NormalizedRequest, attemptId: string, adapter?: string): EngineRequest {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { llamacpp } from '../../../src/plugins/llamacpp/index.ts';
-import type { ReplyMender } from '../../../src/plugins/reply-mend.ts';
-import { requestOf } from '../../support/request.ts';
+import { llamacpp } from '../../src/plugins/llamacpp/index.ts';
+import type { ReplyMender } from '../../src/plugins/reply-mend.ts';
+import { sglang } from '../../src/plugins/sglang/index.ts';
+import { WrittenCalls } from '../../src/plugins/written-calls.ts';
+import { requestOf } from '../support/request.ts';
 
 const asked = {
   tools: [{ type: 'function', function: { name: 'set_light' } }],
@@ -112,4 +114,61 @@ test('an engine that keeps to the choice itself is not mended', () => {
   const reply = Buffer.from('{"id":"chatcmpl-1","choices":[{"index":0,"message":{"content":"{}"}}]}');
   assert.equal(mender(false, { tools: true }).whole(reply), reply);
   assert.equal(mender(false, {}).whole(reply), reply);
+});
+
+test('a list of calls, however it is cut, gives each of them', () => {
+  const list = `[ {"name": "set_light", "parameters": ${given}} ,\n {"name": "a\\"b", "parameters": {}}]\n`;
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(list.length)), (cuts) => {
+      const places = [0, ...cuts.toSorted((a, b) => a - b), list.length];
+      const calls = new WrittenCalls();
+      const found: { name: string; arguments: string }[] = [];
+      for (const [at, end] of places.slice(1).entries()) {
+        for (const piece of calls.push(list.slice(places[at], end))) {
+          if (piece.name !== undefined) found.push({ name: piece.name, arguments: '' });
+          assert.equal(piece.index, found.length - 1);
+          (found.at(-1) ?? assert.fail('arguments before the name')).arguments += piece.arguments;
+        }
+      }
+      assert.deepEqual(found, [
+        { name: 'set_light', arguments: given },
+        { name: 'a"b', arguments: '{}' },
+      ]);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** Seen on SGLang 0.5.23 without `--tool-call-parser`. */
+const leftAsText = '[{ "name": "set_light", "parameters": { "on": true } } ]';
+
+test('calls that SGLang leaves in the text, having no parser of the model’s own, are calls', () => {
+  for (const choice of ['required', { type: 'function', function: { name: 'set_light' } }]) {
+    const mending = sglang.dialect.mend?.(requestOf('chat', JSON.stringify({ ...asked, tool_choice: choice }))) ?? assert.fail();
+    const message = { role: 'assistant', content: leftAsText, reasoning_content: null, tool_calls: null };
+    const reply = { id: 'chatcmpl-1', choices: [{ index: 0, message, finish_reason: 'stop' }] };
+    const { choices } = JSON.parse(mending.whole(Buffer.from(JSON.stringify(reply))).toString()) as { choices: readonly Choice[] };
+    const called = { type: 'function', function: { name: 'set_light', arguments: '{ "on": true }' }, id: 'call_1_0_0' };
+    assert.deepEqual(choices, [
+      {
+        index: 0,
+        message: { role: 'assistant', content: null, reasoning_content: null, tool_calls: [called] },
+        finish_reason: 'tool_calls',
+      },
+    ]);
+  }
+});
+
+test('what SGLang says in words, or calls by itself, stays so', () => {
+  const forced = (): ReplyMender => sglang.dialect.mend?.(requestOf('chat', JSON.stringify(asked))) ?? assert.fail();
+  const words = event({ delta: { content: 'Sorry, ' }, finish_reason: null });
+  const mending = forced();
+  assert.equal(mending.events(words).toString(), words.toString());
+  const listed = event({ delta: { content: '[{"name": "set_light", "parameters": {}}]' }, finish_reason: 'stop' });
+  assert.equal(mending.events(listed).toString(), listed.toString(), 'a list behind words is words');
+  const auto = sglang.dialect.mend?.(requestOf('chat', JSON.stringify({ ...asked, tool_choice: 'auto' }))) ?? assert.fail();
+  assert.equal(auto.events(listed).toString(), listed.toString(), 'where no call is asked for, a list is text');
+  const call = { index: 0, id: 'call_x', type: 'function', function: { name: 'set_light', arguments: '{}' } };
+  const calls = event({ delta: { content: null, tool_calls: [call] }, finish_reason: 'tool_calls' });
+  assert.equal(forced().events(calls).toString(), calls.toString());
 });
