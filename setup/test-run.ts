@@ -36,7 +36,9 @@ export async function runTests(root: string, args: readonly string[], env: NodeJ
     ...(await engineForTests(root, env, signal)),
     ...(await storesForTests(env, isCi(env), signal)),
   }));
-  return await relay(process.execPath, testArguments(args, availableParallelism()), { env: { ...env, ...found } });
+  return await relay(process.execPath, testArguments(args, availableParallelism(), env['UPDATE_DOCS'] === '1'), {
+    env: { ...env, ...found },
+  });
 }
 
 function checks(root: string): readonly Stage[] {
@@ -49,14 +51,22 @@ function checks(root: string): readonly Stage[] {
   ];
 }
 
+/** The result of each row of docs/faults.md, and that page itself once all of them were run. */
+const faultsReporter = [
+  '--test-reporter-destination=stdout',
+  '--test-reporter=./test/faults/support/reporter.ts',
+  '--test-reporter-destination=stderr',
+];
+
 /** Test files side by side at least two: most of them wait for sockets and processes rather than compute. */
-export function testArguments(args: readonly string[], cores: number): readonly string[] {
+export function testArguments(args: readonly string[], cores: number, updateDocs: boolean): readonly string[] {
   return [
     '--disable-warning=ExperimentalWarning',
     '--test',
     `--test-concurrency=${Math.max(2, cores)}`,
     `--test-timeout=${testLimitMs}`,
     '--test-reporter=spec',
+    ...(updateDocs ? faultsReporter : []),
     ...(args.length === 0 ? ['test/**/*.test.ts'] : args),
   ];
 }

@@ -105,12 +105,19 @@ for (const [value, expected] of [
 }
 
 test('without arguments every test runs; with some, only what they say', () => {
-  assert.ok(testArguments([], 1).includes('--test-concurrency=2'));
-  assert.ok(testArguments([], 8).includes('--test-concurrency=8'));
-  assert.deepEqual(testArguments([], 1).slice(-3), ['--test-timeout=180000', '--test-reporter=spec', 'test/**/*.test.ts']);
-  assert.deepEqual(testArguments(['test/setup/a.test.ts'], 8).slice(-3), [
+  assert.ok(testArguments([], 1, false).includes('--test-concurrency=2'));
+  assert.ok(testArguments([], 8, false).includes('--test-concurrency=8'));
+  assert.deepEqual(testArguments([], 1, false).slice(-3), ['--test-timeout=180000', '--test-reporter=spec', 'test/**/*.test.ts']);
+  assert.deepEqual(testArguments(['test/setup/a.test.ts'], 8, false).slice(-3), [
     '--test-timeout=180000',
     '--test-reporter=spec',
     'test/setup/a.test.ts',
   ]);
+});
+
+test('a run that renews the documents reports the rows of docs/faults.md beside the tests, each reporter with a place of its own', () => {
+  const given = testArguments([], 1, true);
+  const reporters = given.filter((argument) => argument.startsWith('--test-reporter='));
+  assert.deepEqual(reporters, ['--test-reporter=spec', '--test-reporter=./test/faults/support/reporter.ts']);
+  assert.equal(given.filter((argument) => argument.startsWith('--test-reporter-destination=')).length, reporters.length);
 });
