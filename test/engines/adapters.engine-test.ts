@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
+import { keepReport } from '../support/conformance-report.ts';
 import { type GatewayProcess, killIfThere, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
-import { engines, type EngineUnderTest, maxAdaptersPerReplica, model, skipMissing, startOn } from './support/engines.ts';
+import { conform, engines, type EngineUnderTest, maxAdaptersPerReplica, model, reportOn, skipMissing, startOn } from './support/engines.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/models/${name}`, import.meta.url));
 /** What the trained adapters make of any answer's first words. */
@@ -90,6 +91,10 @@ for (const engine of engines)
     await t.test('100 requests at a time get the adapter that each has named, and the base is bent by none', async () => {
       const asked = Array.from({ length: 100 }, (_, at) => [undefined, 'pirate', 'shout'][at % 3] as Voice | undefined);
       await Promise.all(asked.map((voice) => answers(gateway, voice)));
+    });
+    await t.test('conforms with an adapter', async () => {
+      const report = await conform(gateway, '--only', 'lora', '--adapter', `${model}:pirate`, '--require', 'lora');
+      await keepReport(`${engine.name}-adapter.json`, { ...reportOn(engine), setting: 'with a directory of adapters' }, report);
     });
     await t.test('what cannot be loaded is told in its own words, and ends nobody', async () => {
       assert.deepEqual(await ask(gateway, 'nothing'), { status: 404, text: 'adapter_not_found' });

@@ -9,7 +9,7 @@ import { type GatewayProcess, tempDir } from '../support/gateway-process.ts';
 import { processesOf } from '../support/processes.ts';
 import { requestOf } from '../support/request.ts';
 import { until } from '../support/until.ts';
-import { conform, engines, type EngineUnderTest, maxAdaptersPerReplica, model, skipMissing, startOn } from './support/engines.ts';
+import { conform, engines, type EngineUnderTest, maxAdaptersPerReplica, model, reportOn, skipMissing, startOn } from './support/engines.ts';
 
 const adapters = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
 
@@ -111,8 +111,7 @@ for (const engine of engines) {
 
     await t.test('conforms', async () => {
       const report = await conform(gateway, '--require', engine.mustWork.join());
-      const about = { engine: engine.title, version: engine.version, model: 'SmolLM2-135M-Instruct bf16, CPU' };
-      await keepReport(`${engine.name}.json`, about, report);
+      await keepReport(`${engine.name}.json`, reportOn(engine), report);
     });
 
     await t.test('takes adapters as its plugin says: loaded, refused, chosen, more than fit at a time, unloaded', async () => {

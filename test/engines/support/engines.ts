@@ -105,6 +105,16 @@ export const maxAdaptersPerReplica = 2;
 export const skipMissing = ({ executable }: EngineUnderTest): string | false =>
   executable === undefined ? 'not installed: npm run test:engines does it' : false;
 
+/** What a report of conformance says it was made with. */
+export const reportOn = ({
+  title,
+  version,
+}: EngineUnderTest): { readonly engine: string; readonly version: string; readonly model: string } => ({
+  engine: title,
+  version,
+  model: 'SmolLM2-135M-Instruct bf16, CPU',
+});
+
 /** A gateway with one replica of the model on that engine, ready. @param entry more of its `llm_configs` entry */
 export async function startOn(t: TestContext, engine: EngineUnderTest, entry: object): Promise<GatewayProcess> {
   const configured = {
