@@ -1,8 +1,9 @@
 /**
- * Loaded into each thread of a gateway (`--import`, with `--expose-gc`). On SIGUSR2 all of them collect their garbage, and the main one writes a
+ * Loaded into each thread of a gateway (`--import`, with `--expose-gc`). On SIGUSR2 all of them collect their garbage, and the main one writes one
  * line on stderr: `{"memory":{"round":1,"keptBytes":…,"residentKb":…}}`.
  */
 import { isMainThread, threadId } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 const channel = new BroadcastChannel('memory-probe');
 // Node's type of it lacks `unref`: it must not keep a thread alive.
@@ -16,41 +17,60 @@ function keptBytes(): number {
   return heapUsed + external;
 }
 
-interface Said {
-  readonly kind: 'here' | 'collect' | 'kept';
-  readonly thread?: number;
-  readonly bytes?: number;
-}
+type Said =
+  | { readonly kind: 'here' }
+  | { readonly kind: 'collect'; readonly round: number }
+  | { readonly kind: 'kept'; readonly round: number; readonly thread: number; readonly bytes: number };
+
+const say = (said: Said): void => channel.postMessage(said);
 
 /** Node's types know no data of this event. */
-const said = (event: Event): Said => (event as Event & { readonly data: Said }).data;
+const hear = (listener: (said: Said) => void): void =>
+  channel.addEventListener('message', (event) => listener((event as Event & { readonly data: Said }).data));
 
-/** Writes the line, once all threads have said what they keep. */
-function tell(round: { number: number; kept: Map<number, number> }, threads: Set<number>): void {
-  if (round.kept.size < threads.size) return;
-  const kept = [...round.kept.values()].reduce((sum, bytes) => sum + bytes, keptBytes());
-  const line = { round: round.number, keptBytes: kept, residentKb: Math.round(process.memoryUsage.rss() / 1024) };
-  process.stderr.write(`${JSON.stringify({ memory: line })}\n`);
+/** Answers for this thread alone. */
+function answer(): void {
+  hear((said) => {
+    if (said.kind === 'collect') say({ kind: 'kept', round: said.round, thread: threadId, bytes: keptBytes() });
+  });
+  say({ kind: 'here' });
 }
 
-if (isMainThread) {
+/** Asks all threads there are by then, and tells of them together, once a round. */
+function ask(): void {
   const threads = new Set<number>();
-  const round = { number: 0, kept: new Map<number, number>() };
-  channel.addEventListener('message', (event) => {
-    const { kind, thread = 0, bytes = 0 } = said(event);
-    if (kind === 'here') threads.add(thread);
-    if (kind !== 'kept') return;
-    round.kept.set(thread, bytes);
-    tell(round, threads);
+  const kept = new Map<number, number>();
+  let round = 0;
+  let told = 0;
+  const tell = (): void => {
+    if (told === round || ![...threads].every((thread) => kept.has(thread))) return;
+    told = round;
+    const bytes = [...threads].reduce((sum, thread) => sum + (kept.get(thread) ?? 0), keptBytes());
+    const line = { round, keptBytes: bytes, residentKb: Math.round(process.memoryUsage.rss() / 1024) };
+    process.stderr.write(`${JSON.stringify({ memory: line })}\n`);
+  };
+  // Known of from its first moment on: one that cannot hear yet is waited for all the same.
+  process.on('worker', (worker: Worker) => {
+    const { threadId: thread } = worker;
+    threads.add(thread);
+    worker.once('exit', () => {
+      threads.delete(thread);
+      tell();
+    });
+  });
+  hear((said) => {
+    if (said.kind === 'here' && told < round) say({ kind: 'collect', round });
+    if (said.kind !== 'kept' || said.round !== round) return;
+    kept.set(said.thread, said.bytes);
+    tell();
   });
   process.on('SIGUSR2', () => {
-    round.number += 1;
-    round.kept.clear();
-    channel.postMessage({ kind: 'collect' } satisfies Said);
-  });
-} else {
-  channel.postMessage({ kind: 'here', thread: threadId } satisfies Said);
-  channel.addEventListener('message', (event) => {
-    if (said(event).kind === 'collect') channel.postMessage({ kind: 'kept', thread: threadId, bytes: keptBytes() } satisfies Said);
+    round += 1;
+    kept.clear();
+    say({ kind: 'collect', round });
+    tell();
   });
 }
+
+if (isMainThread) ask();
+else answer();
