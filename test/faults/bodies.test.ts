@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomFrom } from '../../src/plugins/fake/engine/random.ts';
-import { assertFlat, probed } from './support/memory.ts';
+import { probed } from './support/memory.ts';
 import { chat, rawClient, sawNothing, seenBy } from './support/raw.ts';
 import { model, row, type Victim } from './support/row.ts';
 import { rawRequest } from '../support/raw-http.ts';
@@ -51,7 +51,7 @@ function form(bytes: number): Buffer {
   return Buffer.concat(pieces.map((one) => (typeof one === 'string' ? Buffer.from(one) : one)));
 }
 
-row(90, async ({ t, start }) => {
+row(90, async ({ start, flat }) => {
   const gateway = await start([model('m')], probed);
   const client = rawClient(gateway);
   await gateway.pidOf('m');
@@ -62,7 +62,7 @@ row(90, async ({ t, start }) => {
   assert.match(unread.text, /"body_too_large"/u);
   const piece = Buffer.alloc(megabytes(1), 'x');
   const chunk = Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]);
-  await assertFlat(t, gateway, async () => {
+  await flat(gateway, async () => {
     const told = await client.send([`${head}${length}`, ...Array.from({ length: 100 }, () => piece)]);
     assert.equal(told.status, 413, 'also to who sends it all');
     const chunked = await client.send([`${head}Transfer-Encoding: chunked\r\n\r\n`, ...Array.from({ length: 100 }, () => chunk)]);

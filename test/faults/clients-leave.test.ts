@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { startFake } from '../support/fake-engine.ts';
 import { tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
-import { assertFlat, probed } from './support/memory.ts';
+import { probed } from './support/memory.ts';
 import { sumOf } from './support/oracles.ts';
 import type { RemoteEngine } from './support/remote-engine.ts';
 import { model, patienceMs, row, type Victim } from './support/row.ts';
@@ -55,7 +55,7 @@ async function assertCounted(gateway: Victim, left: number): Promise<void> {
   await gateway.model('m', 'not restarted', ({ replicas: [replica] }) => replica?.restarts === 0);
 }
 
-row(67, async ({ t, start }) => {
+row(67, async ({ t, start, flat }) => {
   const gateway = await start([model('m', endless)], probed);
   const engine = await gateway.engine('m');
   const enter = async (): Promise<() => void> => {
@@ -63,7 +63,7 @@ row(67, async ({ t, start }) => {
     await stream.until(/(data: \{"id"[^\n]*\n\n){3}/u);
     return () => stream.leave();
   };
-  await assertFlat(t, gateway, () => assertFelt(t, 'in the middle of a stream', engine, enter));
+  await flat(gateway, () => assertFelt(t, 'in the middle of a stream', engine, enter));
   await assertCounted(gateway, 2 * times);
 });
 

@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict';
 import { until } from '../support/until.ts';
-import { model, row } from './support/row.ts';
+import { probed } from './support/memory.ts';
+import { model, patienceMs, row } from './support/row.ts';
 
-row(1, async ({ t, start }) => {
+row(1, async ({ t, start, flat }) => {
   // The next probe is an hour away: only the end itself can tell.
-  const gateway = await start([model('m', { tokens: 1000, tokens_per_s: 20, max_num_seqs: 20 }, { health_check_period_s: 3600 })]);
-  const pid = await gateway.pidOf('m');
-  const streams = await Promise.all(Array.from({ length: 20 }, () => gateway.stream('m')));
-  await Promise.all(streams.map((stream) => stream.until(/(data: \{"id"[^\n]*\n\n){5}/)));
-  process.kill(-pid, 'SIGKILL');
-  const killed = performance.now();
-  const ends = streams.map(async (stream) => ({ text: await stream.rest(), afterMs: performance.now() - killed }));
-  for (const { text } of await Promise.all(ends)) {
-    assert.match(text, /data: \{"error":\{[^\n]*"type":"server_error"[^\n]*"code":"upstream_failed"\}\}\n\n$/);
-    assert.doesNotMatch(text, /\[DONE\]|"finish_reason":"stop"/);
-  }
-  const slowest = (await Promise.all(ends)).map(({ afterMs }) => afterMs).toSorted((a, b) => a - b);
-  t.diagnostic(`19 of 20 streams had their error event within ${slowest[18]?.toFixed(0)} ms of the kill`);
-  const next = await gateway.model(
-    'm',
-    'replaced',
-    ({ replicas: [replica] }) => replica?.state === 'ready' && replica.pid !== pid && replica,
-  );
-  assert.equal(next.restarts, 1);
-  assert.match(await gateway.metrics(), /^roundhouse_requests_total\{.*status="200",outcome="upstream_failed"\} 20$/mu);
+  const streaming = model('m', { tokens: 1000, tokens_per_s: 20, max_num_seqs: 20 }, { health_check_period_s: 3600 });
+  const gateway = await start([streaming], probed);
+  await flat(gateway, async () => {
+    const pid = await gateway.pidOf('m');
+    const streams = await Promise.all(Array.from({ length: 20 }, () => gateway.stream('m')));
+    await Promise.all(streams.map((stream) => stream.until(/(data: \{"id"[^\n]*\n\n){5}/)));
+    process.kill(-pid, 'SIGKILL');
+    const killed = performance.now();
+    const ends = streams.map(async (stream) => ({ text: await stream.rest(), afterMs: performance.now() - killed }));
+    for (const { text } of await Promise.all(ends)) {
+      assert.match(text, /data: \{"error":\{[^\n]*"type":"server_error"[^\n]*"code":"upstream_failed"\}\}\n\n$/);
+      assert.doesNotMatch(text, /\[DONE\]|"finish_reason":"stop"/);
+    }
+    const slowest = (await Promise.all(ends)).map(({ afterMs }) => afterMs).toSorted((a, b) => a - b);
+    t.diagnostic(`19 of 20 streams had their error event within ${slowest[18]?.toFixed(0)} ms of the kill`);
+    await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+  });
+  assert.equal(await gateway.model('m', 'started once for each', ({ replicas: [replica] }) => replica?.restarts), 2);
+  assert.match(await gateway.metrics(), /^roundhouse_requests_total\{.*status="200",outcome="upstream_failed"\} 40$/mu);
   assert.doesNotMatch(await gateway.metrics(), /^roundhouse_retries_total\{.*[1-9]$/mu);
 });
 

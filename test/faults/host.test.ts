@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -6,9 +7,10 @@ import type { TestContext } from 'node:test';
 import { fakeModel, type GatewayProcess, runGateway, startGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
 import { isAlive } from '../supervisor/support/real.ts';
+import { probed } from './support/memory.ts';
 import { sumOf } from './support/oracles.ts';
 import { needsRoot } from './support/privileges.ts';
-import { model, patienceMs, row } from './support/row.ts';
+import { model, patienceMs, row, type Victim } from './support/row.ts';
 
 /** Runs `script` in a mount namespace of its own before the gateway. */
 const withMounts = (script: string): readonly string[] => ['unshare', '--mount', 'sh', '-c', `${script} && exec "$@"`, 'sh'];
@@ -69,21 +71,25 @@ row(
   { skip: needsRoot },
 );
 
-row(148, async ({ t, start }) => {
+row(148, async ({ t, start, flat }) => {
   // Enough for the gateway itself, and for some fifty connections; the lower limit is raised to the upper one at the start.
   const limit = 110;
   const gateway = await start([model('m', { tokens: 10_000, tokens_per_s: 20 })], {
     prefix: ['prlimit', `--nofile=${limit - 40}:${limit}`],
+    ...probed,
   });
   const stream = await gateway.stream('m');
   await stream.until(/data: \{"id"/u);
   const { hostname, port } = new URL(gateway.url);
-  const sockets = Array.from({ length: 200 }, (): Socket => connect(Number(port), hostname).on('error', () => undefined));
-  t.after(() => sockets.forEach((socket) => socket.destroy()));
-  await until('no descriptor is left', async () => (await readdir(`/proc/${gateway.pid}/fd`)).length >= limit - 2, patienceMs);
-  const before = (await stream.until(/data:/u)).length;
-  await stream.until(new RegExp(`^[\\s\\S]{${before + 2000},}`, 'u'));
-  for (const socket of sockets) socket.destroy();
+  await flat(gateway, async () => {
+    const sockets = Array.from({ length: 200 }, (): Socket => connect(Number(port), hostname).on('error', () => undefined));
+    t.after(() => sockets.forEach((socket) => socket.destroy()));
+    await until('no descriptor is left', async () => (await readdir(`/proc/${gateway.pid}/fd`)).length >= limit - 2, patienceMs);
+    const before = (await stream.until(/data:/u)).length;
+    await stream.until(new RegExp(`^[\\s\\S]{${before + 2000},}`, 'u'));
+    for (const socket of sockets) socket.destroy();
+    await until('they are closed', async () => (await readdir(`/proc/${gateway.pid}/fd`)).length < limit - 40, patienceMs);
+  });
   stream.leave();
   await gateway.model('m', 'its place is free again', ({ replicas: [replica] }) => replica?.inFlight === 0);
   const next = await gateway.stream('m');
@@ -130,20 +136,56 @@ row(
     );
     await writeFile(join(dir, 'file'), '');
     await assert.rejects(start([model('m')], { stateDir: join(dir, 'file') }), /ended with 1 [\s\S]*Cannot use the state directory/u);
-    const gateway = await start([model('m')]);
-    const pid = await gateway.pidOf('m');
-    await rm(gateway.stateDir, { recursive: true });
-    assert.equal((await gateway.ask('m')).status, 200);
-    await gateway.logged(/was deleted or replaced while the gateway ran; it was made anew/u);
-    assert.equal((await readdir(join(gateway.stateDir, 'leases'))).length, 1, 'the next gateway finds the engine');
-    const second = await runGateway(['start', '-c', gateway.configFile]);
-    assert.equal(second.code, 3, 'it is still the only owner');
-    process.kill(-pid, 'SIGKILL');
-    await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
-    assert.equal((await gateway.ask('m')).status, 200);
+    const ownDisk = join(dir, 'own-disk');
+    const onOwnDisk = { stateDir: ownDisk, prefix: withMounts(`mkdir ${ownDisk} && mount -t tmpfs none ${ownDisk}`) };
+    const [deleted, without, reading] = await Promise.all([
+      start([model('m')]),
+      start([model('m')], onOwnDisk),
+      start([model('m')], { prefix: withMounts('true') }),
+    ]);
+    await Promise.all([
+      losesItsStateDir(deleted, ({ stateDir }) => rm(stateDir, { recursive: true })),
+      losesItsStateDir(without, async (gateway) => inItsMounts(gateway, 'umount', '--lazy', ownDisk)),
+      mayOnlyRead(reading),
+    ]);
   },
   { skip: needsRoot },
 );
+
+/** Runs a command where a gateway sees what it mounts. */
+const inItsMounts = ({ pid }: GatewayProcess, ...command: readonly string[]): Buffer =>
+  execFileSync('nsenter', [`--mount=/proc/${pid}/ns/mnt`, ...command]);
+
+/** Its state directory goes away, with all that is in it: deleted, or with its disk. */
+async function losesItsStateDir(gateway: Victim, lose: (gateway: Victim) => Promise<unknown>): Promise<void> {
+  const pid = await gateway.pidOf('m');
+  await lose(gateway);
+  assert.equal((await gateway.ask('m')).status, 200);
+  await gateway.logged(/was deleted or replaced while the gateway ran; it was made anew/u);
+  assert.equal((await readdir(join(gateway.stateDir, 'leases'))).length, 1, 'the next gateway finds the engine');
+  const second = await runGateway(['start', '-c', gateway.configFile]);
+  assert.equal(second.code, 3, 'it is still the only owner');
+  process.kill(-pid, 'SIGKILL');
+  await until('replaced', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+  assert.equal((await gateway.ask('m')).status, 200);
+}
+
+/** Its state directory is mounted read-only, and then as it was. What is open for writing stays so, as on a disk that fails. */
+async function mayOnlyRead(gateway: Victim): Promise<void> {
+  const { stateDir } = gateway;
+  const pid = await gateway.pidOf('m');
+  inItsMounts(gateway, 'mount', '--options', 'bind,ro', stateDir, stateDir);
+  await gateway.logged(/Cannot use the state directory [^\n]*read-only[^\n]* What runs goes on/u);
+  assert.equal((await gateway.ask('m')).status, 200);
+  assert.equal(await gateway.pidOf('m'), pid, 'nothing ends for it');
+  process.kill(-pid, 'SIGKILL');
+  const told = /read-only/u;
+  await gateway.model('m', 'it says why none is started', ({ replicas: [replica] }) => told.test(replica?.lastError?.message ?? ''));
+  inItsMounts(gateway, 'umount', stateDir);
+  await until('started once it can be written', async () => (await gateway.pidOf('m')) !== pid, patienceMs);
+  assert.equal((await gateway.ask('m')).status, 200);
+  await gateway.logged(/can be used again/u);
+}
 
 /** Asks for the page and never reads it. */
 function deafScraper(t: TestContext, adminUrl: string): void {
@@ -153,22 +195,23 @@ function deafScraper(t: TestContext, adminUrl: string): void {
   socket.pause().write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
 }
 
-row(154, async ({ t, start }) => {
-  const gateway = await start([model('m', { tokens: 20, tokens_per_s: 20, max_num_seqs: 50 })]);
+row(154, async ({ t, start, flat }) => {
+  const gateway = await start([model('m', { tokens: 20, tokens_per_s: 20, max_num_seqs: 50 })], probed);
   for (let count = 0; count < 5; count += 1) deafScraper(t, gateway.adminUrl);
-  const begun = performance.now();
-  const pages = Array.from({ length: 100 }, async () => {
-    const page = await gateway.metrics();
-    return { page, afterMs: performance.now() - begun };
+  await flat(gateway, async () => {
+    const begun = performance.now();
+    const scrapes = Array.from({ length: 100 }, async () => {
+      const page = await gateway.metrics();
+      return { page, afterMs: performance.now() - begun };
+    });
+    const replies = Array.from({ length: 50 }, () => gateway.ask('m'));
+    const pages = await Promise.all(scrapes);
+    for (const { page } of pages) assert.match(page, /^roundhouse_model_in_flight\{model="m"\}/mu);
+    assert.deepEqual(new Set((await Promise.all(replies)).map(({ status }) => status)), new Set([200]));
+    const made = new Set(pages.map(({ page }) => page)).size;
+    assert.ok(made < 50, `${made} pages were made for 100 scrapes`);
+    t.diagnostic(`100 scrapes at once: the last after ${Math.round(Math.max(...pages.map(({ afterMs }) => afterMs)))} ms`);
   });
-  const replies = Array.from({ length: 50 }, () => gateway.ask('m'));
-  for (const { page } of await Promise.all(pages)) assert.match(page, /^roundhouse_model_in_flight\{model="m"\}/mu);
-  assert.deepEqual(new Set((await Promise.all(replies)).map(({ status }) => status)), new Set([200]));
-  const made = new Set((await Promise.all(pages)).map(({ page }) => page)).size;
-  assert.ok(made < 50, `${made} pages were made for 100 scrapes`);
-  t.diagnostic(
-    `100 scrapes at once: the last after ${Math.round(Math.max(...(await Promise.all(pages)).map(({ afterMs }) => afterMs)))} ms`,
-  );
   assert.equal((await gateway.get('/metrics')).status, 404);
 });
 

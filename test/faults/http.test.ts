@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
-import { assertFlat, probed } from './support/memory.ts';
+import { probed } from './support/memory.ts';
 import { residentKb, sumOf } from './support/oracles.ts';
 import { model, row, type Victim } from './support/row.ts';
 
@@ -111,9 +111,9 @@ row(85, async ({ start }) => {
   assert.match(asked, /"usage":\{"prompt_tokens":\d+,"completion_tokens":3,/u);
 });
 
-row(86, async ({ t, start }) => {
+row(86, async ({ t, start, flat }) => {
   const gateway = await start([model('m', { tokens: 20_000, text: 'x'.repeat(10_000) })], probed);
-  await assertFlat(t, gateway, async () => {
+  await flat(gateway, async () => {
     const before = await residentKb(gateway.pid);
     let highest = before;
     let bytes = 0;

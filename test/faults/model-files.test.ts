@@ -11,7 +11,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { nameProblem } from '../../src/models/plan-fetch.ts';
 import { parseReference } from '../../src/models/reference.ts';
 import { needsRoot } from './support/privileges.ts';
-import { fakeModel, startGateway } from '../support/gateway-process.ts';
+import { fetchedModel, startGateway } from '../support/gateway-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
@@ -122,11 +122,7 @@ row(137, async ({ t }) => {
   await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
   const gate = Promise.withResolvers<void>();
   stub.pace = async () => (stub.sentBytes < megabyte ? undefined : await gate.promise);
-  const fromBucket = (deployment: object): object => ({
-    ...fakeModel('m', {}, deployment),
-    model_loading_config: { model_id: 'm', model_source: 's3://bucket/m' },
-    runtime_env: { env_vars: stub.env },
-  });
+  const fromBucket = (deployment: object): object => fetchedModel('m', 's3://bucket/m', stub.env, deployment);
   const more = { cache: { dir: temporaryDir(t) } };
   // Asleep, so that both gateways are there before any byte is. What they hold when awake is more than at their start: no row's own start.
   const asleep = [fromBucket({ autoscaling_config: { min_replicas: 0, max_replicas: 3 } })];

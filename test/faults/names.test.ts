@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rawRequest } from '../support/raw-http.ts';
 import { runGateway, tempDir } from '../support/gateway-process.ts';
-import { assertFlat, probed } from './support/memory.ts';
+import { probed } from './support/memory.ts';
 import { chat, rawClient } from './support/raw.ts';
 import { model, row, type Victim } from './support/row.ts';
 
@@ -85,7 +85,7 @@ const series = async (gateway: Victim): Promise<readonly string[]> => {
     .toSorted();
 };
 
-row(111, async ({ t, start }) => {
+row(111, async ({ start, flat }) => {
   const gateway = await start([model('m')], probed);
   await gateway.pidOf('m');
   const logged = (): string => gateway.log().replaceAll(/^\{"memory":.*$/gmu, '');
@@ -98,7 +98,7 @@ row(111, async ({ t, start }) => {
   };
   await names(100);
   const before = { series: await series(gateway), log: logged().length };
-  await assertFlat(t, gateway, () => names(half));
+  await flat(gateway, () => names(half));
   assert.deepEqual(await series(gateway), before.series);
   assert.ok(logged().length - before.log < 10_000, 'nothing is logged for each');
   assert.ok(!(logged() + (await gateway.metrics())).includes('nobody-'));

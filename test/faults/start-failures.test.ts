@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gatewaySchema } from '../../src/config/schema.ts';
 import { runGateway, tempDir } from '../support/gateway-process.ts';
 import { until } from '../support/until.ts';
+import { probed } from './support/memory.ts';
 import { adjacentPorts } from './support/ports.ts';
 import { model, patienceMs, row } from './support/row.ts';
 
@@ -173,18 +174,21 @@ row(19, async ({ start }) => {
   assert.match(refused.message, /warming up/u);
 });
 
-row(24, async ({ start }) => {
-  const gateway = await start([model('stays')]);
-  await gateway.writeConfig([model('stays'), model('leaves', { ready_after_s: 3600, ignore_sigterm: true })]);
-  await gateway.reload();
-  const logFile = await gateway.model('leaves', 'loads', ({ replicas: [replica] }) => replica?.phase === 'warming up' && replica.logFile);
-  const waiter = gateway.ask('leaves');
-  await gateway.model('leaves', 'somebody waits', ({ waiting }) => waiting === 1);
-  await gateway.writeConfig([model('stays')]);
-  await gateway.reload();
-  assert.equal((await waiter).code, 'model_not_found');
-  await until('only one engine is left', async () => (await gateway.engines()).length === 1, patienceMs);
-  assert.doesNotMatch(await readFile(logFile, 'utf8'), /ignoring the signal/u, 'it was killed, not asked');
+row(24, async ({ start, flat }) => {
+  const gateway = await start([model('stays')], probed);
+  const large = { messages: [{ role: 'user', content: 'one '.repeat(50_000) }] };
+  await flat(gateway, async () => {
+    await gateway.writeConfig([model('stays'), model('leaves', { ready_after_s: 3600, ignore_sigterm: true })]);
+    await gateway.reload();
+    const logFile = await gateway.model('leaves', 'loads', ({ replicas: [replica] }) => replica?.phase === 'warming up' && replica.logFile);
+    const waiters = Array.from({ length: 20 }, () => gateway.ask('leaves', large));
+    await gateway.model('leaves', 'all wait', ({ waiting }) => waiting === waiters.length);
+    await gateway.writeConfig([model('stays')]);
+    await gateway.reload();
+    for (const { code } of await Promise.all(waiters)) assert.equal(code, 'model_not_found');
+    await until('only one engine is left', async () => (await gateway.engines()).length === 1, patienceMs);
+    assert.doesNotMatch(await readFile(logFile, 'utf8'), /ignoring the signal/u, 'it was killed, not asked');
+  });
 });
 
 row(28, async ({ start }) => {

@@ -3,10 +3,15 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { fake } from '../../src/plugins/fake/index.ts';
-import type { GatewayProcess } from '../support/gateway-process.ts';
+import { fetchedModel, type GatewayProcess } from '../support/gateway-process.ts';
+import { gguf, temporaryDir } from '../support/model-store.ts';
+import { S3Stub } from '../support/s3-stub.ts';
 import { until } from '../support/until.ts';
-import { model, patienceMs, row, type Victim } from './support/row.ts';
+import { model, patienceMs, row, type Scene, type Victim } from './support/row.ts';
+
+const mib = 2 ** 20;
 
 const endless = { tokens: 10_000, tokens_per_s: 5 };
 
@@ -121,7 +126,7 @@ row(37, async ({ start }) => {
   }
 });
 
-row(38, async ({ start }) => {
+row(38, async ({ t, start }) => {
   const gateway = await start([model('m', { ready_after_s: 3600, ignore_sigterm: true, fork: 1 })], { until: /^m: warming up$/mu });
   assert.equal((await gateway.engines()).length, 2);
   const logs = join(gateway.stateDir, 'logs');
@@ -131,4 +136,31 @@ row(38, async ({ start }) => {
   const printed = await readFile(join(logs, log), 'utf8');
   assert.match(printed, /warming up/u);
   assert.doesNotMatch(printed, /ignoring the signal/u, 'it was killed, not asked');
+  await stoppedWhileFetching(t, start);
 });
+
+async function stoppedWhileFetching(t: TestContext, start: Scene['start']): Promise<void> {
+  const body = gguf(4 * mib);
+  await using stub = await S3Stub.start([{ key: 'm/w.gguf', body }]);
+  const rest = Promise.withResolvers<void>();
+  stub.pace = async () => (stub.sentBytes < mib ? undefined : await rest.promise);
+  const cache = temporaryDir(t);
+  const [fetched, more] = [fetchedModel('m', 's3://bucket/m', stub.env), { cache: { dir: cache } }];
+  const stopped = await start([fetched], { more, until: /^m: bringing the model files here$/mu });
+  await until('what was sent is on disk', async () => (await keptBytes(cache)) === mib, patienceMs);
+  stopped.signal('SIGINT');
+  assert.deepEqual(await stopped.exited, { code: 0, signal: null });
+  rest.resolve();
+  const next = await start([fetched], { more });
+  assert.equal((await next.ask('m')).status, 200);
+  assert.equal(stub.reads.at(-1)?.range, `bytes=${mib}-${body.length - 1}`, 'it goes on where the first one was stopped');
+  assert.equal(stub.sentBytes, body.length);
+}
+
+/** What the journal of the one download in a cache says is on disk. */
+async function keptBytes(cache: string): Promise<number> {
+  const journal = (await readdir(cache, { recursive: true })).find((name) => name.endsWith('/journal'));
+  if (journal === undefined) return 0;
+  const segments = (await readFile(join(cache, journal), 'utf8')).matchAll(/^\d+ (\d+) (\d+) [0-9a-f]+$/gmu);
+  return [...segments].reduce((sum, [, from, to]) => sum + Number(to) - Number(from), 0);
+}

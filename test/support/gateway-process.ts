@@ -87,6 +87,13 @@ export const fakeModel = (id: string, engineKwargs: object = {}, deployment: obj
   ...(gateway === undefined ? {} : { gateway }),
 });
 
+/** A model of the fake engine whose files come from `source`. @param env what its store needs in the environment */
+export const fetchedModel = (id: string, source: string, env: Readonly<Record<string, string>>, deployment: object = {}): object => ({
+  ...fakeModel(id, {}, deployment),
+  model_loading_config: { model_id: id, model_source: source },
+  runtime_env: { env_vars: env },
+});
+
 const makeDir = (): Promise<string> => mkdtemp(join(tmpdir(), 'roundhouse-test-'));
 const removeDir = (dir: string): Promise<void> => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 

@@ -136,7 +136,10 @@ const engineProcesses = {
   },
   36: { happens: 'the drain limit passes', holds: 'streams end with a `shutting_down` event, exit 0' },
   37: { happens: 'a second SIGTERM or SIGINT', holds: 'all is killed at once, exit 143 or 130' },
-  38: { happens: 'SIGTERM while an engine loads that ignores it', holds: 'it is killed without a grace, exit 0' },
+  38: {
+    happens: 'SIGTERM while an engine loads that ignores it; Ctrl-C while a model’s files are fetched',
+    holds: 'the engine is killed without a grace, exit 0; what was fetched stays, and the next start fetches only the rest',
+  },
   39: {
     happens: 'an exception or a rejection escapes in the gateway',
     holds: 'logged as fatal, engines killed with all their processes, exit 1',
@@ -401,9 +404,10 @@ const host = {
     holds: 'connections to an engine are kept and used again: 200 requests take no more ports than it has places, for each worker',
   },
   150: {
-    happens: 'the state directory cannot be written, or is deleted while the gateway runs',
+    happens:
+      'the state directory cannot be written; while the gateway runs it is deleted, its disk disappears, or its disk is mounted read-only',
     holds:
-      'a start says so and ends with 1; a running gateway serves on, replaces engines, makes what was deleted anew, still as its only owner, and warns',
+      'a start says so and ends with 1; a running gateway serves on and warns; what is gone is made anew, still with one owner, and engines are replaced; while it may only read, an engine that ends says why none is started, which one is once it may write',
   },
   151: {
     happens: 'reload of a config that is not valid, or of which a replica needs more GPUs than there are',

@@ -1,14 +1,18 @@
 import type { RowNumber, Section } from './catalogue.ts';
+import { type Oracle, oracles } from './oracle.ts';
 
 export interface Outcome {
   /** Path of the test file, from the repository's root. */
   readonly file: string;
   readonly held: boolean;
+  readonly asked: readonly Oracle[];
 }
 
 function line(number: RowNumber, { happens, holds, untested }: Section['rows'][number]['fault'], outcome: Outcome | undefined): string {
-  if (outcome === undefined) return `| ${number} | ${happens} | ${holds} | – | not run: ${untested ?? 'it has no test'} |`;
-  return `| ${number} | ${happens} | ${holds} | \`${outcome.file}\` | ${outcome.held ? 'holds' : '**does not hold**'} |`;
+  if (outcome === undefined) return `| ${number} | ${happens} | ${holds} | – | – | not run: ${untested ?? 'it has no test'} |`;
+  const { file, asked, held } = outcome;
+  const letters = asked.length === 0 ? '–' : asked.join(' ');
+  return `| ${number} | ${happens} | ${holds} | \`${file}\` | ${letters} | ${held ? 'holds' : '**does not hold**'} |`;
 }
 
 /** `docs/faults.md` for a run with these outcomes. Deterministic. */
@@ -17,20 +21,24 @@ export function renderDocument(sections: readonly Section[], outcomes: ReadonlyM
     '# What holds when things break',
     '',
     'Each row is a test against real processes: the gateway’s command, with engines that die, hang or lie on cue. This table is written by the run of',
-    'those tests. After each, besides what its row says: nothing is in flight or waiting, the gateway’s descriptors are back where they were, each',
-    'request was counted once, with one outcome, SIGTERM ends the gateway with 0, no process of an engine is left, and the log tells of no defect.',
-    'Of a gateway that ended in its row only the last two can be asked. Where a row holds much for a while (26, 67, 70, 77, 86), it is done twice: after',
-    'the second time, garbage collected, heaps and resident memory are within a tenth of what they were after the first.',
+    'those tests. After a row, besides what it says itself, these are asked of each gateway that it started, and the table names them by their letters:',
+    '',
+    ...Object.entries(oracles).map(([letter, holds]) => `- **${letter}**: ${holds}.`),
+    '',
+    'Of a gateway that ended in its row only a and e can be asked, and d only where much is held for a while by a gateway that goes on. A row without',
+    'letters starts none, or ends it and looks at what is left itself.',
     '',
     '```sh',
-    'UPDATE_DOCS=1 node --test --test-reporter=./test/faults/support/reporter.ts "test/faults/*.test.ts"   # as root: namespaces and mounts',
+    'UPDATE_DOCS=1 node --test --test-concurrency=2 --test-reporter=./test/faults/support/reporter.ts "test/faults/*.test.ts"   # as root',
     '```',
+    '',
+    'Root makes the namespaces, mounts and control groups that some rows need; a run that leaves a row out writes nothing.',
     ...sections.flatMap(({ title, rows }) => [
       '',
       `## ${title}`,
       '',
-      '| row | what happens | what holds | test | result |',
-      '| --- | --- | --- | --- | --- |',
+      '| row | what happens | what holds | test | asked | result |',
+      '| --- | --- | --- | --- | --- | --- |',
       ...rows.map(({ number, fault }) => line(number, fault, outcomes.get(number))),
     ]),
     '',

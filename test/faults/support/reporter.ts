@@ -3,6 +3,7 @@ import type { TestEvent } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { type RowNumber, sections } from './catalogue.ts';
 import { renderDocument } from './document.ts';
+import { askedOf, type Oracle } from './oracle.ts';
 import { testedRows } from './tested-rows.ts';
 import { numberOf } from './title.ts';
 
@@ -11,6 +12,7 @@ const document = fileURLToPath(new URL('../../../docs/faults.md', import.meta.ur
 interface Seen {
   readonly held: Map<RowNumber, boolean>;
   readonly skipped: Map<RowNumber, string>;
+  readonly asked: Map<RowNumber, readonly Oracle[]>;
 }
 
 function note(seen: Seen, event: TestEvent & { type: 'test:pass' | 'test:fail' }): string {
@@ -27,6 +29,14 @@ function note(seen: Seen, event: TestEvent & { type: 'test:pass' | 'test:fail' }
   return `${held ? '✔' : '✖'} ${name} (${Math.round(details.duration_ms)} ms)${cause}\n`;
 }
 
+/** A row's own word; other diagnostics are left to other reporters. */
+function noteAsked(seen: Seen, event: TestEvent & { type: 'test:diagnostic' }): string {
+  const found = askedOf(event.data.message);
+  if (found === undefined) return '';
+  seen.asked.set(found.number, found.asked);
+  return `  asked: ${found.asked.join(' ')}\n`;
+}
+
 /** What keeps a run from being the whole truth. */
 function gaps({ held, skipped }: Seen): readonly string[] {
   return sections
@@ -37,9 +47,10 @@ function gaps({ held, skipped }: Seen): readonly string[] {
 
 /** Prints each row's result; with `UPDATE_DOCS=1` a run of all rows also writes `docs/faults.md`. */
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
-  const seen: Seen = { held: new Map(), skipped: new Map() };
+  const seen: Seen = { held: new Map(), skipped: new Map(), asked: new Map() };
   for await (const event of events) {
     if (event.type === 'test:pass' || event.type === 'test:fail') yield note(seen, event);
+    else if (event.type === 'test:diagnostic') yield noteAsked(seen, event);
     else if (event.type === 'test:stderr' || event.type === 'test:stdout') yield event.data.message;
   }
   if (process.env['UPDATE_DOCS'] !== '1') return;
@@ -48,7 +59,9 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     yield `docs/faults.md stays as it is: ${missing.join('; ')}\n`;
     return;
   }
-  const outcomes = (await testedRows()).map(({ number, file }) => [number, { file, held: seen.held.get(number) === true }] as const);
+  const outcomes = (await testedRows()).map(({ number, file }) => {
+    return [number, { file, held: seen.held.get(number) === true, asked: seen.asked.get(number) ?? [] }] as const;
+  });
   await writeFile(document, renderDocument(sections, new Map(outcomes)));
   yield 'docs/faults.md is written\n';
 }

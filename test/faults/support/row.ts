@@ -11,6 +11,8 @@ import {
 import { until } from '../../support/until.ts';
 import type { RowNumber } from './catalogue.ts';
 import { CountingClient, type Reply, type Stream } from './client.ts';
+import { assertFlat } from './memory.ts';
+import { askedText, type Oracle } from './oracle.ts';
 import { type RemoteEngine, remoteEngine } from './remote-engine.ts';
 import { assertGone, assertQuiet, descriptors, patienceMs } from './oracles.ts';
 export { patienceMs } from './oracles.ts';
@@ -40,6 +42,8 @@ export interface Scene {
   readonly t: TestContext;
   /** A gateway that the oracles look at when the row is over. */
   readonly start: (models: readonly object[], options?: GatewayOptions) => Promise<Victim>;
+  /** Oracle (d), of a fault that can be brought about again, on a gateway that was started `probed`. */
+  readonly flat: (gateway: Victim, fault: () => Promise<void>) => Promise<void>;
   /** Log lines of level error that the fault itself brings about. */
   readonly excuse: (pattern: RegExp) => void;
 }
@@ -50,30 +54,51 @@ export const model = (id: string, engineKwargs: object = {}, deployment: object 
 
 /**
  * One row of the catalogue. After `body` the oracles are asked of every gateway it started: those still running must be quiet, and stop
- * with 0 on SIGTERM; of all of them nothing may be left.
+ * with 0 on SIGTERM; of all of them nothing may be left. Which oracles were asked is told by a diagnostic.
  */
 export function row(number: RowNumber, body: (scene: Scene) => Promise<void>, options: { readonly skip?: string | false } = {}): void {
   test(titleOf(number), { skip: options.skip ?? false }, async (t) => {
-    const subjects: Subject[] = [];
-    const errors: RegExp[] = [];
-    await body({
-      t,
-      start: async (models, settings) => {
-        const subject = await startSubject(t, models, settings);
-        subjects.push(subject);
-        return victimOf(subject);
-      },
-      excuse: (pattern) => void errors.push(pattern),
-    });
-    for (const subject of subjects) {
-      const ended = await isOver(subject.gateway);
-      if (!ended) await assertQuiet(subject);
-      subject.gateway.signal('SIGTERM');
-      const exit = await subject.gateway.exited;
-      if (!ended) assert.deepEqual(exit, { code: 0, signal: null }, 'SIGTERM ends the gateway with 0');
+    const asked = new Set<Oracle>();
+    try {
+      await play(t, body, asked);
+    } finally {
+      t.diagnostic(askedText(number, asked));
     }
-    for (const subject of subjects) await assertGone(subject, { errors });
   });
+}
+
+/** `asked`: gets the oracles that are asked of at least one gateway. */
+async function play(t: TestContext, body: (scene: Scene) => Promise<void>, asked: Set<Oracle>): Promise<void> {
+  const subjects: Subject[] = [];
+  const errors: RegExp[] = [];
+  const ask = (...oracles: readonly Oracle[]): void => oracles.forEach((oracle) => asked.add(oracle));
+  await body({
+    t,
+    start: async (models, settings) => {
+      const subject = await startSubject(t, models, settings);
+      subjects.push(subject);
+      return victimOf(subject);
+    },
+    flat: async (gateway, fault) => {
+      ask('d');
+      await assertFlat(t, gateway, fault);
+    },
+    excuse: (pattern) => void errors.push(pattern),
+  });
+  for (const subject of subjects) {
+    const ended = await isOver(subject.gateway);
+    if (!ended) {
+      ask('b', 'c', 'f');
+      await assertQuiet(subject);
+    }
+    subject.gateway.signal('SIGTERM');
+    const exit = await subject.gateway.exited;
+    if (!ended) assert.deepEqual(exit, { code: 0, signal: null }, 'SIGTERM ends the gateway with 0');
+  }
+  for (const subject of subjects) {
+    ask('a', 'e');
+    await assertGone(subject, { errors });
+  }
 }
 
 /** Whether its end has been seen already; an end that is on its way does not count. */
