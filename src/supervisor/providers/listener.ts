@@ -50,7 +50,10 @@ function headOfTable(): string {
     file = openSync('/proc/net/tcp', 'r');
     const piece = Buffer.alloc(pieceBytes);
     let text = '';
-    for (let bytes = 1; bytes > 0 && !isPastListeners(text);) {
+    // Of the first line that is not whole yet.
+    let begun = 0;
+    for (let bytes = 1; bytes > 0 && !isPastListeners(text.slice(begun));) {
+      begun = text.lastIndexOf('\n') + 1;
       bytes = readSync(file, piece, 0, pieceBytes, null);
       text += piece.toString('latin1', 0, bytes);
     }
