@@ -5,18 +5,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { memoryFlags } from './cli/memory-flags.ts';
 import { defaultCacheDir } from './config/user-dirs.ts';
-
-/**
- * V8 doubles a thread's young memory as long as much of it survives, up to 16 MiB twice, and never gives it back: loading the modules is
- * enough for that. This thread, which serves nobody, keeps the MiB that it has; the workers begin with all that they may have
- * (`DataPlane`). With 2000 streams that is about 30 MiB less. Nothing is changed where V8 was told a size.
- */
-function keepYoungMemorySmall(): void {
-  if ([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some((flag) => flag.includes('semi-space-size'))) return;
-  setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--min-semi-space-size=4');
-}
 
 /** Whether the command is one that goes on for days; the others need their memory for a while, and their time. */
 const serves = ([verb]: readonly string[]): boolean => verb === 'start' || verb === 'run';
@@ -43,7 +33,7 @@ function keepCompiled(): void {
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
-  if (serves(argv)) keepYoungMemorySmall();
+  if (serves(argv)) for (const flag of memoryFlags([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''])) setFlagsFromString(flag);
   keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);

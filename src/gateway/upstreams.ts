@@ -2,6 +2,7 @@ import { getCACertificates } from 'node:tls';
 import { Pool } from 'undici';
 import type { ReplicaId } from '../core/ids.ts';
 import type { ReplicaView, RoutingTable } from '../core/table.ts';
+import { readMemory } from './read-memory.ts';
 
 /** One worker's connections to the replicas. */
 export class Upstreams {
@@ -17,7 +18,11 @@ export class Upstreams {
       // Engines close idle connections after 5 s; closing ours first spares the request that would meet the close.
       keepAliveTimeout: 4000,
       keepAliveMaxTimeout: 4000,
-      connect: { timeout: 5000, ...(replica.ca === undefined ? {} : { ca: [...getCACertificates('default'), replica.ca] }) },
+      connect: {
+        timeout: 5000,
+        onread: readMemory,
+        ...(replica.ca === undefined ? {} : { ca: [...getCACertificates('default'), replica.ca] }),
+      },
     });
     this.#pools.set(replica.id, { upstream: replica.upstream, pool });
     return pool;

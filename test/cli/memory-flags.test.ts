@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { memoryFlags } from '../../src/cli/memory-flags.ts';
+
+test('this Node.js knows every flag that keeps memory small', async () => {
+  const flags = memoryFlags([]);
+  assert.ok(flags.length > 0);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, '-p', '40 + 2']);
+  assert.deepEqual([stdout, stderr], ['42\n', '']);
+});
+
+test('what V8 was told at the start holds, of each matter by itself', () => {
+  const all = memoryFlags(['--enable-source-maps', '']);
+  for (const [told, gone] of [
+    ['--max-semi-space-size=16', /semi-space/],
+    ['--trace-warnings --maglev', /maglev/],
+    ['--no-optimize-for-size', /optimize-for-size/],
+  ] as const) {
+    assert.ok(all.some((flag) => gone.test(flag)));
+    assert.deepEqual(
+      memoryFlags([told]),
+      all.filter((flag) => !gone.test(flag)),
+    );
+  }
+});
