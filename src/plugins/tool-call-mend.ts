@@ -20,6 +20,37 @@ export const completeToolCalls: ReplyMender = {
   },
 };
 
+/** Says `tool_calls` of choices that called, where the engine says `stop` of a call that it was told to make. */
+export function finishWithCalls(): ReplyMender {
+  const called = new Set<unknown>();
+  const finished = (choice: unknown, key: 'delta' | 'message'): unknown => {
+    if (!isMapping(choice)) return choice;
+    const said = choice[key];
+    if (isMapping(said) && Array.isArray(said['tool_calls']) && said['tool_calls'].length > 0) called.add(choice['index']);
+    return choice['finish_reason'] === 'stop' && called.has(choice['index']) ? { ...choice, finish_reason: 'tool_calls' } : choice;
+  };
+  const edited = (reply: Mapping, key: 'delta' | 'message'): Mapping | undefined => {
+    const { choices } = reply;
+    if (!Array.isArray(choices)) return undefined;
+    const ended = choices.map((choice: unknown) => finished(choice, key));
+    return ended.some((choice, at) => choice !== choices[at]) ? { ...reply, choices: ended } : undefined;
+  };
+  return {
+    events(bytes) {
+      if (!bytes.includes('"tool_calls":[{') && !bytes.includes('"finish_reason":"stop"')) return bytes;
+      return editEvents(bytes, (event) => {
+        const instead = edited(event, 'delta');
+        return instead === undefined ? undefined : [instead];
+      });
+    },
+    whole(bytes) {
+      const reply = parseObject(bytes.toString('utf8'));
+      const instead = reply === undefined ? undefined : edited(reply, 'message');
+      return instead === undefined ? bytes : Buffer.from(JSON.stringify(instead));
+    },
+  };
+}
+
 function editChoices(reply: Mapping, key: 'delta' | 'message'): Mapping {
   const { choices, id } = reply;
   if (!Array.isArray(choices)) return reply;

@@ -6,12 +6,9 @@ import { freePort } from '../support/free-port.ts';
 import { startGateway } from '../support/gateway-process.ts';
 import { quickstart, realEngine, realModel, skipReal } from '../support/quickstart.ts';
 import { until } from '../support/until.ts';
-import type { Check, Target } from './openai-checks/check.ts';
-import { mistakeChecks } from './openai-checks/mistakes.ts';
-import { replyChecks } from './openai-checks/replies.ts';
-import { streamChecks } from './openai-checks/streams.ts';
+import type { Target } from './openai-checks/check.ts';
+import { checks, failing, inLines } from './openai-checks/failing.ts';
 
-const checks: readonly Check[] = [...mistakeChecks, ...replyChecks, ...streamChecks];
 const model = 'smollm2-135m';
 const key = 'checks-key-0123456789';
 
@@ -31,16 +28,6 @@ async function bareEngine(t: TestContext): Promise<Target> {
   return { url, key, model };
 }
 
-/** Names of the checks that fail, with what is wrong. */
-async function failing(target: Target): Promise<ReadonlyMap<string, string>> {
-  const failures = new Map<string, string>();
-  for (const { name, run } of checks) {
-    const problem = await run(target).catch((error: unknown) => `no whole reply: ${String(error)}`);
-    if (problem !== undefined) failures.set(name, problem);
-  }
-  return failures;
-}
-
 describe('what a well-behaved server does', { skip: skipReal }, () => {
   test('llama-server by itself does not do all of it: what the gateway mends is seen to be wrong', async (t) => {
     const failed = await failing(await bareEngine(t));
@@ -53,7 +40,7 @@ describe('what a well-behaved server does', { skip: skipReal }, () => {
     const { url } = await startGateway(t, [realModel(1)], { more: { ...realEngine, keys: [{ name: 'checks', key }] } });
     const failed = await failing({ url, key, model });
     t.diagnostic(`${failed.size} of ${checks.length} fail`);
-    assert.deepEqual([...failed.keys()], [], [...failed].map((entry) => entry.join(': ')).join('\n'));
+    assert.deepEqual([...failed.keys()], [], inLines(failed));
   });
 
   test('each check has a name of its own', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { modelName } from '../../src/core/ids.ts';
+import { failing, inLines } from '../engine/openai-checks/failing.ts';
 import { keepReport } from '../support/conformance-report.ts';
 import { type GatewayProcess, tempDir } from '../support/gateway-process.ts';
 import { processesOf } from '../support/processes.ts';
@@ -112,6 +113,12 @@ for (const engine of engines) {
     await t.test('conforms', async () => {
       const report = await conform(gateway, '--require', engine.mustWork.join());
       await keepReport(`${engine.name}.json`, reportOn(engine), report);
+    });
+
+    await t.test('does what a well-behaved server does', async () => {
+      // This gateway asks for no key.
+      const failed = await failing({ url: gateway.url, key: '', model }, 'a wrong key');
+      assert.equal(failed.size, 0, inLines(failed));
     });
 
     await t.test('takes adapters as its plugin says: loaded, refused, chosen, more than fit at a time, unloaded', async () => {

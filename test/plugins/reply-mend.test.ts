@@ -81,6 +81,24 @@ test('llama-server’s usage in the last text chunk of completions goes apart, o
   assert.deepEqual(asked, events(named, { ...named, choices: [], usage }));
 });
 
+test('a call that a request names ends with tool_calls, where vLLM says stop; another end stays', () => {
+  const named = { tool_choice: { type: 'function', function: { name: 'f' } } };
+  const call = { id: 'c', type: 'function', index: 0, function: { name: 'f', arguments: '{}' } };
+  const ending = (finish_reason: string): Buffer => events({ id: 'chatcmpl-1', choices: [{ index: 0, delta: {}, finish_reason }] });
+  const streamed = mender('vllm', stream('chat', named));
+  assert.equal(streamed.events(ending('stop')).toString(), ending('stop').toString(), 'nothing was called');
+  const called = events(chunk({ tool_calls: [call] }));
+  assert.equal(streamed.events(called), called);
+  assert.deepEqual(streamed.events(ending('stop')), ending('tool_calls'));
+  assert.deepEqual(streamed.events(ending('length')), ending('length'));
+  const whole = (finish_reason: string): object => ({
+    id: 'chatcmpl-1',
+    choices: [{ index: 0, message: { tool_calls: [call] }, finish_reason }],
+  });
+  const asked = mender('vllm', requestOf('chat', JSON.stringify(named)));
+  assert.deepEqual(JSON.parse(asked.whole(Buffer.from(JSON.stringify(whole('stop')))).toString()), whole('tool_calls'));
+});
+
 test('a tool call without id, type or text for its arguments gets them', () => {
   const call = { function: { name: 'f', arguments: { x: 1 } } };
   const mended = { function: { name: 'f', arguments: '{"x":1}' }, id: 'call_1_0_0', type: 'function' };

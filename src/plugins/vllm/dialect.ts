@@ -12,7 +12,7 @@ import { RequestDraft } from '../request-draft.ts';
 import { inOrder, nameAsAsked, replaceMark } from '../reply-mend.ts';
 import type { ReplyMender } from '../reply-mend.ts';
 import { nameSchema } from '../response-format.ts';
-import { completeToolCalls } from '../tool-call-mend.ts';
+import { completeToolCalls, finishWithCalls } from '../tool-call-mend.ts';
 import { dropUnsupported, leaveOutInternal, nameMaxTokens } from '../unsupported.ts';
 import { internal, parameters, unsupported } from './parameters.ts';
 
@@ -39,7 +39,13 @@ function mend(request: NormalizedRequest): ReplyMender {
   const model = nameAsAsked(request, request.model);
   if (request.operation !== 'chat') return inOrder(model);
   // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
-  return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls]);
+  const named = namesItsCall(request) ? [finishWithCalls()] : [];
+  return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls, ...named]);
+}
+
+/** Then vLLM's stream ends with `stop` (0.32.0), and its whole reply too. */
+function namesItsCall(request: NormalizedRequest): boolean {
+  return request.members.get('tool_choice')?.kind === 'object';
 }
 
 function toEngine(request: NormalizedRequest, _attemptId: string, adapter?: string): EngineRequest {

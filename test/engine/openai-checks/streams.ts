@@ -96,8 +96,10 @@ export const streamChecks: readonly Check[] = [
   completion('usage in a last chunk of its own', apart, withUsage),
   response('events in order', (events) => {
     const types = typesOf(events);
-    const right = types[0] === 'response.created' && types.at(-1) === 'response.completed' && types.includes('response.output_text.delta');
-    return expect(right, 'types', types, 'created … completed');
+    // The limit of tokens cuts it off; llama-server calls that completed.
+    const ended = ['response.completed', 'response.incomplete'].includes(String(types.at(-1)));
+    const right = types[0] === 'response.created' && ended && types.includes('response.output_text.delta');
+    return expect(right, 'types', types, 'created … completed or incomplete');
   }),
   response('sequence_number', (events) => {
     const numbers = events.map((event) => at(event, 'sequence_number'));
@@ -116,7 +118,9 @@ export const streamChecks: readonly Check[] = [
     expect(Array.isArray(at(events[0], 'response', 'output')), 'response.created', events[0], 'output: []'),
   ),
   check('responses stream: tool_choice required makes a call', '/v1/responses', functionCall, (events) => {
-    const types = typesOf(events).filter((type) => /function_call|output_item|output_text/u.test(type));
+    // An engine may let the model call twice: only the first call is looked at.
+    const first = events.filter((event) => at(event, 'output_index') === 0);
+    const types = typesOf(first).filter((type) => /function_call|output_item|output_text/u.test(type));
     const last = at(events.at(-1), 'response', 'output', 0);
     const done = events.find((event) => at(event, 'type') === 'response.output_item.done');
     const whole = at(last, 'name') === 'set_light' && typeof at(parse(at(last, 'arguments')), 'on') === 'boolean';
@@ -132,9 +136,9 @@ export const streamChecks: readonly Check[] = [
       'one call of set_light',
     );
   }),
-  response('event: is the type', (_events, { text }) => {
+  response('event: is the type', (events, { text }) => {
     const names = [...text.matchAll(/^event: (.*)$/gm)].map(([, name]) => name);
-    const types = [...text.matchAll(/^data: .*?"type":"([^"]+)"/gm)].map(([, type]) => type);
+    const types = typesOf(events);
     return expect(names.join() === types.join(), 'event:', names, types.join());
   }),
   message('events in order', (events) => {

@@ -66,6 +66,8 @@ export const engines: readonly EngineUnderTest[] = [
       gpu_memory_utilization: 0.2,
       enable_auto_tool_choice: true,
       tool_call_parser: 'hermes',
+      // Else the arguments of a call that was asked for obey their schema only where the request says `strict: true`.
+      tool_strict_level: 'parameter',
     },
     embeddingKwargs: {
       enforce_eager: true,
