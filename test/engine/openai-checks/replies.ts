@@ -18,6 +18,9 @@ export const functionCall = {
   input: 'Switch the light on.',
   tools: [{ type: 'function', ...tool.function }],
   tool_choice: { type: 'function', name: 'set_light' },
+  // Else a model may write calls until the limit.
+  parallel_tool_calls: false,
+  temperature: 0,
   max_output_tokens: 120,
 };
 
