@@ -6,7 +6,7 @@ import { bootId } from './boot-id.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
-import { PartFile } from './part-file.ts';
+import type { PartFile } from './part-file.ts';
 import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
@@ -99,7 +99,7 @@ export class Fetch {
       await Promise.allSettled(lanes);
       throw thrown;
     } finally {
-      for (const opened of this.#open.values()) await opened.then(({ handle }) => handle.close(), ignoreFailedOpen);
+      for (const opened of this.#open.values()) await opened.then(async (file) => await file.close(), ignoreFailedOpen);
     }
     return this.#fetched.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -194,12 +194,9 @@ export class Fetch {
   async #file(object: number): Promise<PartFile> {
     const opened =
       this.#open.get(object) ??
-      this.#deps.partial.open(object).then(
-        (handle) => new PartFile(handle),
-        (thrown: unknown) => {
-          throw diskError(thrown, this.#deps.partial.file(object));
-        },
-      );
+      this.#deps.partial.open(object).catch((thrown: unknown) => {
+        throw diskError(thrown, this.#deps.partial.file(object));
+      });
     this.#open.set(object, opened);
     return await opened;
   }
@@ -207,20 +204,22 @@ export class Fetch {
   /** All bytes of an object are there: they are verified. */
   async #finish(index: number): Promise<void> {
     const object = this.#object(index);
-    const { handle: file } = await this.#file(index);
+    const file = await this.#file(index);
     const { source, partial, limits } = this.#deps;
     // Only what an earlier try has left can be too long.
     if (partial.resumed) await file.truncate(object.sizeBytes);
-    const crc = wholeCrc32(object.sizeBytes, partial.segments(index)) ?? (await fileCrc32(file, object.sizeBytes, this.#signal));
-    const problem = await objectProblem(source, object, { file, crc, askFrom: limits.partBytes }, this.#signal);
+    const reading = { file, sizeBytes: object.sizeBytes, pool: this.#pool };
+    const crc = wholeCrc32(object.sizeBytes, partial.segments(index)) ?? (await fileCrc32(reading, this.#signal));
+    const problem = await objectProblem(source, object, { reading, crc, askFrom: limits.partBytes }, this.#signal);
     if (problem !== undefined) {
       this.#again(index, problem);
       return;
     }
     // Elsewhere a model that may not have reached the disk is known by the boot that it was fetched in, and read again after a crash.
     if (bootId() === '') await file.datasync();
-    await file.close();
     this.#open.delete(index);
+    await file.close();
+    partial.finish(index);
     this.#fetched.push({ path: object.path, sizeBytes: object.sizeBytes, etag: object.etag, crc32: crc });
   }
 

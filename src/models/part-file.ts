@@ -1,15 +1,33 @@
-import type { FileHandle } from 'node:fs/promises';
+import { close, fdatasync, ftruncate, open, read, write } from 'node:fs';
+import { promisify } from 'node:util';
+import type { ReadableFile } from './verify.ts';
+
+const openFile = promisify(open);
+const readFile = promisify(read);
+const writeFile = promisify(write);
+const truncateFile = promisify(ftruncate);
+const syncFile = promisify(fdatasync);
+const closeFile = promisify(close);
 
 /**
  * A file that is written in parts, by one write at a time: of several at once the kernel lets one through, and the others spin until it is
- * done.
+ * done. A bare descriptor, because a `FileHandle` and its promises make several times the garbage, which counts for thousands of small files.
  */
-export class PartFile {
-  readonly handle: FileHandle;
+export class PartFile implements ReadableFile {
+  readonly #descriptor: number;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(handle: FileHandle) {
-    this.handle = handle;
+  /** @throws what the file system says */
+  static async open(path: string, flags: number, mode: number): Promise<PartFile> {
+    return new PartFile(await openFile(path, flags, mode));
+  }
+
+  private constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  async read(block: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }> {
+    return await readFile(this.#descriptor, block, offset, length, position);
   }
 
   /** @throws what the file system says */
@@ -21,6 +39,20 @@ export class PartFile {
 
   async #write(bytes: Buffer, start: number): Promise<void> {
     // A full disk takes a part of it, and says why only when it is asked to take the rest.
-    for (let at = 0; at < bytes.length;) at += (await this.handle.write(bytes, at, bytes.length - at, start + at)).bytesWritten;
+    for (let at = 0; at < bytes.length;)
+      at += (await writeFile(this.#descriptor, bytes, at, bytes.length - at, start + at)).bytesWritten;
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await truncateFile(this.#descriptor, sizeBytes);
+  }
+
+  async datasync(): Promise<void> {
+    await syncFile(this.#descriptor);
+  }
+
+  /** Once, and after everything else: the descriptor may be another file's from then on. */
+  async close(): Promise<void> {
+    await closeFile(this.#descriptor);
   }
 }

@@ -1,9 +1,8 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bootId } from './boot-id.ts';
 import { joinCrc32 } from './crc32.ts';
+import { PartFile } from './part-file.ts';
 import type { ByteRange, RemoteObject } from './source.ts';
 
 /** Bytes that are on disk, with their CRC-32. */
@@ -106,19 +105,24 @@ export class PartialDownload {
     this.#segments[object]?.splice(0);
   }
 
+  /** The object is whole: its segments, of which there may be thousands, are asked for no more. The journal keeps them. */
+  finish(object: number): void {
+    this.#segments[object] = [];
+  }
+
   file(object: number): string {
     return join(this.dir, 'files', this.#objects[object]?.path ?? '');
   }
 
   /** Never through a symlink that somebody has put there. */
-  async open(object: number): Promise<FileHandle> {
+  async open(object: number): Promise<PartFile> {
     const file = this.file(object);
     const folder = dirname(file);
     if (!this.#made.has(folder)) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       this.#made.add(folder);
     }
-    return await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    return await PartFile.open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   }
 
   close(): void {

@@ -1,6 +1,6 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { RemoteObject, Source } from './source.ts';
 import { digestProblem, headerProblem } from './verify.ts';
+import type { FileReading } from './verify.ts';
 
 /**
  * What is wrong with the file that was fetched of an object; undefined where nothing is, as far as its store can tell.
@@ -10,17 +10,16 @@ import { digestProblem, headerProblem } from './verify.ts';
 export async function objectProblem(
   source: Source,
   object: RemoteObject,
-  { file, crc, askFrom }: { readonly file: FileHandle; readonly crc: number; readonly askFrom: number },
+  { reading, crc, askFrom }: { readonly reading: FileReading; readonly crc: number; readonly askFrom: number },
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { path, sizeBytes } = object;
-  const header = await headerProblem(file, path, sizeBytes);
+  const header = await headerProblem(reading, object.path);
   if (header !== undefined) return header;
   // For a small object the question would cost as much as the object.
-  const asked = sizeBytes > askFrom && source.digests !== undefined;
+  const asked = object.sizeBytes > askFrom && source.digests !== undefined;
   const digests = asked ? ((await source.digests?.(object, signal)) ?? {}) : object.digests;
-  const problem = await digestProblem(file, sizeBytes, crc, digests, signal);
+  const problem = await digestProblem(reading, crc, digests, signal);
   if (problem === undefined || asked || source.digests === undefined) return problem;
   // What the listing calls a digest may be none.
-  return await digestProblem(file, sizeBytes, crc, await source.digests(object, signal), signal);
+  return await digestProblem(reading, crc, await source.digests(object, signal), signal);
 }

@@ -1,27 +1,42 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import type { BlockPool } from './block-pool.ts';
 import type { Digests } from './source.ts';
 
-const blockBytes = 1024 * 1024;
+/** What of an open file is needed to verify it. */
+export interface ReadableFile {
+  /** @returns `bytesRead: 0` at the end of the file */
+  read(block: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+}
 
-/** Calls `take` with the file's bytes, in order; one block is in memory at a time. */
-async function eachBlock(file: FileHandle, sizeBytes: number, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-  const block = Buffer.allocUnsafe(Math.min(blockBytes, sizeBytes));
-  for (let at = 0; at < sizeBytes;) {
-    signal.throwIfAborted();
-    const { bytesRead } = await file.read(block, 0, Math.min(block.length, sizeBytes - at), at);
-    // Cut short meanwhile: the digest will say so.
-    if (bytesRead === 0) return;
-    take(block.subarray(0, bytesRead));
-    at += bytesRead;
+/** A file as it is read: one block of `pool` is in memory at a time. */
+export interface FileReading {
+  readonly file: ReadableFile;
+  readonly sizeBytes: number;
+  readonly pool: BlockPool;
+}
+
+/** Calls `take` with the file's bytes, in order. */
+async function eachBlock({ file, sizeBytes, pool }: FileReading, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  const block = pool.take();
+  try {
+    for (let at = 0; at < sizeBytes;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await file.read(block, 0, Math.min(block.length, sizeBytes - at), at);
+      // Cut short meanwhile: the digest will say so.
+      if (bytesRead === 0) return;
+      take(block.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  } finally {
+    pool.give(block);
   }
 }
 
 /** The CRC-32 of a file of that size. */
-export async function fileCrc32(file: FileHandle, sizeBytes: number, signal: AbortSignal): Promise<number> {
+export async function fileCrc32(reading: FileReading, signal: AbortSignal): Promise<number> {
   let crc = 0;
-  await eachBlock(file, sizeBytes, (block) => (crc = crc32(block, crc)), signal);
+  await eachBlock(reading, (block) => (crc = crc32(block, crc)), signal);
   return crc;
 }
 
@@ -29,8 +44,7 @@ const hexCrc = (crc: number): string => crc.toString(16).padStart(8, '0');
 
 /** Which digest the file does not have; undefined where it has each that is known. The cheapest one decides. */
 export async function digestProblem(
-  file: FileHandle,
-  sizeBytes: number,
+  reading: FileReading,
   crc: number,
   digests: Digests,
   signal: AbortSignal,
@@ -43,7 +57,7 @@ export async function digestProblem(
     const expected = digests[name];
     if (expected === undefined) continue;
     const hash = createHash(name);
-    await eachBlock(file, sizeBytes, (block) => hash.update(block), signal);
+    await eachBlock(reading, (block) => hash.update(block), signal);
     const is = hash.digest('hex');
     return is === expected ? undefined : `${name} ${is}, expected ${expected}`;
   }
@@ -54,7 +68,7 @@ const longestHeader = 100 * 1024 * 1024;
 const gguf = 0x46554747;
 
 /** Why the beginning of a file of weights cannot be one; undefined for other files. */
-export async function headerProblem(file: FileHandle, path: string, sizeBytes: number): Promise<string | undefined> {
+export async function headerProblem({ file, sizeBytes }: FileReading, path: string): Promise<string | undefined> {
   const isGguf = path.toLowerCase().endsWith('.gguf');
   if (!isGguf && !path.toLowerCase().endsWith('.safetensors')) return undefined;
   const head = Buffer.alloc(16);
