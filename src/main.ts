@@ -8,8 +8,8 @@ import { setFlagsFromString } from 'node:v8';
 import { memoryFlags } from './cli/memory-flags.ts';
 import { defaultCacheDir } from './config/user-dirs.ts';
 
-/** Whether the command is one that goes on for days; the others need their memory for a while, and their time. */
-const serves = ([verb]: readonly string[]): boolean => verb === 'start' || verb === 'run';
+/** Commands that go on for days, or make garbage of a model's files for minutes; the others need their memory for a while, and their time. */
+const staysSmall = ([verb = '']: readonly string[]): boolean => ['start', 'run', 'pull'].includes(verb);
 
 /**
  * Keeps compiled modules where only this user writes, so that the next command need not compile them: half of what a short one takes.
@@ -33,7 +33,7 @@ function keepCompiled(): void {
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
-  if (serves(argv)) for (const flag of memoryFlags([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''])) setFlagsFromString(flag);
+  if (staysSmall(argv)) for (const flag of memoryFlags([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''])) setFlagsFromString(flag);
   keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);

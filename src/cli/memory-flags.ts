@@ -19,7 +19,8 @@ const rules: readonly Rule[] = [
 
 /**
  * The flags with which V8 leaves a process that serves for days small: with 2000 streams that come and go about 100 MiB less, at the same
- * CPU. To be set before the modules are loaded and workers begin.
+ * CPU. And one that fetches thousands of small files, each of which makes eighty kilobytes of garbage: 110 MiB less for 20,000. To be set
+ * before the modules are loaded and workers begin.
  * @param told what the process was started with (`process.execArgv`, NODE_OPTIONS): what V8 was told there holds.
  */
 export function memoryFlags(told: readonly string[]): readonly string[] {

@@ -29,7 +29,8 @@ export interface Unfinished {
   readonly dir: string;
 }
 
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
+const digestDigits = 12;
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, digestDigits);
 
 /** A reference as the name of a directory: what a person can read of it, and what makes it unique. */
 export function slugOf(reference: string): string {
@@ -50,7 +51,11 @@ export function entriesOf(root: string, reference: string): string {
 
 /** Equal for two listings exactly when their content is the same, as far as the store tells. */
 export function revisionOf(objects: readonly RemoteObject[]): string {
-  return digest(JSON.stringify(objects.map(({ path, sizeBytes, etag, digests }) => [path, sizeBytes, etag, digests])));
+  // The digest of one JSON array, without the megabytes of text that it is for thousands of objects.
+  const hash = createHash('sha256').update('[');
+  for (const [at, { path, sizeBytes, etag, digests }] of objects.entries())
+    hash.update(`${at === 0 ? '' : ','}${JSON.stringify([path, sizeBytes, etag, digests])}`);
+  return hash.update(']').digest('hex').slice(0, digestDigits);
 }
 
 function folders(dir: string): string[] {
@@ -126,17 +131,19 @@ export class ModelCache {
     return this.revisions(reference)[0];
   }
 
-  /** Shows what `dir` holds as the entry `id`, in one step. */
-  show(id: string, dir: string): void {
+  /** Shows what `dir` holds as the entry `id`, in one step. @returns where it is now */
+  show(id: string, dir: string): string {
     const to = join(this.root, 'models', id);
     mkdirSync(join(to, '..'), { recursive: true, mode: 0o700 });
     renameSync(dir, to);
+    return to;
   }
 
   /** Keeps an entry from being taken away until it is released, or this process ends. Undefined where it has gone meanwhile. */
   async lease(id: string, signal: AbortSignal): Promise<FileLock | undefined> {
     return await this.#alone(signal, () => {
-      if (this.find(id) === undefined) return undefined;
+      const entry = join(this.root, 'models', id, entryFile);
+      if (!existsSync(entry)) return undefined;
       const dir = join(this.root, 'leases', id.replace('/', '-'));
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const file = join(dir, randomBytes(8).toString('hex'));
@@ -144,7 +151,7 @@ export class ModelCache {
       if (lock === undefined) throw new Error(`${file} is locked, and new`);
       const touch = (): void => {
         const now = new Date();
-        utimesSync(join(this.root, 'models', id, entryFile), now, now);
+        utimesSync(entry, now, now);
       };
       touch();
       return {

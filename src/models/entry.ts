@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { nameProblem } from './plan-fetch.ts';
@@ -38,8 +38,28 @@ export function readEntry(dir: string): Entry | undefined {
 /** Writes the entry into `dir` as a whole: a crash leaves the one that was there before, or this one. */
 export function writeEntry(dir: string, entry: Entry): void {
   const file = join(dir, entryFile);
-  writeFileSync(`${file}.new`, JSON.stringify(entry), { mode: 0o600, flush: true });
+  const written = openSync(`${file}.new`, 'w', 0o600);
+  try {
+    for (const text of jsonOf(entry)) writeFully(written, Buffer.from(text));
+    fsyncSync(written);
+  } finally {
+    closeSync(written);
+  }
   renameSync(`${file}.new`, file);
+}
+
+const filesAtOnce = 1000;
+
+/** In pieces: of thousands of files it is megabytes, at the moment at which the process has most in memory. */
+function* jsonOf({ files, ...rest }: Entry): Iterable<string> {
+  yield `${JSON.stringify(rest).slice(0, -1)},"files":[`;
+  for (let at = 0; at < files.length; at += filesAtOnce)
+    yield `${at === 0 ? '' : ','}${JSON.stringify(files.slice(at, at + filesAtOnce)).slice(1, -1)}`;
+  yield ']}';
+}
+
+function writeFully(descriptor: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
 }
 
 /** Why the files in `dir` are not those of the entry, as far as their names and sizes tell; undefined where they are. */

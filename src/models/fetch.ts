@@ -10,9 +10,9 @@ import type { PartFile } from './part-file.ts';
 import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
-import type { RemoteObject, Source } from './source.ts';
+import type { Digests, RemoteObject, Source } from './source.ts';
 import { stallWatch } from './stall.ts';
-import { fileCrc32 } from './verify.ts';
+import { digestsOf, fileCrc32 } from './verify.ts';
 import { objectProblem } from './verify-object.ts';
 
 export interface FetchLimits {
@@ -61,11 +61,14 @@ const smallBytes = 1024 * 1024;
 /** Fetches what a partial download lacks, in bounded parallel parts, and verifies each file. */
 export class Fetch {
   readonly #deps: FetchDeps;
+  /** The next one is the last. */
   readonly #queue: Part[] = [];
   readonly #smallQueue: Part[] = [];
   readonly #open = new Map<number, Promise<PartFile>>();
   /** Parts of each object that are not there yet. */
-  readonly #missing = new Map<number, number>();
+  readonly #missing: Uint32Array;
+  /** Of objects that came in one block, until they are verified. */
+  readonly #digests = new Map<number, Digests>();
   readonly #repeated = new Set<number>();
   readonly #pool = new BlockPool();
   readonly #fetched: FetchedFile[] = [];
@@ -77,19 +80,20 @@ export class Fetch {
     this.#deps = deps;
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
     const { objects, partial, limits } = deps;
+    this.#missing = new Uint32Array(objects.length);
     this.#enqueue(planParts(objects, partial.done, limits.partBytes));
   }
 
   /** @throws ArtifactError; what is whole until then stays for the next try. */
   async run(): Promise<readonly FetchedFile[]> {
     const { objects, limits } = this.#deps;
-    const whole = objects.flatMap((_, object) => (this.#missing.has(object) ? [] : [object]));
+    const whole = objects.flatMap((_, object) => (this.#missing[object] === 0 ? [object] : []));
     const lanes = [
       ...Array.from({ length: limits.parallel }, async () => {
-        await this.#lane(whole, () => this.#queue.shift() ?? this.#smallQueue.shift());
+        await this.#lane(whole, () => this.#queue.pop() ?? this.#smallQueue.pop());
       }),
       ...Array.from({ length: limits.parallelSmall }, async () => {
-        await this.#lane([], () => this.#smallQueue.shift());
+        await this.#lane([], () => this.#smallQueue.pop());
       }),
     ];
     try {
@@ -107,11 +111,15 @@ export class Fetch {
   /** An object is in one queue with all its parts, so that who has its last one can fetch it anew. */
   #enqueue(parts: readonly Part[]): void {
     const { partBytes } = this.#deps.limits;
-    for (const part of parts) {
+    for (const part of parts.toReversed()) {
       const isSmall = this.#object(part.object).sizeBytes <= Math.min(partBytes, smallBytes);
       (isSmall ? this.#smallQueue : this.#queue).push(part);
-      this.#missing.set(part.object, (this.#missing.get(part.object) ?? 0) + 1);
+      this.#missing[part.object] = this.#left(part) + 1;
     }
+  }
+
+  #left({ object }: Part): number {
+    return this.#missing[object] ?? 0;
   }
 
   async #lane(whole: number[], next: () => Part | undefined): Promise<void> {
@@ -119,8 +127,8 @@ export class Fetch {
     for (let part = next(); part !== undefined; part = next()) {
       this.#signal.throwIfAborted();
       await this.#part(part);
-      const left = (this.#missing.get(part.object) ?? 1) - 1;
-      this.#missing.set(part.object, left);
+      const left = this.#left(part) - 1;
+      this.#missing[part.object] = left;
       if (left === 0) await this.#finish(part.object);
     }
   }
@@ -168,6 +176,10 @@ export class Fetch {
       object: part.object,
       range: { start: from, end: part.end },
       pool: this.#pool,
+      look: (block) => {
+        // All of a small file: it is verified without reading it again.
+        if (block.length === object.sizeBytes) this.#digests.set(part.object, digestsOf(block, object.digests));
+      },
       reached,
     });
     const stall = stallWatch(clock, limits.stallMs, object.key, this.#signal);
@@ -208,7 +220,8 @@ export class Fetch {
     const { source, partial, limits } = this.#deps;
     // Only what an earlier try has left can be too long.
     if (partial.resumed) await file.truncate(object.sizeBytes);
-    const reading = { file, sizeBytes: object.sizeBytes, pool: this.#pool };
+    const reading = { file, sizeBytes: object.sizeBytes, pool: this.#pool, digests: this.#digests.get(index) };
+    this.#digests.delete(index);
     const crc = wholeCrc32(object.sizeBytes, partial.segments(index)) ?? (await fileCrc32(reading, this.#signal));
     const problem = await objectProblem(source, object, { reading, crc, askFrom: limits.partBytes }, this.#signal);
     if (problem !== undefined) {

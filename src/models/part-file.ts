@@ -39,8 +39,7 @@ export class PartFile implements ReadableFile {
 
   async #write(bytes: Buffer, start: number): Promise<void> {
     // A full disk takes a part of it, and says why only when it is asked to take the rest.
-    for (let at = 0; at < bytes.length;)
-      at += (await writeFile(this.#descriptor, bytes, at, bytes.length - at, start + at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += (await writeFile(this.#descriptor, bytes, at, bytes.length - at, start + at)).bytesWritten;
   }
 
   async truncate(sizeBytes: number): Promise<void> {

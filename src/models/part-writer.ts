@@ -18,6 +18,8 @@ export interface PartTarget {
   /** Where the bytes go; no more than these come. */
   readonly range: ByteRange;
   readonly pool: BlockPool;
+  /** Sees each block before it is written; must not keep it. */
+  readonly look: (block: Uint8Array) => void;
   /** All bytes before `to` are in the file, and in the journal. */
   readonly reached: (to: number) => void;
 }
@@ -45,7 +47,7 @@ export class PartWriter implements ByteSink {
   space(): Uint8Array {
     const room = this.#target.range.end - this.#at;
     if (room === 0) throw new ArtifactError('changed', `${this.#target.name}: the store sent more than was asked for.`);
-    this.#block ??= this.#target.pool.take();
+    this.#block ??= this.#target.pool.take(room);
     return this.#block.subarray(this.#held, room);
   }
 
@@ -87,9 +89,10 @@ export class PartWriter implements ByteSink {
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
-    const { file, partial, object, reached } = this.#target;
+    const { file, partial, object, look, reached } = this.#target;
     const end = start + bytes.length;
     const crc = crc32(bytes);
+    look(bytes);
     try {
       await file.write(bytes, start);
     } catch (thrown) {

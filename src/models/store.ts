@@ -67,8 +67,11 @@ export interface StoreDeps {
 
 const changesSurvived = 3;
 
+/** Of an entry of the cache what does not change; that of thousands of files is not read more often than it must be. */
+type Held = Pick<Cached, 'id' | 'dir' | 'entry'>;
+
 interface Found {
-  readonly id: string;
+  readonly held: Held;
   readonly stale: string | undefined;
 }
 
@@ -95,8 +98,8 @@ export class ModelStore {
     const work = async (signal: AbortSignal, onProgress: (progress: FetchProgress) => void): Promise<Found> =>
       await this.#make(reference, { ...options, signal, onProgress });
     for (;;) {
-      const { id, stale } = await this.#shared.run(key, work, options.onProgress.bind(options), options.signal);
-      const lease = await this.#lease(id, stale, options.signal);
+      const { held, stale } = await this.#shared.run(key, work, options.onProgress.bind(options), options.signal);
+      const lease = await this.#lease(held, stale, options.signal);
       // Taken away between its end and the lease: once more.
       if (lease !== undefined) return lease;
     }
@@ -105,7 +108,7 @@ export class ModelStore {
   /** What is here of a reference already, without asking its store. */
   async held(reference: RemoteReference, signal: AbortSignal): Promise<ModelLease | undefined> {
     const found = this.cache.latest(referenceText(reference));
-    return found === undefined ? undefined : await this.#lease(found.id, undefined, signal);
+    return found === undefined ? undefined : await this.#lease(found, undefined, signal);
   }
 
   /** The revisions of a reference that are here, the last used first. */
@@ -116,7 +119,7 @@ export class ModelStore {
   /** One of `revisions()`, without asking its store; undefined where it is not here. */
   async heldAt(reference: RemoteReference, revision: string, signal: AbortSignal): Promise<ModelLease | undefined> {
     const found = this.cache.revisions(referenceText(reference)).find(({ entry }) => entry.revision === revision);
-    return found === undefined ? undefined : await this.#lease(found.id, undefined, signal);
+    return found === undefined ? undefined : await this.#lease(found, undefined, signal);
   }
 
   /** Names directly below a reference in its store, as `Source.names()`; none where it has no such thing. */
@@ -139,11 +142,9 @@ export class ModelStore {
     }
   }
 
-  async #lease(id: string, stale: string | undefined, signal: AbortSignal): Promise<ModelLease | undefined> {
+  async #lease({ id, dir, entry }: Held, stale: string | undefined, signal: AbortSignal): Promise<ModelLease | undefined> {
     const lock = await this.cache.lease(id, signal);
-    const found = this.cache.find(id);
-    if (lock === undefined || found === undefined) return undefined;
-    const { dir, entry } = found;
+    if (lock === undefined) return undefined;
     return {
       path: modelPath(dir, entry),
       root: join(dir, 'files'),
@@ -189,7 +190,7 @@ export class ModelStore {
       // A store that is away must not keep a model from starting that is here.
       if (here === undefined || !(thrown instanceof ArtifactError) || !thrown.worthRetrying || !(await this.#good(here, options)))
         throw thrown;
-      return { id: here.id, stale: thrown.message };
+      return { held: here, stale: thrown.message };
     }
     const plan = planFetch(objects, name, options);
     options.expects?.check(plan.objects.map(({ path }) => path));
@@ -199,10 +200,9 @@ export class ModelStore {
     });
     try {
       const here = this.cache.find(id);
-      if (here !== undefined && (await this.#good(here, options))) return { id, stale: undefined };
+      if (here !== undefined && (await this.#good(here, options))) return { held: here, stale: undefined };
       if (here !== undefined) await this.#discardDamaged(here, options.signal);
-      await this.#download(source, name, id, plan, options);
-      return { id, stale: undefined };
+      return { held: await this.#download(source, name, id, plan, options), stale: undefined };
     } finally {
       claim.release();
     }
@@ -238,7 +238,7 @@ export class ModelStore {
     );
   }
 
-  async #download(source: Source, reference: string, id: string, plan: FetchPlan, options: FetchOptions): Promise<void> {
+  async #download(source: Source, reference: string, id: string, plan: FetchPlan, options: FetchOptions): Promise<Held> {
     const { cache } = this;
     const { clock, random } = this.#deps;
     const dir = cache.partialDir(id);
@@ -272,7 +272,7 @@ export class ModelStore {
       open = false;
       partial.clean();
       writeEntry(dir, entry);
-      cache.show(id, dir);
+      return { id, dir: cache.show(id, dir), entry };
     } catch (thrown) {
       if (open) partial.close();
       // It would fill the disk for all the others, and what is refused has no use.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { BlockPool } from './block-pool.ts';
 import type { Digests } from './source.ts';
@@ -14,11 +14,13 @@ export interface FileReading {
   readonly file: ReadableFile;
   readonly sizeBytes: number;
   readonly pool: BlockPool;
+  /** Those that were computed when its bytes came; it is not read for them. */
+  readonly digests?: Digests | undefined;
 }
 
 /** Calls `take` with the file's bytes, in order. */
 async function eachBlock({ file, sizeBytes, pool }: FileReading, take: (block: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-  const block = pool.take();
+  const block = pool.take(sizeBytes);
   try {
     for (let at = 0; at < sizeBytes;) {
       signal.throwIfAborted();
@@ -42,26 +44,30 @@ export async function fileCrc32(reading: FileReading, signal: AbortSignal): Prom
 
 const hexCrc = (crc: number): string => crc.toString(16).padStart(8, '0');
 
+const hashes = ['sha256', 'md5'] as const;
+
+/** Of a file that is in memory as a whole: the digest that `digestProblem` would read it for. */
+export function digestsOf(bytes: Uint8Array, expected: Digests): Digests {
+  const name = expected.crc32 === undefined ? hashes.find((each) => expected[each] !== undefined) : undefined;
+  return name === undefined ? {} : { [name]: hash(name, bytes) };
+}
+
 /** Which digest the file does not have; undefined where it has each that is known. The cheapest one decides. */
-export async function digestProblem(
-  reading: FileReading,
-  crc: number,
-  digests: Digests,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+export async function digestProblem(reading: FileReading, crc: number, digests: Digests, signal: AbortSignal): Promise<string | undefined> {
   if (digests.crc32 !== undefined) {
     const is = hexCrc(crc);
     return is === digests.crc32 ? undefined : `CRC-32 ${is}, expected ${digests.crc32}`;
   }
-  for (const name of ['sha256', 'md5'] as const) {
-    const expected = digests[name];
-    if (expected === undefined) continue;
-    const hash = createHash(name);
-    await eachBlock(reading, (block) => hash.update(block), signal);
-    const is = hash.digest('hex');
-    return is === expected ? undefined : `${name} ${is}, expected ${expected}`;
-  }
-  return undefined;
+  const name = hashes.find((each) => digests[each] !== undefined);
+  if (name === undefined) return undefined;
+  const is = reading.digests?.[name] ?? (await hashOf(reading, name, signal));
+  return is === digests[name] ? undefined : `${name} ${is}, expected ${digests[name]}`;
+}
+
+async function hashOf(reading: FileReading, name: string, signal: AbortSignal): Promise<string> {
+  const digest = createHash(name);
+  await eachBlock(reading, (block) => digest.update(block), signal);
+  return digest.digest('hex');
 }
 
 const longestHeader = 100 * 1024 * 1024;

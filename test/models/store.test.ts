@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import type { FetchProgress } from '../../src/models/progress.ts';
 import { gguf, options, referenceOf, storeIn, temporaryDir } from '../support/model-store.ts';
 import { S3Stub } from '../support/s3-stub.ts';
+import type { Fault } from '../support/s3-stub.ts';
 
 const megabyte = 1024 * 1024;
 const model = referenceOf('s3://bucket/models/one');
@@ -93,6 +94,23 @@ describe('the model store', () => {
     writeFileSync(first.path, Buffer.alloc(body.length));
     assert.deepEqual(await again(), ['listing', 'verifying', 'downloading']);
     assert.equal(stub.sentBytes, 2 * body.length);
+  });
+
+  it('verifies a small file while it comes, and one that came in two pieces as a whole', async (t) => {
+    const body = gguf(5000);
+    const clock = { now: () => performance.now(), sleep: async () => undefined, after: () => () => undefined };
+    const faults: readonly (readonly [Fault, number])[] = [
+      [{ kind: 'flip', at: 100 }, 2 * body.length],
+      [{ kind: 'cut', after: 3000 }, body.length],
+    ];
+    for (const [fault, bytes] of faults) {
+      await using stub = await S3Stub.start([{ key: 'models/one/a.gguf', body }]);
+      stub.fault = ({ key }) => (key !== undefined && stub.reads.length === 1 ? fault : undefined);
+      const lease = await storeIn(temporaryDir(t), { clock }).fetch(model, options(stub.env));
+      assert.ok(readFileSync(lease.path).equals(body), fault.kind);
+      assert.equal(stub.sentBytes, bytes, fault.kind);
+      lease.release();
+    }
   });
 
   it('starts with what is here when the store is away, and says so', async (t) => {

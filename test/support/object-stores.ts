@@ -22,7 +22,6 @@ function skipWithout(server: StoreServer): string | false {
 export const skipS3 = skipWithout(storeServers.versitygw);
 export const skipGcs = skipWithout(storeServers.fakeGcsServer);
 
-/** A port that was free a moment ago. */
 /** A store's process, with a folder of its own; both are gone when it is disposed of. */
 export class StoreProcess implements AsyncDisposable {
   readonly url: string;
