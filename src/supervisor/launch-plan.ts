@@ -222,9 +222,9 @@ interface Going {
 }
 
 function goingOf(going: readonly StandingReplica[], plans: readonly ReplicaPlan[]): Going {
-  const leaving = new Set(going.map(({ model }) => model));
+  const left = new Set(going.map(({ model }) => model));
   // Only of those that have replicas to replace: a fingerprint is made when it is looked at, and costs more than all else of a plan.
-  const replaced = plans.filter(({ model }) => leaving.has(model.name));
+  const replaced = plans.filter(({ model }) => left.has(model.name));
   const fingerprints = new Map(replaced.map(({ model, fingerprint }) => [model.name, fingerprint]));
   const isReplaced = ({ model, fingerprint, leaving }: StandingReplica): boolean =>
     !leaving && fingerprints.has(model) && fingerprints.get(model) !== fingerprint;
