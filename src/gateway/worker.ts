@@ -1,3 +1,4 @@
+import { keptTick } from './tick-shape.ts';
 import { parentPort, workerData } from 'node:worker_threads';
 import pino from 'pino';
 import type { AccessKey } from '../core/access.ts';
@@ -55,6 +56,7 @@ const start = workerData as WorkerStart;
 const control = parentPort;
 if (control === null) throw new Error('worker.ts runs only as a worker thread');
 const send = (message: ToControl): void => control.postMessage(message);
+await keptTick;
 
 const board = new LoadBoard(start.board, start.workers, start.slots);
 const clock = systemClock;

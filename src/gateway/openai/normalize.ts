@@ -21,7 +21,10 @@ type Named = Pick<NormalizedRequest, 'requestedModel' | 'model' | 'adapter'>;
 
 /** @throws GatewayError `request_invalid`, `model_not_found`, `key_not_permitted`, `adapter_not_found` */
 function modelNamed(requested: string | undefined, table: RoutingTable, prefix: string): Named {
-  if (requested !== undefined) return { requestedModel: requested, ...resolveModel(table, prefix, requested) };
+  if (requested !== undefined) {
+    const { model, adapter } = resolveModel(table, prefix, requested);
+    return adapter === undefined ? { requestedModel: requested, model } : { requestedModel: requested, model, adapter };
+  }
   const ids = table.apps.get(prefix) ?? new Map<string, ModelName>();
   const [only] = ids;
   if (only !== undefined && new Set(ids.values()).size === 1) return { requestedModel: only[0], model: only[1] };
@@ -90,6 +93,7 @@ export function withBody(request: NormalizedRequest, body: Readonly<Record<strin
   return requestOf(request.operation, bytes, scanObject(bytes), request);
 }
 
+/** A spread that is not a literal's first member is slow, and slower after a full collection: this runs for every request. */
 function requestOf(
   operation: Operation,
   bytes: Buffer,
@@ -99,10 +103,9 @@ function requestOf(
   const stream = fields.get('stream');
   let parsed: Readonly<Record<string, unknown>> | undefined;
   let values: Map<string, unknown> | undefined;
-  return {
+  const request: NormalizedRequest = {
     operation,
     model,
-    ...(adapter === undefined ? {} : { adapter }),
     requestedModel,
     stream: operations[operation].streams && stream?.kind === 'boolean' && bytes[stream.start] === 0x74,
     raw: bytes,
@@ -120,4 +123,5 @@ function requestOf(
     },
     body: () => (parsed ??= JSON.parse(bytes.toString('utf8')) as Readonly<Record<string, unknown>>),
   };
+  return adapter === undefined ? request : { ...request, adapter };
 }
