@@ -111,7 +111,8 @@ describe('Ctrl-C during a start', { skip: skipTerminal }, () => {
   });
 
   for (const [when, kwargs, shown] of [
-    ['loads', { ready_after_s: 1000 }, /loading model/u],
+    // The phase that it stays in; one before it may be over before it is shown.
+    ['loads', { ready_after_s: 1000 }, /warming up/u],
     ['is ready', {}, /Ready at/u],
   ] as const) {
     test(`while the engine ${when}`, async (t) => {
