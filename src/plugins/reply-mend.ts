@@ -99,6 +99,37 @@ export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Map
   return changed ? Buffer.from(edited.join('')) : bytes;
 }
 
+/**
+ * Rewrites single choices, of events and of whole replies; those that `edit` gives back as they were stay so, and so do the bytes where all do.
+ * @param edit `key`: where a choice has what was said; `reply`: the event or reply that it is in; `at`: its place there
+ * @param looksLike a cheap look at the bytes; where it says no nothing is parsed
+ */
+export function editChoices(
+  edit: (choice: Mapping, key: 'delta' | 'message', reply: Mapping, at: number) => Mapping,
+  looksLike: (bytes: Buffer) => boolean = () => true,
+): ReplyMender {
+  const edited = (reply: Mapping, key: 'delta' | 'message'): Mapping | undefined => {
+    const { choices } = reply;
+    if (!Array.isArray(choices)) return undefined;
+    const instead = choices.map((choice: unknown, at) => (isMapping(choice) ? edit(choice, key, reply, at) : choice));
+    return instead.some((choice, at) => choice !== choices[at]) ? { ...reply, choices: instead } : undefined;
+  };
+  return {
+    events(bytes) {
+      if (!looksLike(bytes)) return bytes;
+      return editEvents(bytes, (event) => {
+        const instead = edited(event, 'delta');
+        return instead === undefined ? undefined : [instead];
+      });
+    },
+    whole(bytes) {
+      const reply = looksLike(bytes) ? parseObject(bytes.toString('utf8')) : undefined;
+      const instead = reply === undefined ? undefined : edited(reply, 'message');
+      return instead === undefined ? bytes : Buffer.from(JSON.stringify(instead));
+    },
+  };
+}
+
 /** The object of a JSON text; undefined where it is none: an engine's own invention, or a reply cut short, which cannot be mended. */
 export function parseObject(text: string): Mapping | undefined {
   const parsed = parseJson(text);

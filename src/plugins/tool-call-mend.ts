@@ -1,69 +1,35 @@
-import { editEvents, parseObject } from './reply-mend.ts';
+import { editChoices } from './reply-mend.ts';
 import type { ReplyMender } from './reply-mend.ts';
 import { isMapping, type Mapping } from '../core/json.ts';
 
 /** Gives tool calls what OpenAI's always have: an id (clients send it back with the result), a type, and arguments as text. */
-export const completeToolCalls: ReplyMender = {
-  events(bytes) {
-    // Only the first part of a call has a name, and only it must have an id.
-    if (!bytes.includes('"tool_calls":[{') || !bytes.includes('"name":"')) return bytes;
-    return editEvents(bytes, (event) => {
-      const edited = editChoices(event, 'delta');
-      return edited === event ? undefined : [edited];
-    });
-  },
-  whole(bytes) {
-    if (!bytes.includes('"tool_calls":[{')) return bytes;
-    const reply = parseObject(bytes.toString('utf8'));
-    const edited = reply === undefined ? undefined : editChoices(reply, 'message');
-    return edited === undefined || edited === reply ? bytes : Buffer.from(JSON.stringify(edited));
-  },
-};
+export const completeToolCalls: ReplyMender = editChoices(
+  withWholeCalls,
+  // Only the first part of a call has a name, and only it must have an id.
+  (bytes) => bytes.includes('"tool_calls":[{') && bytes.includes('"name":"'),
+);
 
 /** Says `tool_calls` of choices that called, where the engine says `stop` of a call that it was told to make. */
 export function finishWithCalls(): ReplyMender {
   const called = new Set<unknown>();
-  const finished = (choice: unknown, key: 'delta' | 'message'): unknown => {
-    if (!isMapping(choice)) return choice;
-    const said = choice[key];
-    if (isMapping(said) && Array.isArray(said['tool_calls']) && said['tool_calls'].length > 0) called.add(choice['index']);
-    return choice['finish_reason'] === 'stop' && called.has(choice['index']) ? { ...choice, finish_reason: 'tool_calls' } : choice;
-  };
-  const edited = (reply: Mapping, key: 'delta' | 'message'): Mapping | undefined => {
-    const { choices } = reply;
-    if (!Array.isArray(choices)) return undefined;
-    const ended = choices.map((choice: unknown) => finished(choice, key));
-    return ended.some((choice, at) => choice !== choices[at]) ? { ...reply, choices: ended } : undefined;
-  };
-  return {
-    events(bytes) {
-      if (!bytes.includes('"tool_calls":[{') && !bytes.includes('"finish_reason":"stop"')) return bytes;
-      return editEvents(bytes, (event) => {
-        const instead = edited(event, 'delta');
-        return instead === undefined ? undefined : [instead];
-      });
+  return editChoices(
+    (choice, key) => {
+      const said = choice[key];
+      if (isMapping(said) && Array.isArray(said['tool_calls']) && said['tool_calls'].length > 0) called.add(choice['index']);
+      return choice['finish_reason'] === 'stop' && called.has(choice['index']) ? { ...choice, finish_reason: 'tool_calls' } : choice;
     },
-    whole(bytes) {
-      const reply = parseObject(bytes.toString('utf8'));
-      const instead = reply === undefined ? undefined : edited(reply, 'message');
-      return instead === undefined ? bytes : Buffer.from(JSON.stringify(instead));
-    },
-  };
+    (bytes) => bytes.includes('"tool_calls":[{') || bytes.includes('"finish_reason":"stop"'),
+  );
 }
 
-function editChoices(reply: Mapping, key: 'delta' | 'message'): Mapping {
-  const { choices, id } = reply;
-  if (!Array.isArray(choices)) return reply;
+function withWholeCalls(choice: Mapping, key: 'delta' | 'message', { id }: Mapping, at: number): Mapping {
+  const said = choice[key];
+  if (!isMapping(said) || !Array.isArray(said['tool_calls'])) return choice;
   const prefix = `call_${typeof id === 'string' ? id.replace(/^chatcmpl-/u, '') : ''}`;
-  const edited = choices.map((choice: unknown, at) => {
-    const said = isMapping(choice) ? choice[key] : undefined;
-    if (!isMapping(choice) || !isMapping(said) || !Array.isArray(said['tool_calls'])) return choice;
-    const place = typeof choice['index'] === 'number' ? choice['index'] : at;
-    const before = said['tool_calls'] as unknown[];
-    const calls = before.map((call, index) => completed(call, `${prefix}_${place}`, index));
-    return calls.some((call, index) => call !== before[index]) ? { ...choice, [key]: { ...said, tool_calls: calls } } : choice;
-  });
-  return edited.some((choice, at) => choice !== choices[at]) ? { ...reply, choices: edited } : reply;
+  const place = typeof choice['index'] === 'number' ? choice['index'] : at;
+  const before = said['tool_calls'] as unknown[];
+  const calls = before.map((call, index) => completed(call, `${prefix}_${place}`, index));
+  return calls.some((call, index) => call !== before[index]) ? { ...choice, [key]: { ...said, tool_calls: calls } } : choice;
 }
 
 function completed(call: unknown, prefix: string, at: number): unknown {

@@ -1,5 +1,5 @@
 import { isMapping, parseJson, type Mapping } from '../core/json.ts';
-import { editEvents, parseObject, type ReplyMender } from './reply-mend.ts';
+import { editChoices, type ReplyMender } from './reply-mend.ts';
 
 /** From a call's own beginning, or the end of the one before, up to where its arguments begin; the name is a JSON string. */
 const beginning = /^\s*(?:\[|\}\s*,)?\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/u;
@@ -74,23 +74,7 @@ export function writtenCalls(begins?: RegExp): ReplyMender {
     texts.set(index, text);
     return text;
   };
-  const edited = (reply: Mapping, key: 'delta' | 'message'): Mapping | undefined => {
-    const { choices } = reply;
-    if (!Array.isArray(choices) || choices.length === 0) return undefined;
-    return { ...reply, choices: choices.map((one: unknown) => (isMapping(one) ? called(one, key, textOf(one['index']), begins) : one)) };
-  };
-  return {
-    events: (bytes) =>
-      editEvents(bytes, (event) => {
-        const instead = edited(event, 'delta');
-        return instead === undefined ? undefined : [instead];
-      }),
-    whole: (bytes) => {
-      const reply = parseObject(bytes.toString('utf8'));
-      const instead = reply === undefined ? undefined : edited(reply, 'message');
-      return instead === undefined ? bytes : Buffer.from(JSON.stringify(instead));
-    },
-  };
+  return editChoices((choice, key) => called(choice, key, textOf(choice['index']), begins));
 }
 
 function called(choice: Mapping, key: 'delta' | 'message', text: ChoiceText, begins: RegExp | undefined): Mapping {
