@@ -11,6 +11,7 @@ import {
   leftNothing,
   onceKey,
   redSquare,
+  story,
   tooLong,
 } from '../support/real-clients.ts';
 
@@ -112,7 +113,13 @@ clientTest('the AI SDK', { embeddings: true }, async (t, gateway) => {
 
   await t.test('what it aborts ends at the engine too', async () => {
     const left = new AbortController();
-    const { textStream } = streamText({ ...question, maxOutputTokens: 2000, abortSignal: left.signal, onError: () => undefined });
+    const { textStream } = streamText({
+      ...question,
+      prompt: story,
+      maxOutputTokens: 2000,
+      abortSignal: left.signal,
+      onError: () => undefined,
+    });
     for await (const _ of textStream) left.abort();
     await leftNothing(gateway);
   });

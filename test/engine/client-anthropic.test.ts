@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import Anthropic, { APIUserAbortError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError } from '@anthropic-ai/sdk';
-import { capital, chatModel, clientKey, clientTest, leftNothing, onceKey, redSquare, tooLong } from '../support/real-clients.ts';
+import { capital, chatModel, clientKey, clientTest, leftNothing, onceKey, redSquare, story, tooLong } from '../support/real-clients.ts';
 
 const question = { model: chatModel, messages: [{ role: 'user' as const, content: capital }], temperature: 0, max_tokens: 32 };
 const light: Anthropic.Tool = {
@@ -93,7 +93,7 @@ clientTest("Anthropic's npm client", { embeddings: false }, async (t, gateway) =
   });
 
   await t.test('what it aborts ends at the engine too', async () => {
-    const stream = client.messages.stream({ ...question, max_tokens: 2000 });
+    const stream = client.messages.stream({ ...question, messages: [{ role: 'user', content: story }], max_tokens: 2000 });
     stream.on('streamEvent', () => stream.abort());
     await assert.rejects(stream.finalMessage(), APIUserAbortError);
     await leftNothing(gateway);

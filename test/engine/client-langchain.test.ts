@@ -12,6 +12,7 @@ import {
   leftNothing,
   onceKey,
   redSquare,
+  story,
   tooLong,
 } from '../support/real-clients.ts';
 
@@ -108,7 +109,7 @@ clientTest('LangChain', { embeddings: true }, async (t, gateway) => {
   await t.test('what it aborts ends at the engine too', async () => {
     const left = new AbortController();
     const reading = async (): Promise<void> => {
-      for await (const _ of await chat({ maxTokens: 2000 }).stream(capital, { signal: left.signal })) left.abort();
+      for await (const _ of await chat({ maxTokens: 2000 }).stream(story, { signal: left.signal })) left.abort();
     };
     await assert.rejects(reading(), /abort/i);
     await leftNothing(gateway);

@@ -15,6 +15,9 @@ export const onceKey = 'once-a-minute-0123456789';
 /** A question to which the model gives the same answer each time. */
 export const capital = 'What is the capital of France? Answer in one sentence.';
 
+/** One that it answers at length, in more than 700 tokens: who leaves in the middle leaves before the end. */
+export const story = 'Write a long story about a dragon and a knight.';
+
 /** More than the model's context takes. */
 export const tooLong = 'word '.repeat(5000);
 

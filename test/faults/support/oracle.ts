@@ -5,7 +5,7 @@ export const oracles = {
   a: 'no process of an engine is left',
   b: 'nothing is in flight or waiting, and SIGTERM ends the gateway with 0',
   c: 'the gateway’s descriptors are back where they were when it was ready',
-  d: 'the fault is brought about twice; after the second time, garbage collected, heaps and resident memory are within a tenth of what they were after the first',
+  d: 'the fault is brought about until two times in a row leave the same, five times at most: garbage collected, heaps and resident memory are within a tenth of what they were after the time before',
   e: 'the log tells of no defect: no error, no promise that nobody looked after',
   f: 'each request was counted once, with one outcome',
 } as const;
