@@ -102,11 +102,11 @@ export function editEvents(bytes: Buffer, edit: (event: Mapping) => readonly Map
 /**
  * Rewrites single choices, of events and of whole replies; those that `edit` gives back as they were stay so, and so do the bytes where all do.
  * @param edit `key`: where a choice has what was said; `reply`: the event or reply that it is in; `at`: its place there
- * @param looksLike a cheap look at the bytes; where it says no nothing is parsed
+ * @param looksLike a cheap look at the bytes of events (`delta`) or of a whole reply; where it says no nothing is parsed
  */
 export function editChoices(
   edit: (choice: Mapping, key: 'delta' | 'message', reply: Mapping, at: number) => Mapping,
-  looksLike: (bytes: Buffer) => boolean = () => true,
+  looksLike: (bytes: Buffer, key: 'delta' | 'message') => boolean = () => true,
 ): ReplyMender {
   const edited = (reply: Mapping, key: 'delta' | 'message'): Mapping | undefined => {
     const { choices } = reply;
@@ -116,14 +116,14 @@ export function editChoices(
   };
   return {
     events(bytes) {
-      if (!looksLike(bytes)) return bytes;
+      if (!looksLike(bytes, 'delta')) return bytes;
       return editEvents(bytes, (event) => {
         const instead = edited(event, 'delta');
         return instead === undefined ? undefined : [instead];
       });
     },
     whole(bytes) {
-      const reply = looksLike(bytes) ? parseObject(bytes.toString('utf8')) : undefined;
+      const reply = looksLike(bytes, 'message') ? parseObject(bytes.toString('utf8')) : undefined;
       const instead = reply === undefined ? undefined : edited(reply, 'message');
       return instead === undefined ? bytes : Buffer.from(JSON.stringify(instead));
     },

@@ -5,8 +5,8 @@ import { isMapping, type Mapping } from '../core/json.ts';
 /** Gives tool calls what OpenAI's always have: an id (clients send it back with the result), a type, and arguments as text. */
 export const completeToolCalls: ReplyMender = editChoices(
   withWholeCalls,
-  // Only the first part of a call has a name, and only it must have an id.
-  (bytes) => bytes.includes('"tool_calls":[{') && bytes.includes('"name":"'),
+  // Of a stream only the first part of a call has a name, and only it must have an id.
+  (bytes, key) => bytes.includes('"tool_calls":[{') && (key === 'message' || bytes.includes('"name":"')),
 );
 
 /** Says `tool_calls` of choices that called, where the engine says `stop` of a call that it was told to make. */

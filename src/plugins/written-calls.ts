@@ -80,7 +80,7 @@ export function writtenCalls(begins?: RegExp): ReplyMender {
 function called(choice: Mapping, key: 'delta' | 'message', text: ChoiceText, begins: RegExp | undefined): Mapping {
   const said = choice[key];
   const content = isMapping(said) ? said['content'] : undefined;
-  if (text.isCalls === undefined && typeof content === 'string' && content.trim() !== '') text.isCalls = begins?.test(content) ?? true;
+  if (text.isCalls === undefined && typeof content === 'string' && content.trim() !== '') text.isCalls = begins?.test(content);
   if (text.isCalls !== true) return choice;
   const finish = choice['finish_reason'] === 'stop' ? { finish_reason: 'tool_calls' } : {};
   if (!isMapping(said) || typeof content !== 'string') return { ...choice, ...finish };

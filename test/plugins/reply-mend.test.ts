@@ -108,6 +108,8 @@ test('a tool call without id, type or text for its arguments gets them', () => {
       id: 'chatcmpl-1',
       choices: [{ index: 0, message: { tool_calls: [mended] } }],
     });
+    const spaced = Buffer.from(`{"id":"chatcmpl-1","choices":[{"message":{"tool_calls":[{"function": {"name": "f"}}]}}]}`);
+    assert.match(mender(engine, requestOf('chat', '{}')).whole(spaced).toString(), /"id":"call_1_0_0","type":"function"/u);
     const first = events(chunk({ role: 'assistant', tool_calls: [{ index: 0, ...call }] }));
     const later = events(chunk({ tool_calls: [{ index: 0, function: { arguments: '"name":"' } }] }));
     const { mend } = bound(mender(engine, stream('chat')));

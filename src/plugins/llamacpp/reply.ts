@@ -7,7 +7,6 @@ import { completeToolCalls } from '../tool-call-mend.ts';
 import { writtenCalls } from '../written-calls.ts';
 import { placedEvents } from './responses.ts';
 import { asksForWrittenCall } from './tool-choice.ts';
-
 import { writtenResponse } from './written-response.ts';
 
 /** What llama-server 0.7.0 gets wrong in replies. */
