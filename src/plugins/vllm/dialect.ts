@@ -38,8 +38,8 @@ export const dialect: Dialect = {
 function mend(request: NormalizedRequest): ReplyMender {
   const model = nameAsAsked(request, request.model);
   if (request.operation !== 'chat') return inOrder(model);
-  // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
   const named = namesItsCall(request) ? [finishWithCalls()] : [];
+  // Its name for reasoning since 0.11; the others, and the clients that look for it at all, say `reasoning_content`.
   return inOrder([...model, replaceMark('"reasoning":', '"reasoning_content":'), completeToolCalls, ...named]);
 }
 
