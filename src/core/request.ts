@@ -24,6 +24,8 @@ export interface Member {
   /** First byte of the value, and the first behind it. */
   readonly start: number;
   readonly end: number;
+  /** Whether some key inside the value, at any depth, ends in `url`. */
+  readonly namesUrl: boolean;
 }
 
 /** A request past the edge: its body is valid JSON (scanned, not necessarily parsed) or a form, and names a model we serve. */

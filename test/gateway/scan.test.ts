@@ -8,6 +8,9 @@ const long = 'x'.repeat(200);
 const deep = (levels: number): string => `{"a":${'['.repeat(levels)}"${long}${long}"${']'.repeat(levels)},"n":1}`;
 const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 
+const named = (text: string): string[] => [...scan(text)].filter(([, { namesUrl }]) => namesUrl).map(([key]) => key);
+const image = (key: string): string => `{"a":[{"role":"user","content":[{"type":"x","${key}":"http://a/"}]}],"b":[{"n":1}],"url":"x"}`;
+
 describe('scanObject', () => {
   test('finds each top-level member, its kind and its bytes', () => {
     const text = ' {"model" : "m", "n":-1.5e+3,"stream":true,"stop":null,"tools":[{"a":[]},{}], "o":{} } \n';
@@ -113,6 +116,15 @@ describe('scanObject', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  test('says of each member whether a key inside it, at any depth, ends in url', () => {
+    for (const key of ['url', 'image_url', String.raw`\u0075r\u006c`, String.raw`ur\u006C`, String.raw`\u0075rl`, 'é url'])
+      assert.deepEqual(named(image(key)), ['a'], key);
+    for (const key of ['urls', 'URL', 'ul', 'l', '', 'source', 'c', String.raw`ur\u004c`, String.raw`url\"`])
+      assert.deepEqual(named(image(key)), [], key);
+    assert.deepEqual(named('{"a":{"c":"url"},"b":["url"],"n":1}'), [], 'values are no keys');
+    assert.deepEqual(named('{"a":{"b":{"url":1}},"c":{"d":1},"e":[{},{"url":null}]}'), ['a', 'e']);
   });
 
   test('a second member hidden behind a long value is found', () => {

@@ -1,5 +1,5 @@
 import { isMapping, type Mapping } from '../../core/json.ts';
-import type { Member, NormalizedRequest } from '../../core/request.ts';
+import type { NormalizedRequest } from '../../core/request.ts';
 
 /** Members whose values may have images in them, at any depth. */
 const carriers: ReadonlySet<string> = new Set([
@@ -36,27 +36,10 @@ export interface MediaPlace {
 /** What stands in the place of a URL; undefined: it stays. */
 export type MediaChange = (place: MediaPlace) => { readonly type: string; readonly base64: string } | undefined;
 
-const urlKey = Buffer.from('url"');
-const escape = Buffer.from(String.raw`\u00`);
-/** Escapes of the letters that the key may be written with: \u0055 to \u0075. */
-const letters = ['5', '6', '7'].map((digit) => Buffer.from(String.raw`\u00${digit}`));
-
-/** Whether some key in a member's bytes may end in `url`: cheap, and true once too often. */
-function mayCarry(raw: Buffer, { kind, start, end }: Member): boolean {
-  if (kind !== 'array' && kind !== 'object') return false;
-  const within = (bytes: Buffer): boolean => {
-    const at = raw.indexOf(bytes, start);
-    return at !== -1 && at < end;
-  };
-  return within(urlKey) || (within(escape) && letters.some(within));
-}
-
 /** The members of a request that may name media. */
-export function mediaMembers({ raw, members, form }: NormalizedRequest): readonly string[] {
-  if (form !== undefined) return [];
-  const bytes = Buffer.isBuffer(raw) ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+export function mediaMembers({ members }: NormalizedRequest): readonly string[] {
   const found: string[] = [];
-  for (const [name, member] of members) if (carriers.has(name) && mayCarry(bytes, member)) found.push(name);
+  for (const [name, { namesUrl }] of members) if (namesUrl && carriers.has(name)) found.push(name);
   return found;
 }
 

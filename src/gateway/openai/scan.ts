@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonKind, Member } from '../../core/request.ts';
-import { nativeEnd } from './native-skip.ts';
+import { plainEnd, restart } from './string-scan.ts';
 
 /** Deepest nesting of a request body; engines and JSON.stringify fail far above it. */
 export const maxDepth = 64;
@@ -12,12 +12,6 @@ const colon = 0x3a;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
-
-/** 1 for bytes that may stand in a string as they are, and neither end it nor begin an escape. */
-const plain = new Uint8Array(256).fill(1);
-plain.fill(0, 0, 0x20);
-plain[quote] = 0;
-plain[backslash] = 0;
 
 const escapes: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
 
@@ -46,71 +40,17 @@ function skipSpace(bytes: Buffer, from: number): number {
   }
 }
 
-/** Bytes of a string looked at one by one before a native search: for fewer a call costs more than the loop. */
-const nearBytes = 32;
-
-/**
- * What was found ahead in the body, so that its strings need not be looked at byte by byte. `close` and `escape`: the first quote
- * and backslash not before the last place they were searched from. Set by `scanObject`, for one synchronous call.
- */
-const ahead = { surveyed: false, control: false, escape: -1, close: -1 };
-
 /** `from`: the byte after the opening quote. Returns the place after the closing one. */
 function skipString(bytes: Buffer, from: number): number {
-  const end = bytes.length;
   let at = from;
   for (;;) {
-    let near = Math.min(at + nearBytes, end);
-    while (at < near) {
-      const byte = bytes[at] as number;
-      if (plain[byte] === 1) at += 1;
-      else if (byte === quote) return at + 1;
-      else if (byte === backslash) {
-        // Escapes stand close together: stay in the loop after one.
-        at = skipEscape(bytes, at + 1);
-        near = Math.min(at + nearBytes, end);
-      } else fail(at, 'no raw control character inside a string');
-    }
-    const next = nextSpecial(bytes, at);
-    if (ahead.control) refuseControl(bytes, at, next);
-    if (bytes[next] === quote) return next + 1;
-    at = skipEscape(bytes, next + 1);
+    at = plainEnd(bytes, at);
+    const byte = bytes[at];
+    if (byte === quote) return at + 1;
+    if (byte === undefined) fail(at, "a string's closing quote");
+    if (byte !== backslash) fail(at, 'no raw control character inside a string');
+    at = skipEscape(bytes, at + 1);
   }
-}
-
-/** The first quote or backslash from `at` on. */
-function nextSpecial(bytes: Buffer, at: number): number {
-  if (!ahead.surveyed) {
-    ahead.surveyed = true;
-    ahead.control = mayHaveControl(bytes);
-    ahead.escape = bytes.indexOf(backslash, at);
-    ahead.close = -1;
-  }
-  if (ahead.close < at) ahead.close = bytes.indexOf(quote, at);
-  if (ahead.close === -1) fail(bytes.length, "a string's closing quote");
-  if (ahead.escape !== -1 && ahead.escape < at) ahead.escape = bytes.indexOf(backslash, at);
-  return ahead.escape === -1 ? ahead.close : Math.min(ahead.close, ahead.escape);
-}
-
-/** @throws GatewayError where a byte below 0x20 stands between `from` and `to`. */
-function refuseControl(bytes: Buffer, from: number, to: number): void {
-  for (let at = from; at < to; at += 1) {
-    if ((bytes[at] as number) < 0x20) fail(at, 'no raw control character inside a string');
-  }
-}
-
-/** Whether any byte may be below 0x20; compact JSON has none. Looks at a word at a time. */
-function mayHaveControl(bytes: Buffer): boolean {
-  if ((bytes.byteOffset & 3) !== 0) return true;
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
-  let seen = 0;
-  // A byte below 0x20 leaves the top bit of its place set after this subtraction; a borrow from its neighbour may too, which only costs the slow way.
-  for (let index = 0; index < words.length; index += 1) {
-    const word = words[index] as number;
-    seen |= (word - 0x20202020) & ~word;
-  }
-  for (let at = words.length * 4; at < bytes.length; at += 1) if ((bytes[at] as number) < 0x20) return true;
-  return (seen & 0x80808080) !== 0;
 }
 
 function skipEscape(bytes: Buffer, at: number): number {
@@ -163,7 +103,22 @@ function skipColon(bytes: Buffer, from: number): number {
   return skipSpace(bytes, at + 1);
 }
 
-const skipKey = (bytes: Buffer, from: number): number => skipColon(bytes, skipKeyText(bytes, from));
+/** Whether a key ended in `url` since this was last set; for one synchronous scan. */
+let sawUrl = false;
+
+/** What a key that ends in `url`, or in an escape of its last letter, ends in. */
+const urlEnds: ReadonlySet<number | undefined> = new Set(Buffer.from('lcC'));
+
+/** `from`, `to`: the bytes between the quotes. */
+const endsInUrl = (bytes: Buffer, from: number, to: number): boolean =>
+  urlEnds.has(bytes[to - 1]) && decode(bytes, from, to).endsWith('url');
+
+/** Returns the place where the value of the key that begins at `from` begins. */
+function skipKey(bytes: Buffer, from: number): number {
+  const at = skipKeyText(bytes, from);
+  if (endsInUrl(bytes, from + 1, at - 1)) sawUrl = true;
+  return skipColon(bytes, at);
+}
 
 /** The opening byte of each container around the current value; filled and read within one synchronous call. */
 const open = new Uint8Array(maxDepth + 1);
@@ -229,7 +184,7 @@ export function stringAt(bytes: Buffer, field: Member): string {
  * @throws GatewayError `request_invalid`, naming the byte and what was expected.
  */
 export function scanObject(bytes: Buffer): ReadonlyMap<string, Member> {
-  ahead.surveyed = false;
+  restart();
   const fields = new Map<string, Member>();
   let at = skipSpace(bytes, 0);
   if (bytes[at] !== openBrace) fail(at, 'an object');
@@ -242,8 +197,9 @@ export function scanObject(bytes: Buffer): ReadonlyMap<string, Member> {
       const start = skipColon(bytes, keyEnd);
       if (fields.has(key))
         throw new GatewayError('request_invalid', `The key ${JSON.stringify(key)} stands twice in the body.`, { param: key });
-      const end = nativeEnd(bytes, start, maxDepth - 1) ?? skipValue(bytes, start, 1);
-      fields.set(key, { kind: kindByFirstByte[bytes[start] as number] as JsonKind, keyStart: at, start, end });
+      sawUrl = false;
+      const end = skipValue(bytes, start, 1);
+      fields.set(key, { kind: kindByFirstByte[bytes[start] as number] as JsonKind, keyStart: at, start, end, namesUrl: sawUrl });
       at = skipSpace(bytes, end);
       if (bytes[at] === closeBrace) break;
       if (bytes[at] !== comma) fail(at, "',' or '}'");
