@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { s5cmd } from '../../setup/stores/s5cmd.ts';
 import { ensureStores, storeServers } from '../../setup/stores/stores.ts';
 import { median, pairedRatio } from '../measure/statistics.ts';
@@ -22,6 +23,12 @@ const quick: readonly Load[] = [
   { prefix: 'large', files: 2, fileBytes: 512 * megabyte },
   { prefix: 'small', files: 2000, fileBytes: 4096 },
 ];
+
+/**
+ * After what a run has brought is taken away. A virtual machine gives memory back to its host some seconds after it was freed, and waits for
+ * each page that it wants again: without a pause a run would be as fast as the one before it was large.
+ */
+const settleMs = 5000;
 
 /** How fast models come from a real S3 server on this machine, by us and by the best tools there are. `dir`: for the bucket and what comes. */
 export async function weightsReport(isQuick: boolean, dir: string, signal: AbortSignal): Promise<readonly string[]> {
@@ -55,6 +62,7 @@ async function compare(
   for (let round = 0; round < rounds; round += 1)
     for (const tool of rotated(tools, round)) {
       const to = join(dir, 'to');
+      await sleep(settleMs, undefined, { signal });
       const command = ['env', ...pairs(bucket.env), ...tool.command(load.prefix, to, bucket.endpoint)] as [string, ...string[]];
       runs.get(tool)?.push(await runTool(tool.name, command, signal));
       await checkArrived(to, load, tool.name);

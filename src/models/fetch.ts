@@ -7,6 +7,7 @@ import type { ByteSink } from './byte-sink.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
 import type { PartFile } from './part-file.ts';
+import { PartQueue } from './part-queue.ts';
 import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
@@ -61,8 +62,8 @@ const smallBytes = 1024 * 1024;
 /** Fetches what a partial download lacks, in bounded parallel parts, and verifies each file. */
 export class Fetch {
   readonly #deps: FetchDeps;
+  readonly #queue = new PartQueue();
   /** The next one is the last. */
-  readonly #queue: Part[] = [];
   readonly #smallQueue: Part[] = [];
   readonly #open = new Map<number, Promise<PartFile>>();
   /** Parts of each object that are not there yet. */
@@ -90,7 +91,7 @@ export class Fetch {
     const whole = objects.flatMap((_, object) => (this.#missing[object] === 0 ? [object] : []));
     const lanes = [
       ...Array.from({ length: limits.parallel }, async () => {
-        await this.#lane(whole, () => this.#queue.pop() ?? this.#smallQueue.pop());
+        await this.#lane(whole, () => this.#queue.next() ?? this.#smallQueue.pop());
       }),
       ...Array.from({ length: limits.parallelSmall }, async () => {
         await this.#lane([], () => this.#smallQueue.pop());
@@ -113,7 +114,8 @@ export class Fetch {
     const { partBytes } = this.#deps.limits;
     for (const part of parts.toReversed()) {
       const isSmall = this.#object(part.object).sizeBytes <= Math.min(partBytes, smallBytes);
-      (isSmall ? this.#smallQueue : this.#queue).push(part);
+      if (isSmall) this.#smallQueue.push(part);
+      else this.#queue.add(part);
       this.#missing[part.object] = this.#left(part) + 1;
     }
   }

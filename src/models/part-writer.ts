@@ -35,6 +35,8 @@ export class PartWriter implements ByteSink {
   /** Undefined until a byte comes for it: one that waits for an answer holds none. */
   #block: Buffer | undefined;
   #held = 0;
+  /** Of all that is written. */
+  #crc = 0;
   /** One block at a time, so that what is before a place is known. */
   #writing: Promise<void> | undefined;
 
@@ -89,16 +91,17 @@ export class PartWriter implements ByteSink {
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
-    const { file, partial, object, look, reached } = this.#target;
+    const { file, partial, object, range, look, reached } = this.#target;
     const end = start + bytes.length;
-    const crc = crc32(bytes);
+    const crc = crc32(bytes, this.#crc);
     look(bytes);
     try {
       await file.write(bytes, start);
     } catch (thrown) {
       throw diskError(thrown, partial.file(object));
     }
-    partial.record(object, { start, end, crc32: crc });
+    this.#crc = crc;
+    partial.record(object, { start: range.start, end, crc32: crc });
     reached(end);
   }
 }

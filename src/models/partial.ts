@@ -13,6 +13,12 @@ export interface Segment extends ByteRange {
 const line = /^(\d+) (\d+) (\d+) ([0-9a-f]{1,8})$/;
 const forgotten = /^forget (\d+)$/;
 
+/** A segment that begins where another one does has grown out of it. The newest ones grow, so that they are looked for first. */
+function put(segments: Segment[] | undefined, segment: Segment): void {
+  const at = segments?.findLastIndex(({ start }) => start === segment.start) ?? -1;
+  segments?.splice(at < 0 ? segments.length : at, 1, segment);
+}
+
 /** What the journal says is on disk, by object. A last line that a crash has torn says nothing. */
 export function readJournal(text: string, objects: number): Segment[][] {
   const segments: Segment[][] = Array.from({ length: objects }, () => []);
@@ -22,7 +28,7 @@ export function readJournal(text: string, objects: number): Segment[][] {
     const found = line.exec(each);
     if (found === null) continue;
     const [, object, start, end, crc32 = ''] = found;
-    segments[Number(object)]?.push({ start: Number(start), end: Number(end), crc32: Number.parseInt(crc32, 16) });
+    put(segments[Number(object)], { start: Number(start), end: Number(end), crc32: Number.parseInt(crc32, 16) });
   }
   return segments;
 }
@@ -93,10 +99,10 @@ export class PartialDownload {
     return this.#segments.flat().reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
-  /** The bytes of `segment` are in the object's file. */
+  /** The bytes of `segment` are in the object's file, with those of the last one that began at the same place. */
   record(object: number, segment: Segment): void {
     writeSync(this.#journal, `${object} ${segment.start} ${segment.end} ${segment.crc32.toString(16)}\n`);
-    this.#segments[object]?.push(segment);
+    put(this.#segments[object], segment);
   }
 
   /** The object is fetched anew, from its first byte. */
@@ -105,7 +111,7 @@ export class PartialDownload {
     this.#segments[object]?.splice(0);
   }
 
-  /** The object is whole: its segments, of which there may be thousands, are asked for no more. The journal keeps them. */
+  /** The object is whole: its segments are asked for no more. The journal keeps them. */
   finish(object: number): void {
     this.#segments[object] = [];
   }

@@ -113,6 +113,24 @@ describe('the model store', () => {
     }
   });
 
+  it('fetches the parts of a few files in turns, and makes these whole before it begins others', async (t) => {
+    const files = 'abcdefg'.split('').map((name) => ({ key: `models/one/${name}.gguf`, body: gguf(megabyte) }));
+    await using stub = await S3Stub.start(files);
+    const lease = await storeIn(temporaryDir(t), { limits: { parallel: 1 } }).fetch(model, options(stub.env));
+    for (const { key, body } of files) assert.ok(readFileSync(join(lease.path, key.slice('models/one/'.length))).equals(body));
+    const left = new Map<string, number>();
+    let mostAtOnce = 0;
+    for (const { key = '' } of stub.reads) {
+      left.set(key, (left.get(key) ?? 4) - 1);
+      if (left.get(key) === 0) left.delete(key);
+      mostAtOnce = Math.max(mostAtOnce, left.size);
+    }
+    assert.equal(left.size, 0);
+    assert.equal(mostAtOnce, 4);
+    assert.equal(new Set(stub.reads.slice(0, 4).map(({ key }) => key)).size, 4);
+    lease.release();
+  });
+
   it('starts with what is here when the store is away, and says so', async (t) => {
     const root = temporaryDir(t);
     const stub = await S3Stub.start([{ key: 'models/one/a.gguf', body: gguf(1000) }]);
