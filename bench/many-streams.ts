@@ -17,8 +17,8 @@ const windowMs = 3000;
  */
 export async function manyStreams(bench: Bench): Promise<void> {
   const { systems, pace } = bench;
-  bench.say(`${streams} streams of two chunks a second, and new ones beside them, ${pace.streamRounds} rounds`);
-  for (let round = 0; round < pace.streamRounds; round += 1) {
+  bench.say(`${streams} streams of two chunks a second, and new ones beside them, ${pace.manyRounds} rounds`);
+  for (let round = 0; round < pace.manyRounds; round += 1) {
     for (const system of rotated(systems, round)) await carry(bench, system);
   }
 }
