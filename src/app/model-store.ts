@@ -1,7 +1,6 @@
 import { homedir } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { modelCacheDir } from '../config/resolve-gateway.ts';
-import { defaultStateDir } from '../config/user-dirs.ts';
+import { defaultStateDir, modelCacheDir } from '../config/user-dirs.ts';
 import { systemClock } from '../core/clock.ts';
 import { ModelCache } from '../models/cache.ts';
 import { ModelStore } from '../models/store.ts';

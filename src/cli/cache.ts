@@ -6,7 +6,6 @@ import { damageOf } from '../models/verify-entry.ts';
 import { duration } from './duration.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
-import { loadConfigHere } from './load-config.ts';
 import { also, type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
 interface CacheOptions extends OutputOptions {
@@ -108,7 +107,9 @@ export function addCache(program: Command, run: Run): void {
       interruptible(async (signal) => {
         // Only here: what fetches models takes longer to load than most other verbs take.
         const { cacheHere, openStore } = await import('../app/model-store.ts');
-        const { cache } = openStore(files === undefined ? cacheHere(process.env) : (await loadConfigHere(files)).config);
+        const { cache } = openStore(
+          files === undefined ? cacheHere(process.env) : (await (await import('./load-config.ts')).loadConfigHere(files)).config,
+        );
         switch (action) {
           case 'ls':
             return list(cache, output);

@@ -5,7 +5,6 @@ import { isUrl, parseReference } from '../models/reference.ts';
 import type { RemoteReference } from '../models/reference.ts';
 import { exitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
-import { loadConfigHere } from './load-config.ts';
 import { PullProgress } from './pull-progress.ts';
 import { also, type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
@@ -54,7 +53,8 @@ interface PullOptions extends OutputOptions {
 }
 
 async function pull(what: string, { config: files, trustRemoteCode = false, ...output }: PullOptions, signal: AbortSignal): Promise<void> {
-  const config = files === undefined ? undefined : (await loadConfigHere(files)).config;
+  // With it come all engines and the whole schema, which a pull of a URL does not need.
+  const config = files === undefined ? undefined : (await (await import('./load-config.ts')).loadConfigHere(files)).config;
   const wish = wishOf(what, config, trustRemoteCode);
   const progress = new PullProgress(process.stderr, output.quiet !== true && output.json !== true);
   // Only here: it takes longer to load than most other verbs take.

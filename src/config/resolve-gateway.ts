@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Config } from './config.ts';
 import type { ResolveContext } from './context.ts';
 import type { Access } from '../core/access.ts';
@@ -7,7 +7,7 @@ import { engineModule } from './engine-modules.ts';
 import { resolveAdmin } from './exposure.ts';
 import { localPath } from './local-path.ts';
 import { defaultListen, type GatewayEntry, type HttpOptions } from './schema.ts';
-import { defaultStateDir } from './user-dirs.ts';
+import { defaultStateDir, modelCacheDir } from './user-dirs.ts';
 
 type GatewayConfig = Pick<
   Config,
@@ -128,11 +128,6 @@ function resolveCache({ dir, max_bytes: maxBytes }: GatewayEntry['cache'], state
   if (dir === undefined) return { dir: modelCacheDir(stateDir), maxBytes };
   const directory = context.directoryOf(['gateway', 'cache', 'dir']);
   return { dir: localPath(dir, directory, context.homeDir) ?? resolve(directory, dir), maxBytes };
-}
-
-/** Where models are kept unless `gateway.cache.dir` says otherwise. */
-export function modelCacheDir(stateDir: string): string {
-  return join(stateDir, 'models');
 }
 
 function resolvePorts(ports: GatewayEntry['engine_ports'], context: ResolveContext): Config['enginePorts'] {

@@ -9,6 +9,11 @@ export function defaultStateDir(env: Environment, homeDir: string): string {
   return join(xdgDir(env['XDG_STATE_HOME']) ?? join(homeDir, '.local/state'), 'roundhouse');
 }
 
+/** Where a gateway keeps the models that it fetched unless `gateway.cache.dir` says otherwise. */
+export function modelCacheDir(stateDir: string): string {
+  return join(stateDir, 'models');
+}
+
 /** Where copies are kept that can be made again. */
 export function defaultCacheDir(env: Environment, homeDir: string): string {
   return join(userCacheDir(env, homeDir), 'roundhouse');

@@ -108,14 +108,13 @@ export function gaps(sizeBytes: number, done: readonly ByteRange[]): readonly By
 
 /** The parts to fetch, of at most `partBytes` each. An object that cannot be had in parts is one part, from its first byte. */
 export function planParts(objects: readonly RemoteObject[], done: readonly (readonly ByteRange[])[], partBytes: number): readonly Part[] {
-  return objects.flatMap(({ sizeBytes, ranges }, object) => {
+  const parts: Part[] = [];
+  for (const [object, { sizeBytes, ranges }] of objects.entries()) {
     const missing = gaps(sizeBytes, done[object] ?? []);
-    if (missing.length === 0) return [];
-    if (!ranges) return [{ object, start: 0, end: sizeBytes }];
-    return missing.flatMap(({ start, end }) => {
-      const parts: Part[] = [];
-      for (let at = start; at < end; at += partBytes) parts.push({ object, start: at, end: Math.min(end, at + partBytes) });
-      return parts;
-    });
-  });
+    if (!ranges && missing.length > 0) parts.push({ object, start: 0, end: sizeBytes });
+    else
+      for (const { start, end } of missing)
+        for (let at = start; at < end; at += partBytes) parts.push({ object, start: at, end: Math.min(end, at + partBytes) });
+  }
+  return parts;
 }

@@ -194,7 +194,7 @@ export class ModelStore {
     }
     const plan = planFetch(objects, name, options);
     options.expects?.check(plan.objects.map(({ path }) => path));
-    const id = `${slugOf(name)}/${revisionOf(plan.objects)}`;
+    const id = `${slugOf(name)}/${await revisionOf(plan.objects)}`;
     const claim = await this.cache.claim(id, options.signal, () => {
       options.onProgress({ kind: 'waiting' });
     });

@@ -16,6 +16,8 @@ type Reference = RemoteReference & { readonly kind: 's3' };
 
 const plainMd5 = /^[0-9a-f]{32}$/;
 const bare = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
+/** V8 keeps a part of a text by keeping the text: a name would hold the whole page of the listing that it was read from. */
+const copied = (text: string): string => Buffer.from(text).toString();
 const hexOf = (base64: string): string => Buffer.from(base64, 'base64').toString('hex');
 
 /** A bucket of Amazon's, or of a store that speaks its protocol. The SDK is loaded with the first one. */
@@ -50,8 +52,10 @@ export class S3Source implements Source {
     let next: string | undefined;
     do {
       const page = await this.#listed(prefix, next, signal);
-      for (const { Key: key = '', Size: sizeBytes = 0, ETag: etag } of page.Contents ?? [])
+      for (const { Key = '', Size: sizeBytes = 0, ETag: etag } of page.Contents ?? []) {
+        const key = copied(Key);
         yield this.#object(key, key.slice(prefix.length), sizeBytes, etag);
+      }
       next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     } while (next !== undefined);
   }
@@ -85,8 +89,8 @@ export class S3Source implements Source {
   }
 
   #object(key: string, path: string, sizeBytes: number, etag: string | undefined): RemoteObject {
-    const digest = bare(etag);
-    return { path, key, sizeBytes, etag: etag ?? '', digests: plainMd5.test(digest) ? { md5: digest } : {}, ranges: true };
+    const digest = copied(bare(etag));
+    return { path, key, sizeBytes, etag: copied(etag ?? ''), digests: plainMd5.test(digest) ? { md5: digest } : {}, ranges: true };
   }
 
   async read(object: RemoteObject, range: ByteRange, sink: ByteSink, signal: AbortSignal): Promise<void> {
