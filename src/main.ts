@@ -33,7 +33,10 @@ function keepCompiled(): void {
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
-  if (staysSmall(argv)) for (const flag of memoryFlags([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''])) setFlagsFromString(flag);
+  if (staysSmall(argv)) {
+    const told = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];
+    for (const flag of memoryFlags(told, argv[0] === 'pull' ? 'fetch' : 'serve')) setFlagsFromString(flag);
+  }
   keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);

@@ -5,23 +5,33 @@ import { promisify } from 'node:util';
 import { memoryFlags } from '../../src/cli/memory-flags.ts';
 
 test('this Node.js knows every flag that keeps memory small', async () => {
-  const flags = memoryFlags([]);
+  const flags = memoryFlags([], 'fetch');
   assert.ok(flags.length > 0);
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, '-p', '40 + 2']);
   assert.deepEqual([stdout, stderr], ['42\n', '']);
 });
 
 test('what V8 was told at the start holds, of each matter by itself', () => {
-  const all = memoryFlags(['--enable-source-maps', '']);
+  const all = memoryFlags(['--enable-source-maps', ''], 'fetch');
   for (const [told, gone] of [
     ['--max-semi-space-size=16', /semi-space/],
     ['--trace-warnings --maglev', /maglev/],
     ['--no-optimize-for-size', /optimize-for-size/],
+    ['--turbofan', /turbofan/],
   ] as const) {
     assert.ok(all.some((flag) => gone.test(flag)));
     assert.deepEqual(
-      memoryFlags([told]),
+      memoryFlags([told], 'fetch'),
       all.filter((flag) => !gone.test(flag)),
     );
   }
+});
+
+test('what serves for days keeps the compiler that makes requests cheap', () => {
+  const fetching = memoryFlags([], 'fetch');
+  assert.deepEqual(
+    memoryFlags([], 'serve'),
+    fetching.filter((flag) => flag !== '--no-turbofan'),
+  );
+  assert.ok(fetching.includes('--no-turbofan'));
 });
