@@ -6,6 +6,7 @@ import { startAdmin } from '../admin/server.ts';
 import { sharedPage } from '../admin/shared-page.ts';
 import { Scaler } from '../autoscale/scaler.ts';
 import { RunningControl } from './control.ts';
+import { type MemoryWatch, watchMemory } from './memory-watch.ts';
 import { watchStalls } from './stall-watch.ts';
 import { type Checked, checkOptions, checkOptionsWithin, installedHelp, patienceMs } from './option-check.ts';
 import { targetsIn } from './replica-targets.ts';
@@ -57,6 +58,8 @@ export interface PlanesDeps {
   logLinesDropped(): number;
   /** What engines inherit of (by the provider's allow-list). */
   readonly env: NodeJS.ProcessEnv;
+  /** Has V8 favour memory or time, for the whole process; left out, nobody looks whether that should change. */
+  readonly favour?: MemoryWatch['favour'];
   /** Called when the admin API asks the gateway to stop; left out, it refuses to. */
   readonly onStop?: (how: StopHow) => void;
 }
@@ -212,6 +215,7 @@ export async function openPlanes(config: Config, deps: PlanesDeps): Promise<Plan
     const metrics = metricsOf(data, supervisor, control, deps);
     const admin = await startAdmin({ ...config.admin, stateDir: config.stateDir, metrics, control });
     watchStalls(systemClock, log, closing.signal);
+    if (deps.favour !== undefined) watchMemory({ clock: systemClock, inFlight: () => board.total(), favour: deps.favour }, closing.signal);
     return { config: scaled, log, logFile, board, data, admin, supervisor, scaler, provider, control, closing };
   } catch (error) {
     scaler.stop();

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import pino, { type Logger } from 'pino';
 import { checkOptions, checkOptionsWithin, installedHelp, patienceMs } from '../app/option-check.ts';
 import { watchConfig } from '../app/config-watch.ts';
@@ -17,6 +18,7 @@ import { watchStateDir } from '../supervisor/state-dir-watch.ts';
 import { changeText } from './change-text.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import { loadConfigHere } from './load-config.ts';
+import { favouring, toldFavour, toldV8 } from './memory-flags.ts';
 import { readyOf, serving, settled } from './progress.ts';
 import { localUrl, readyBlock } from './ready-block.ts';
 import { Terminal } from './terminal.ts';
@@ -96,6 +98,7 @@ async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Ses
     logFile,
     logLinesDropped,
     env: process.env,
+    ...(toldFavour(toldV8()) ? {} : { favour: (kind) => setFlagsFromString(favouring(kind)) }),
     onStop: (how) => stopAsAsked(asked, how),
   });
   const stopDisaster = session.onDisaster((error) => {

@@ -59,6 +59,13 @@ export class LoadBoard {
     return sum;
   }
 
+  /** The same of all slots together: a request that waits, or is for an adapter, may count twice. */
+  total(): number {
+    let sum = 0;
+    for (let at = 1 + inFlight; at < this.#cells.length; at += fields) sum += this.#cells[at] as number;
+    return sum;
+  }
+
   /** Notes that a replica sent bytes: what the hang watchdog looks for. Wraps at 2³². */
   moved(worker: number, slot: Slot): void {
     Atomics.add(this.#cells, this.#at(worker, slot, progress), 1);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { memoryFlags } from '../../src/cli/memory-flags.ts';
+import { favouring, memoryFlags, toldFavour } from '../../src/cli/memory-flags.ts';
 
 test('this Node.js knows every flag that keeps memory small', async () => {
   const flags = memoryFlags([], 'fetch');
@@ -18,6 +18,7 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
     ['--trace-warnings --maglev', /maglev/],
     ['--no-optimize-for-size', /optimize-for-size/],
     ['--turbofan', /turbofan/],
+    ['--allocation-site-pretenuring', /pretenuring/],
   ] as const) {
     assert.ok(all.some((flag) => gone.test(flag)));
     assert.deepEqual(
@@ -27,11 +28,17 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
   }
 });
 
-test('what serves for days keeps the compiler that makes requests cheap', () => {
+test('what serves for days keeps the compiler that makes requests cheap, and favours memory only where it is told to', async () => {
   const fetching = memoryFlags([], 'fetch');
+  const ofFetches = ['--no-turbofan', favouring('memory')];
+  assert.ok(ofFetches.every((flag) => fetching.includes(flag)));
   assert.deepEqual(
     memoryFlags([], 'serve'),
-    fetching.filter((flag) => flag !== '--no-turbofan'),
+    fetching.filter((flag) => !ofFetches.includes(flag)),
   );
-  assert.ok(fetching.includes('--no-turbofan'));
+  assert.ok(!toldFavour(['--enable-source-maps', '--max-semi-space-size=16']));
+  for (const kind of ['memory', 'time'] as const) {
+    assert.ok(toldFavour(['', favouring(kind)]));
+    await promisify(execFile)(process.execPath, [favouring(kind), '-p', '0']);
+  }
 });

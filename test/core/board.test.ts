@@ -20,6 +20,17 @@ describe('LoadBoard', () => {
     );
   });
 
+  test('sums over all slots', () => {
+    const board = LoadBoard.create(2, 3);
+    assert.equal(board.total(), 0);
+    board.add(0, slot(0), 1);
+    board.add(1, slot(2), 1);
+    board.add(1, slot(2), 1);
+    board.moved(0, slot(1));
+    board.bumpEpoch();
+    assert.equal(board.total(), 3);
+  });
+
   test('progress and load do not mix', () => {
     const board = LoadBoard.create(1, 2);
     board.moved(0, slot(0));
