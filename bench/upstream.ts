@@ -70,8 +70,8 @@ function timedStreams(): Streams {
   };
 }
 
-/** Long enough for all that stands after the messages, short enough to cost nothing. */
-const tailBytes = 256;
+/** Long enough for a short request that a gateway has written anew, its members in any order; short enough to cost nothing. */
+const tailBytes = 1024;
 
 function serve(socket: Socket, streams: Streams): void {
   let path = '';

@@ -46,18 +46,16 @@ export interface StreamOrder {
   readonly intervalMs: number;
 }
 
-/** A short chat request that carries its order where an OpenAI server would ignore it. */
+/** A short chat request that carries its order in members that every gateway passes on, one as a seed. */
 export function streamBody(order: StreamOrder): Buffer {
   const messages = [{ role: 'user', content: textOf(400) }];
-  return Buffer.from(
-    JSON.stringify({ model, messages, stream: true, max_tokens: order.chunks, metadata: { interval_ms: String(order.intervalMs) } }),
-  );
+  return Buffer.from(JSON.stringify({ model, messages, stream: true, max_tokens: order.chunks, seed: order.intervalMs }));
 }
 
-/** The order in the last bytes of a body; undefined where no stream is asked for. */
+/** The order in the last bytes of a body, which a gateway may have written anew; undefined where no stream is asked for. */
 export function readStreamOrder(tail: string): StreamOrder | undefined {
-  if (!tail.includes('"stream":true')) return undefined;
-  const chunks = /"max_tokens":(\d+)/.exec(tail)?.[1];
-  const intervalMs = /"interval_ms":"(\d+)"/.exec(tail)?.[1];
+  if (!/"stream": ?true/.test(tail)) return undefined;
+  const chunks = /"max_(?:completion_)?tokens": ?(\d+)/.exec(tail)?.[1];
+  const intervalMs = /"seed": ?(\d+)/.exec(tail)?.[1];
   return { chunks: Number(chunks ?? 16), intervalMs: Number(intervalMs ?? 20) };
 }

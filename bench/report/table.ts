@@ -7,6 +7,8 @@ const pairs: readonly (readonly [SystemName, SystemName])[] = [
   ['relay', 'nginx'],
   ['roundhouse', 'nginx'],
   ['roundhouse', 'relay'],
+  ['roundhouse', 'smg'],
+  ['roundhouse', 'litellm'],
 ];
 
 /** Rows of cells → lines: the first column to the left, numbers to the right. */

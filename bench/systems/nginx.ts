@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, Launched, untilAnswering } from './process.ts';
 import type { Surroundings, System } from './system.ts';
@@ -46,20 +46,6 @@ export function nginxConfig({ port, upstreamPort, dir, root, workers }: NginxCon
     '}',
     '',
   ].join('\n');
-}
-
-/** The nginx of this machine: on PATH, or where Debian puts it, which is on root's PATH only. */
-export async function findNginx(path: string | undefined): Promise<string | undefined> {
-  const candidates = [...(path ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].filter((dir) => dir !== '');
-  for (const dir of candidates) {
-    const file = join(dir, 'nginx');
-    const runs = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (runs) return file;
-  }
-  return undefined;
 }
 
 export async function startNginx(program: string, { upstream, dir, signal, workers }: Surroundings): Promise<System> {

@@ -14,9 +14,17 @@ export class Launched {
   #output = '';
 
   /** @throws Error when the program cannot be started. */
-  static async start(name: string, command: readonly [string, ...string[]], options: { readonly ipc: boolean }): Promise<Launched> {
+  static async start(
+    name: string,
+    command: readonly [string, ...string[]],
+    options: { readonly ipc: boolean; readonly env?: NodeJS.ProcessEnv },
+  ): Promise<Launched> {
     const [program, ...args] = command;
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? (['ipc'] as const) : [])] });
+    const child = spawn(program, args, {
+      detached: true,
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? (['ipc'] as const) : [])],
+    });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error) => reject(new Error(`${name} did not start: ${error.message}`, { cause: error })));

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { Options } from '../options.ts';
 import type { Cleanup } from './cleanup.ts';
-import { findNginx, startNginx } from './nginx.ts';
+import { findProgram } from './find-program.ts';
+import { startNginx } from './nginx.ts';
+import { peers, startPeer } from './peers.ts';
 import { freePort } from './process.ts';
 import { startRelay } from './relay.ts';
 import { startRoundhouse } from './roundhouse.ts';
-import type { Surroundings, System } from './system.ts';
+import { peerNames, type Surroundings, type System } from './system.ts';
 import { startUpstream } from './upstream.ts';
 
 export interface Starting {
@@ -49,9 +51,16 @@ export async function startSystems(starting: Starting): Promise<{ readonly syste
   if (options.systems.has('relay') && starting.workers === 1)
     await started(startRelay(around(upstreamPort, 'relay'), starting.nodeFlags('relay')));
   if (options.systems.has('nginx') && options.profileDir === undefined) {
-    const nginx = await findNginx(process.env['PATH']);
+    const nginx = await findProgram('nginx', process.env['PATH']);
     if (nginx === undefined) starting.say('nginx: left out, not found on PATH or in /usr/sbin; on Debian: apt-get install nginx-light');
     else await started(startNginx(nginx, around(upstreamPort, 'nginx')));
+  }
+  for (const name of peerNames) {
+    // Those of one thread are told apart by what they cost, not by how they carry thousands of streams.
+    if (!options.systems.has(name) || options.profileDir !== undefined || starting.workers > 1) continue;
+    const program = await findProgram(name, process.env['PATH']);
+    if (program === undefined) starting.say(`${name}: left out, not found on PATH; ${peers[name].install}`);
+    else await started(startPeer(name, program, around(upstreamPort, name)));
   }
   return { systems, upstreamPort };
 }

@@ -1,10 +1,20 @@
 import type { Launched } from './process.ts';
 
-/** In the order in which tables show them: the references, then what is measured. */
-export const systemNames = ['nginx', 'relay', 'roundhouse'] as const;
+/** Gateways of other projects, measured where they are installed. */
+export const peerNames = ['smg', 'litellm'] as const;
+export type PeerName = (typeof peerNames)[number];
+
+/** In the order in which tables show them: the references, others, then what is measured. */
+export const systemNames = ['nginx', 'relay', ...peerNames, 'roundhouse'] as const;
 export type SystemName = (typeof systemNames)[number];
 
-export const systemTitles: Readonly<Record<SystemName, string>> = { nginx: 'nginx', relay: 'bare relay', roundhouse: 'roundhouse' };
+export const systemTitles: Readonly<Record<SystemName, string>> = {
+  nginx: 'nginx',
+  relay: 'bare relay',
+  smg: 'smg',
+  litellm: 'LiteLLM',
+  roundhouse: 'roundhouse',
+};
 
 /** Where the upstream listens; the gateway starts it as its engine, else the benchmark does. */
 export interface UpstreamAt {
