@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { readJournal } from '../../src/models/partial.ts';
 import { fake } from '../../src/plugins/fake/index.ts';
 import { fetchedModel, type GatewayProcess } from '../support/gateway-process.ts';
 import { gguf, temporaryDir } from '../support/model-store.ts';
@@ -161,6 +162,6 @@ async function stoppedWhileFetching(t: TestContext, start: Scene['start']): Prom
 async function keptBytes(cache: string): Promise<number> {
   const journal = (await readdir(cache, { recursive: true })).find((name) => name.endsWith('/journal'));
   if (journal === undefined) return 0;
-  const segments = (await readFile(join(cache, journal), 'utf8')).matchAll(/^\d+ (\d+) (\d+) [0-9a-f]+$/gmu);
-  return [...segments].reduce((sum, [, from, to]) => sum + Number(to) - Number(from), 0);
+  const segments = readJournal(await readFile(join(cache, journal), 'utf8'), 1).flat();
+  return segments.reduce((sum, { start, end }) => sum + end - start, 0);
 }
