@@ -44,6 +44,7 @@ function verdict(goal: Goal, results: Measurements): string | undefined {
   }
 }
 
-function outcome(value: number, atMost: number): string {
+/** Met, or missed and by how much. */
+export function outcome(value: number, atMost: number): string {
   return value <= atMost ? 'met' : `missed by ${((value / atMost - 1) * 100).toFixed(0)} %`;
 }

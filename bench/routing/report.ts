@@ -1,4 +1,5 @@
 import { alignColumns } from '../report/table.ts';
+import { outcome } from '../report/verdict.ts';
 import { adapterHitRate, adapterPolicies } from './adapter-hit-rate.ts';
 import { hitRate, policies } from './hit-rate.ts';
 import { type PickCost, pickCosts, type PickShape } from './pick-cost.ts';
@@ -31,8 +32,7 @@ function flatness(measured: readonly PickCost[]): readonly string[] {
       return Math.max(...range) / Math.min(...range);
     };
     const [plain, affine] = [ratio(({ leastInFlight }) => leastInFlight), ratio(({ affinity }) => affinity)];
-    const verdict = Math.max(plain, affine) <= flatGoal ? 'met' : 'missed';
-    return `${verdict}: a pick beside its look-up ${title}: least in flight ${plain.toFixed(2)} ×, affinity ${affine.toFixed(2)} ×, goal ≤ ${flatGoal} ×`;
+    return `${outcome(Math.max(plain, affine), flatGoal)}: a pick beside its look-up ${title}: least in flight ${plain.toFixed(2)} ×, affinity ${affine.toFixed(2)} ×, goal ≤ ${flatGoal} ×`;
   });
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { onPath } from '../../setup/kit/machine.ts';
 import type { Options } from '../options.ts';
 import type { Cleanup } from './cleanup.ts';
-import { findProgram } from './find-program.ts';
 import { startNginx } from './nginx.ts';
 import { peers, startPeer } from './peers.ts';
 import { freePort } from './process.ts';
@@ -51,14 +51,17 @@ export async function startSystems(starting: Starting): Promise<{ readonly syste
   if (options.systems.has('relay') && starting.workers === 1)
     await started(startRelay(around(upstreamPort, 'relay'), starting.nodeFlags('relay')));
   if (options.systems.has('nginx') && options.profileDir === undefined) {
-    const nginx = await findProgram('nginx', process.env['PATH']);
+    // Debian puts it where only root's PATH leads.
+    const nginx = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx']
+      .map((name) => onPath(name, process.env))
+      .find((file) => file !== undefined);
     if (nginx === undefined) starting.say('nginx: left out, not found on PATH or in /usr/sbin; on Debian: apt-get install nginx-light');
     else await started(startNginx(nginx, around(upstreamPort, 'nginx')));
   }
   for (const name of peerNames) {
     // Those of one thread are told apart by what they cost, not by how they carry thousands of streams.
     if (!options.systems.has(name) || options.profileDir !== undefined || starting.workers > 1) continue;
-    const program = await findProgram(name, process.env['PATH']);
+    const program = onPath(name, process.env);
     if (program === undefined) starting.say(`${name}: left out, not found on PATH; ${peers[name].install}`);
     else await started(startPeer(name, program, around(upstreamPort, name)));
   }

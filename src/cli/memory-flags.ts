@@ -9,6 +9,8 @@ interface Rule {
 /** What this process was started with of flags for V8, and of others. */
 export const toldV8 = (): readonly string[] => [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];
 
+const isTold = (told: readonly string[], word: string): boolean => told.some((each) => each.includes(word));
+
 const memoryWord = 'optimize-for-size';
 
 /**
@@ -21,7 +23,7 @@ export function favouring(kind: 'memory' | 'time'): string {
 }
 
 /** Whether V8 was told at its start what it is to favour. */
-export const toldFavour = (told: readonly string[]): boolean => told.some((each) => each.includes(memoryWord));
+export const toldFavour = (told: readonly string[]): boolean => isTold(told, memoryWord);
 
 const rules: readonly Rule[] = [
   // V8 doubles a thread's young memory as long as much of it survives, up to 16 MiB twice, and never gives it back: loading the modules is
@@ -51,6 +53,6 @@ const rules: readonly Rule[] = [
  */
 export function memoryFlags(told: readonly string[], does: 'serve' | 'fetch'): readonly string[] {
   return rules
-    .filter(({ word, fetchOnly = false }) => (does === 'fetch' || !fetchOnly) && !told.some((each) => each.includes(word)))
+    .filter(({ word, fetchOnly = false }) => (does === 'fetch' || !fetchOnly) && !isTold(told, word))
     .flatMap(({ flags }) => flags);
 }
