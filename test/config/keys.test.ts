@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import { keyDigest, noLimits } from '../../src/core/access.ts';
 import { deps, loadFiles, loadText, oneModel, problemsOf, temporaryFolder } from './load-text.ts';
 
 const good = 'a-key-of-more-than-16-characters';
 const keys = (...entries: string[]): string => `${oneModel}gateway:\n  keys:\n${entries.map((entry) => `    - ${entry}\n`).join('')}`;
-const told = (text: string): string[] =>
-  problemsOf(() => loadText({ after: () => undefined } as never, text)).map(({ line, path, message }) => `${line} ${path}: ${message}`);
+const told = (t: TestContext, text: string): string[] =>
+  problemsOf(() => loadText(t, text)).map(({ line, path, message }) => `${line} ${path}: ${message}`);
 const model = (id: string): string => `[{model_loading_config: {model_id: ${id}}, llm_engine: fake}]`;
 const listen = (host: string, more = ''): string => `${oneModel}gateway: {listen: {host: "${host}"}${more}}\n`;
 
@@ -118,13 +119,13 @@ describe('keys', () => {
     ['an empty list', `${oneModel}gateway: {keys: []}\n`, ['4 gateway.keys: expected a list of at least one key, got an empty list']],
   ];
   for (const [name, text, problems] of wrong) {
-    it(`with ${name} are refused, without showing a key`, () => {
-      assert.deepEqual(told(text), problems);
+    it(`with ${name} are refused, without showing a key`, (t) => {
+      assert.deepEqual(told(t, text), problems);
     });
   }
 
-  it('in a file that is not there are refused', () => {
-    const [problem = ''] = told(keys('{name: a, key_file: ./nowhere}'));
+  it('in a file that is not there are refused', (t) => {
+    const [problem = ''] = told(t, keys('{name: a, key_file: ./nowhere}'));
     assert.match(problem, /^6 gateway\.keys\[0\]\.key_file: ".*nowhere" cannot be read: ENOENT/);
   });
 });
@@ -143,7 +144,7 @@ const admin = (text: string): string => `${oneModel}gateway: {keys: [{name: a, k
 
 describe('the admin listener', () => {
   it('that others can reach is refused without a key', (t) => {
-    assert.deepEqual(told(admin('{host: 0.0.0.0}')), [
+    assert.deepEqual(told(t, admin('{host: 0.0.0.0}')), [
       '4 gateway.admin.host: whoever reaches 0.0.0.0 could stop the gateway; expected a key beside it (key_file, key or sha256), or 127.0.0.1',
     ]);
     const { config } = loadText(t, admin(`{host: 0.0.0.0, key: ${good}-of-the-owner, allowed_hosts: [metrics.internal]}`));
@@ -151,8 +152,8 @@ describe('the admin listener', () => {
     assert.deepEqual([sha256, allowedHosts], [keyDigest(`${good}-of-the-owner`), ['metrics.internal']]);
   });
 
-  it('does not take a key of the API for its own', () => {
-    assert.deepEqual(told(admin(`{key: ${good}}`)), [
+  it('does not take a key of the API for its own', (t) => {
+    assert.deepEqual(told(t, admin(`{key: ${good}}`)), [
       '4 gateway.admin: its key is also one of gateway.keys; expected another, which users of the API do not have',
     ]);
   });
