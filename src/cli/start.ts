@@ -105,7 +105,10 @@ async function serveUnder(loaded: LoadedConfig, terminal: Terminal, session: Ses
     planes.log.fatal({ err: error }, 'an error escaped; engines are killed');
     planes.provider.killAllNow();
   });
-  const stopWatch = watchStateDir(systemClock, log, claim, () => planes.provider.restoreLeases());
+  const stopWatch = watchStateDir(systemClock, log, claim, {
+    restore: () => planes.provider.restoreLeases(),
+    makeRoom: () => void planes.provider.makeRoom(),
+  });
   try {
     return await serve(planes, loaded, terminal, session, asked);
   } finally {

@@ -5,13 +5,20 @@ import type { Claim } from './state-dir.ts';
 
 const lookMs = 2_000;
 
+/** What else is to be done for a state directory. */
+export interface StateDirKeeper {
+  /** Writes again what must be in it. @throws GatewayError `state_unusable` */
+  restore(): void;
+  /** Makes room on its disk where that is full; called at each look while the directory cannot be written. */
+  makeRoom(): void;
+}
+
 /**
  * Looks, until the returned function is called, whether a state directory is still the one that was claimed. One that was deleted or replaced
  * is made and claimed anew, for the next gateway finds engines by it; the log tells, also of one that cannot be written any more, and when it
  * can again.
- * @param restore writes again what must be in it.
  */
-export function watchStateDir(clock: Clock, log: pino.Logger, claim: Claim, restore: () => void): () => void {
+export function watchStateDir(clock: Clock, log: pino.Logger, claim: Claim, keeper: StateDirKeeper): () => void {
   const { dir } = claim;
   let told: string | undefined;
   const tell = (trouble: string | undefined): void => {
@@ -25,7 +32,7 @@ export function watchStateDir(clock: Clock, log: pino.Logger, claim: Claim, rest
   const renew = (): void => {
     owed = claim.renew() || owed;
     if (!owed) return;
-    restore();
+    keeper.restore();
     owed = false;
     log.warn(
       { dir },
@@ -33,13 +40,14 @@ export function watchStateDir(clock: Clock, log: pino.Logger, claim: Claim, rest
     );
   };
   const look = (): void => {
-    tell(
+    const trouble =
       troubleOf(renew, (why) => `the state directory ${dir} is lost: ${why} Engines that run now are not found by the next gateway`) ??
-        troubleOf(
-          () => claim.assertWritable(),
-          (why) => `${why} What runs goes on; an engine that ends is not started again before it can be written`,
-        ),
-    );
+      troubleOf(
+        () => claim.assertWritable(),
+        (why) => `${why} What runs goes on; an engine that ends is not started again before it can be written`,
+      );
+    tell(trouble);
+    if (trouble !== undefined) keeper.makeRoom();
     cancel = clock.after(lookMs, look);
   };
   let cancel = clock.after(lookMs, look);

@@ -14,6 +14,7 @@ class Scene {
   /** Whether the leases find no room. */
   full = false;
   restored = 0;
+  roomsMade = 0;
   readonly stop: () => void;
 
   constructor() {
@@ -30,9 +31,14 @@ class Scene {
       },
       release: () => undefined,
     };
-    this.stop = watchStateDir(this.clock, log, claim, () => {
-      if (this.full) throw new GatewayError('state_unusable', 'no room.');
-      this.restored += 1;
+    this.stop = watchStateDir(this.clock, log, claim, {
+      restore: () => {
+        if (this.full) throw new GatewayError('state_unusable', 'no room.');
+        this.restored += 1;
+      },
+      makeRoom: () => {
+        this.roomsMade += 1;
+      },
     });
   }
 
@@ -53,6 +59,20 @@ test('a state directory that cannot be written is told of once, and once when it
   scene.stop();
   scene.writable = false;
   assert.deepEqual(await scene.look(), [], 'nobody looks any more');
+});
+
+test('room is made at each look while the directory cannot be written, and not else', async () => {
+  const scene = new Scene();
+  await scene.look();
+  assert.equal(scene.roomsMade, 0);
+  scene.writable = false;
+  await scene.look();
+  await scene.look();
+  assert.equal(scene.roomsMade, 2);
+  scene.writable = true;
+  await scene.look();
+  assert.equal(scene.roomsMade, 2);
+  scene.stop();
 });
 
 test('what must be in a directory that was made anew is written as soon as there is room for it', async () => {

@@ -73,7 +73,7 @@ export class LocalProvider implements ReplicaProvider, Recovery {
       return await this.#launch(spec, watch, signal);
     } catch (thrown) {
       // A flood of another engine's log may have taken the room of a lease: between two cuts it can do so at any time.
-      if (!isForWantOfRoom(thrown instanceof GatewayError ? thrown.cause : thrown) || !(await this.#logs.makeRoom())) throw thrown;
+      if (!isForWantOfRoom(thrown instanceof GatewayError ? thrown.cause : thrown) || !(await this.makeRoom())) throw thrown;
       signal.throwIfAborted();
       return await this.#launch(spec, watch, signal);
     }
@@ -111,6 +111,11 @@ export class LocalProvider implements ReplicaProvider, Recovery {
   /** Writes the leases of all that runs again: somebody has deleted them. @throws GatewayError `state_unusable`. */
   restoreLeases(): void {
     for (const lease of this.#held.values()) this.#leases.write(lease);
+  }
+
+  /** Cuts the logs on a full disk: an engine whose lines find no room gives no sign of it. Whether that has made some; never rejects. */
+  async makeRoom(): Promise<boolean> {
+    return await this.#logs.makeRoom();
   }
 
   async #spawn(spec: ReplicaSpec, prepared: Prepared, watch: LogWatch, signal: AbortSignal): Promise<EngineProcess> {
