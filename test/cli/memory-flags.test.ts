@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { favouring, memoryFlags, toldFavour } from '../../src/cli/memory-flags.ts';
+import { favouring, largeFetchFlags, memoryFlags, toldFavour } from '../../src/cli/memory-flags.ts';
 
 test('this Node.js knows every flag that keeps memory small', async () => {
   const flags = memoryFlags([], 'fetch');
@@ -26,6 +26,13 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
       all.filter((flag) => !gone.test(flag)),
     );
   }
+});
+
+test('a fetch of files that are large on the whole has the last compiler again, unless V8 was told', () => {
+  const large = { files: 2, sizeBytes: 2 * 1024 * 1024 };
+  assert.deepEqual(largeFetchFlags([], large), ['--turbofan']);
+  assert.deepEqual(largeFetchFlags([], { ...large, files: 3 }), []);
+  assert.deepEqual(largeFetchFlags(['--no-turbofan'], large), []);
 });
 
 test('what serves for days keeps the compiler that makes requests cheap, and favours memory only where it is told to', async () => {
