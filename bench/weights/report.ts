@@ -5,7 +5,6 @@ import { s5cmd } from '../../setup/stores/s5cmd.ts';
 import { ensureStores, storeServers } from '../../setup/stores/stores.ts';
 import { median, pairedRatio } from '../measure/statistics.ts';
 import { alignColumns } from '../report/table.ts';
-import { rotated } from '../scenarios.ts';
 import { compilePackage } from '../systems/package.ts';
 import type { Bucket, Load } from './bucket.ts';
 import { pairs, startBucket, upload } from './bucket.ts';
@@ -25,8 +24,8 @@ const quick: readonly Load[] = [
 ];
 
 /**
- * After what a run has brought is taken away. A virtual machine gives memory back to its host some seconds after it was freed, and waits for
- * each page that it wants again: without a pause a run would be as fast as the one before it was large.
+ * After what a run has brought is taken away, and the disk has heard of it. A virtual machine gives memory back to its host some seconds after
+ * it was freed, and waits for each page that it wants again: without a pause a run would be as fast as the one before it was large.
  */
 const settleMs = 5000;
 
@@ -60,8 +59,10 @@ async function compare(
 ): Promise<readonly string[]> {
   const runs = new Map<Tool, ToolRun[]>(tools.map((tool) => [tool, []]));
   for (let round = 0; round < rounds; round += 1)
-    for (const tool of rotated(tools, round)) {
+    // There and back, because what a run costs depends on which one was before it: in turns it would always be the same.
+    for (const tool of round % 2 === 0 ? tools : tools.toReversed()) {
       const to = join(dir, 'to');
+      await runTool('sync', ['sync'], signal);
       await sleep(settleMs, undefined, { signal });
       const command = ['env', ...pairs(bucket.env), ...tool.command(load.prefix, to, bucket.endpoint)] as [string, ...string[]];
       runs.get(tool)?.push(await runTool(tool.name, command, signal));

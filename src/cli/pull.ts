@@ -61,7 +61,7 @@ async function pull(what: string, { config: files, trustRemoteCode = false, ...o
   const progress = new PullProgress(process.stderr, output.quiet !== true && output.json !== true);
   // Only here: it takes longer to load than most other verbs take.
   const { cacheHere, openStore } = await import('../app/model-store.ts');
-  const store = openStore(config ?? cacheHere(process.env));
+  const store = openStore(config ?? cacheHere(process.env), { receivesHere: true });
   try {
     const lease = await store.fetch(wish.reference, {
       env: { ...process.env, ...wish.env },

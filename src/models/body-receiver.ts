@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { pour } from './byte-sink.ts';
 import type { ByteSink } from './byte-sink.ts';
-import type { RawHeaders } from './http.ts';
+import type { RawHeaders } from './http-head.ts';
 
 /** Judges a head: false where the body is not what was asked for. What it throws ends the request. */
 export type Accept = (status: number, headers: RawHeaders) => boolean;

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import { mostText } from './body-receiver.ts';
 import type { Accept, Received } from './body-receiver.ts';
 import { pour } from './byte-sink.ts';
@@ -9,6 +9,9 @@ import type { ByteSink } from './byte-sink.ts';
 import type { HttpAsk } from './http.ts';
 import { readChunks, readHead } from './http-reply-head.ts';
 import type { ReplyHead } from './http-reply-head.ts';
+
+/** Loaded with the first one that needs it: each thread has a copy of its own. */
+const connectTls = (options: ConnectionOptions): Socket => process.getBuiltinModule('node:tls').connect(options);
 
 const connectTimeoutMs = 15_000;
 const headBytes = 16 * 1024;
@@ -110,10 +113,19 @@ export class DirectConnection {
     this.heard = true;
     // Nobody has asked for it.
     if (exchange === undefined) this.close();
-    else if (exchange.left > 0) return this.#body(exchange, bytes, exchange.sink.filled(bytes));
+    else if (exchange.left > 0) return this.#more(exchange, bytes);
     else if (exchange.head === undefined) return this.#readHead(exchange, bytes);
     else this.#refused(exchange, this.#spare.subarray(0, bytes));
     return true;
+  }
+
+  #more(exchange: Exchange, bytes: number): boolean {
+    try {
+      return this.#body(exchange, bytes, exchange.sink.filled(bytes));
+    } catch (thrown) {
+      this.#fail(thrown);
+      return true;
+    }
   }
 
   #body(exchange: Exchange, bytes: number, hold: Promise<void> | undefined): boolean {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Clock } from '../core/clock.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { backoffMs } from './backoff.ts';
@@ -7,11 +8,13 @@ import type { ByteSink } from './byte-sink.ts';
 import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
 import type { PartFile } from './part-file.ts';
+import { RangeReceivers } from './range-receivers.ts';
+import type { RangeWatch } from './range-sink.ts';
 import { PartQueue } from './part-queue.ts';
 import { diskError, PartWriter } from './part-writer.ts';
 import { planParts } from './plan-fetch.ts';
 import type { Part } from './plan-fetch.ts';
-import type { Digests, RemoteObject, Source } from './source.ts';
+import type { ByteRange, Digests, RemoteObject, Source } from './source.ts';
 import { stallWatch } from './stall.ts';
 import { digestsOf, fileCrc32 } from './verify.ts';
 import { objectProblem } from './verify-object.ts';
@@ -27,6 +30,12 @@ export interface FetchLimits {
   readonly stallMs: number;
   /** Failures of one part in a row, without a byte in between. */
   readonly failures: number;
+  /** Threads that receive parts of large objects, at least 1. */
+  readonly receivers: number;
+  /** One of them is the one that this runs in: for a process that does nothing else. */
+  readonly receivesHere: boolean;
+  /** Of all objects together, from which on there are such threads. */
+  readonly receiversFromBytes: number;
 }
 
 export const defaultFetchLimits: FetchLimits = {
@@ -35,6 +44,9 @@ export const defaultFetchLimits: FetchLimits = {
   partBytes: 16 * 1024 * 1024,
   stallMs: 60_000,
   failures: 8,
+  receivers: Math.min(4, Math.max(2, Math.floor(availableParallelism() / 4))),
+  receivesHere: false,
+  receiversFromBytes: 16 * 1024 * 1024,
 };
 
 export interface FetchDeps {
@@ -72,6 +84,8 @@ export class Fetch {
   readonly #digests = new Map<number, Digests>();
   readonly #repeated = new Set<number>();
   readonly #pool = new BlockPool();
+  /** Of the parts of large objects; undefined: of few bytes, which the thread that this runs in receives with less work. */
+  readonly #receivers: RangeReceivers | undefined;
   readonly #fetched: FetchedFile[] = [];
   /** Of the first failure; ends everything. */
   readonly #failed = new AbortController();
@@ -82,6 +96,8 @@ export class Fetch {
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
     const { objects, partial, limits } = deps;
     this.#missing = new Uint32Array(objects.length);
+    const sizeBytes = objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    this.#receivers = sizeBytes < limits.receiversFromBytes ? undefined : new RangeReceivers(limits.receivers, limits.receivesHere);
     this.#enqueue(planParts(objects, partial.done, limits.partBytes));
   }
 
@@ -104,17 +120,20 @@ export class Fetch {
       await Promise.allSettled(lanes);
       throw thrown;
     } finally {
+      await this.#receivers?.close();
       for (const opened of this.#open.values()) await opened.then(async (file) => await file.close(), ignoreFailedOpen);
     }
     return this.#fetched.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
+  #isSmall({ sizeBytes }: RemoteObject): boolean {
+    return sizeBytes <= Math.min(this.#deps.limits.partBytes, smallBytes);
+  }
+
   /** An object is in one queue with all its parts, so that who has its last one can fetch it anew. */
   #enqueue(parts: readonly Part[]): void {
-    const { partBytes } = this.#deps.limits;
     for (const part of parts.toReversed()) {
-      const isSmall = this.#object(part.object).sizeBytes <= Math.min(partBytes, smallBytes);
-      if (isSmall) this.#smallQueue.push(part);
+      if (this.#isSmall(this.#object(part.object))) this.#smallQueue.push(part);
       else this.#queue.add(part);
       this.#missing[part.object] = this.#left(part) + 1;
     }
@@ -171,38 +190,70 @@ export class Fetch {
   async #stream(part: Part, from: number, reached: (to: number) => void): Promise<void> {
     const { source, partial, clock, limits, onBytes } = this.#deps;
     const object = this.#object(part.object);
-    const writer = new PartWriter({
-      name: object.key,
-      file: await this.#file(part.object),
-      partial,
-      object: part.object,
-      range: { start: from, end: part.end },
-      pool: this.#pool,
-      look: (block) => {
-        // All of a small file: it is verified without reading it again.
-        if (block.length === object.sizeBytes) this.#digests.set(part.object, digestsOf(block, object.digests));
-      },
-      reached,
-    });
+    const range = { start: from, end: part.end };
+    const file = await this.#file(part.object);
     const stall = stallWatch(clock, limits.stallMs, object.key, this.#signal);
     let at = from;
-    const sink: ByteSink = {
-      space: () => writer.space(),
-      filled: (bytes) => {
-        stall.heard();
-        at += bytes;
-        onBytes(bytes);
-        return writer.filled(bytes);
-      },
+    const heard = (bytes: number): void => {
+      stall.heard();
+      at += bytes;
+      onBytes(bytes);
     };
+    const { sink, end } = this.#into(file, part.object, range, {
+      heard,
+      written: (segment, bytes) => {
+        heard(bytes);
+        partial.record(part.object, segment);
+        reached(segment.end);
+      },
+    });
     try {
-      await source.read(object, { start: from, end: part.end }, sink, stall.signal);
+      await source.read(object, range, sink, stall.signal);
       if (at < part.end)
         throw new ArtifactError('unreachable', `${object.key}: the connection ended after ${at - from} of ${part.end - from} bytes.`);
     } finally {
       stall.end();
-      await writer.end();
+      await end();
     }
+  }
+
+  /** Where the bytes of a range go. `end`: once no more come. */
+  #into(
+    file: PartFile,
+    index: number,
+    range: ByteRange,
+    watch: RangeWatch,
+  ): { readonly sink: ByteSink; readonly end: () => Promise<void> } {
+    const object = this.#object(index);
+    const { key, sizeBytes, digests } = object;
+    const path = this.#deps.partial.file(index);
+    const look = (block: Uint8Array): void => {
+      // All of a small file: it is verified without reading it again.
+      if (block.length === sizeBytes) this.#digests.set(index, digestsOf(block, digests));
+    };
+    const writer = new PartWriter({
+      name: key,
+      file,
+      path,
+      range,
+      pool: this.#pool,
+      look,
+      written: (segment) => watch.written(segment, 0),
+    });
+    const sink: ByteSink = {
+      space: () => writer.space(),
+      filled: (bytes) => {
+        watch.heard(bytes);
+        return writer.filled(bytes);
+      },
+    };
+    const end = async (): Promise<void> => await writer.end();
+    const receivers = this.#isSmall(object) ? undefined : this.#receivers;
+    if (receivers === undefined) return { sink, end };
+    const { descriptor } = file;
+    const elsewhere: ByteSink['elsewhere'] = async ({ method, url, headers }, signal) =>
+      await receivers.receive({ method, url: url.href, headers, object: { key, sizeBytes }, range, descriptor, path }, watch, signal);
+    return { sink: { ...sink, elsewhere }, end };
   }
 
   async #file(object: number): Promise<PartFile> {

@@ -1,5 +1,6 @@
 import { ArtifactError } from './artifact-error.ts';
-import type { HttpHead, HttpReply } from './http.ts';
+import type { HttpHead } from './http-head.ts';
+import type { HttpReply } from './http.ts';
 
 /** What to tell of a refusal, by store. */
 export interface Remedies {

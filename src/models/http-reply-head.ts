@@ -1,4 +1,4 @@
-import type { RawHeaders } from './http.ts';
+import type { RawHeaders } from './http-head.ts';
 
 /** What is before a body, and how the body ends. */
 export interface ReplyHead {

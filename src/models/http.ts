@@ -1,21 +1,15 @@
 import { EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { messageOf } from '../core/errors.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { BodyReceiver } from './body-receiver.ts';
 import type { Accept, Received } from './body-receiver.ts';
 import type { ByteSink } from './byte-sink.ts';
 import { DirectHttp } from './direct-http.ts';
+import { headOf } from './http-head.ts';
+import type { HttpHead, RawHeaders } from './http-head.ts';
 import { redirectTarget } from './redirect.ts';
 import type { SourceEnv } from './source.ts';
-
-/** What a server says before the body. */
-export interface HttpHead {
-  /** The URL that answered, after redirects. */
-  readonly url: URL;
-  readonly status: number;
-  header(name: string): string | undefined;
-}
 
 export interface HttpReply extends HttpHead {
   readonly headers: RawHeaders;
@@ -34,16 +28,6 @@ export interface HttpAsk {
 
 const mostRedirects = 5;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-
-export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
-
-export function headOf(url: URL, status: number, headers: RawHeaders): HttpHead {
-  const header = (name: string): string | undefined => {
-    const value = headers[name];
-    return typeof value === 'string' || value === undefined ? value : value[0];
-  };
-  return { url, status, header };
-}
 
 /** The proxies that the environment names, in either case of letters; the model's own variables stand above the process's. */
 function proxiesOf(env: SourceEnv): { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } {
@@ -105,12 +89,18 @@ export class HttpClient {
       const received = await this.#reached(
         at,
         signal,
-        async () => (await this.#direct?.receive(at, judge, sink, signal)) ?? (await this.#dispatched(at, judge, sink, signal)),
+        async () => (await this.#plainly(at, judge, sink, signal)) ?? (await this.#dispatched(at, judge, sink, signal)),
       );
       const head = headOf(at.url, received.status, received.headers);
       return { ...head, head, text: received.text };
     });
     return { head, text };
+  }
+
+  /** @returns undefined: to be asked in another way */
+  async #plainly(at: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received | undefined> {
+    if (this.#direct === undefined) return undefined;
+    return await (sink.elsewhere?.(at, signal) ?? this.#direct.receive(at, accept, sink, signal));
   }
 
   async #dispatched({ url, method, headers }: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received> {
@@ -142,7 +132,7 @@ export class HttpClient {
       return await work();
     } catch (thrown) {
       signal.throwIfAborted();
-      if (thrown instanceof ArtifactError) throw thrown;
+      if (thrown instanceof GatewayError) throw thrown;
       throw new ArtifactError(
         'unreachable',
         `Cannot reach ${url.origin}: ${messageOf(thrown)}. Check the network and HTTPS_PROXY.`,

@@ -17,7 +17,7 @@ const settled = Promise.resolve();
  * garbage, which counts for thousands of small files.
  */
 export class PartFile implements ReadableFile {
-  readonly #descriptor: number;
+  readonly descriptor: number;
   /** The last writes, the older one first; none of them fails. */
   readonly #last: Promise<void>[] = [settled, settled];
 
@@ -27,11 +27,11 @@ export class PartFile implements ReadableFile {
   }
 
   private constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this.descriptor = descriptor;
   }
 
   async read(block: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }> {
-    return await readFile(this.#descriptor, block, offset, length, position);
+    return await readFile(this.descriptor, block, offset, length, position);
   }
 
   /** @throws what the file system says */
@@ -44,19 +44,19 @@ export class PartFile implements ReadableFile {
 
   async #write(bytes: Buffer, start: number): Promise<void> {
     // A full disk takes a part of it, and says why only when it is asked to take the rest.
-    for (let at = 0; at < bytes.length;) at += (await writeFile(this.#descriptor, bytes, at, bytes.length - at, start + at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += (await writeFile(this.descriptor, bytes, at, bytes.length - at, start + at)).bytesWritten;
   }
 
   async truncate(sizeBytes: number): Promise<void> {
-    await truncateFile(this.#descriptor, sizeBytes);
+    await truncateFile(this.descriptor, sizeBytes);
   }
 
   async datasync(): Promise<void> {
-    await syncFile(this.#descriptor);
+    await syncFile(this.descriptor);
   }
 
   /** Once, and after everything else: the descriptor may be another file's from then on. */
   async close(): Promise<void> {
-    await closeFile(this.#descriptor);
+    await closeFile(this.descriptor);
   }
 }

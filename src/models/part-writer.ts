@@ -5,23 +5,22 @@ import { blockBytes } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { PartFile } from './part-file.ts';
-import type { PartialDownload } from './partial.ts';
+import type { Segment } from './partial.ts';
 import type { ByteRange } from './source.ts';
 
 export interface PartTarget {
   /** Of the object, for messages. */
   readonly name: string;
   readonly file: PartFile;
-  readonly partial: PartialDownload;
-  /** Index of the object in its plan. */
-  readonly object: number;
+  /** Of the file, for messages. */
+  readonly path: string;
   /** Where the bytes go; no more than these come. */
   readonly range: ByteRange;
   readonly pool: BlockPool;
   /** Sees each block before it is written; must not keep it. */
   readonly look: (block: Uint8Array) => void;
-  /** All bytes before `to` are in the file, and in the journal. */
-  readonly reached: (to: number) => void;
+  /** It is in the file; it grows out of the one before. */
+  readonly written: (segment: Segment) => void;
 }
 
 /**
@@ -91,18 +90,17 @@ export class PartWriter implements ByteSink {
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
-    const { file, partial, object, range, look, reached } = this.#target;
+    const { file, path, range, look, written } = this.#target;
     const end = start + bytes.length;
     const crc = crc32(bytes, this.#crc);
     look(bytes);
     try {
       await file.write(bytes, start);
     } catch (thrown) {
-      throw diskError(thrown, partial.file(object));
+      throw diskError(thrown, path);
     }
     this.#crc = crc;
-    partial.record(object, { start: range.start, end, crc32: crc });
-    reached(end);
+    written({ start: range.start, end, crc32: crc });
   }
 }
 

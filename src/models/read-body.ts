@@ -1,7 +1,8 @@
 import type { ArtifactError } from './artifact-error.ts';
 import type { ByteSink } from './byte-sink.ts';
-import { checkRange, rangeHeader } from './content-range.ts';
-import type { HttpAsk, HttpClient, HttpHead } from './http.ts';
+import { acceptsRange, rangeHeader } from './content-range.ts';
+import type { HttpAsk, HttpClient } from './http.ts';
+import type { HttpHead } from './http-head.ts';
 import type { ByteRange, RemoteObject } from './source.ts';
 
 /**
@@ -21,16 +22,7 @@ export async function readRange(
   const header = rangeHeader(object, range);
   const headers = { 'accept-encoding': 'identity', ...(header === undefined ? {} : { range: header }), ...ask.headers };
   const wanted = header === undefined ? 200 : 206;
-  const accept = (head: HttpHead): boolean => {
-    // A store that sends the whole object instead sends other bytes than were asked for.
-    if (head.status !== wanted && head.status !== 200) return false;
-    const length = head.header('content-length');
-    checkRange(object, range, {
-      contentRange: head.header('content-range'),
-      length: length === undefined ? undefined : Number(length),
-    });
-    return true;
-  };
+  const accept = (head: HttpHead): boolean => acceptsRange(object, range, head);
   const { head, text } = await http.receive({ ...ask, method: 'GET', headers }, accept, sink, signal);
   if (head.status !== wanted) throw refuse(head, text);
 }

@@ -18,6 +18,7 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
     ['--trace-warnings --maglev', /maglev/],
     ['--no-optimize-for-size', /optimize-for-size/],
     ['--turbofan', /turbofan/],
+    ['--liftoff --wasm-tier-up', /wasm/],
     ['--allocation-site-pretenuring', /pretenuring/],
   ] as const) {
     assert.ok(all.some((flag) => gone.test(flag)));
@@ -37,7 +38,7 @@ test('a fetch of files that are large on the whole has the last compiler again, 
 
 test('what serves for days keeps the compiler that makes requests cheap, and favours memory only where it is told to', async () => {
   const fetching = memoryFlags([], 'fetch');
-  const ofFetches = ['--no-turbofan', favouring('memory')];
+  const ofFetches = ['--no-turbofan', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering', favouring('memory')];
   assert.ok(ofFetches.every((flag) => fetching.includes(flag)));
   assert.deepEqual(
     memoryFlags([], 'serve'),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
-import type { HttpHead } from '../http.ts';
+import type { HttpHead } from '../http-head.ts';
 import { expectOk, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';

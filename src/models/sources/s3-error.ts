@@ -1,6 +1,6 @@
 import { messageOf } from '../../core/errors.ts';
 import { ArtifactError } from '../artifact-error.ts';
-import type { HttpHead } from '../http.ts';
+import type { HttpHead } from '../http-head.ts';
 
 const elementOf = (xml: string, name: string): string | undefined => new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
 

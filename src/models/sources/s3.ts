@@ -3,7 +3,7 @@ import type { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { rangeHeader } from '../content-range.ts';
 import { HttpClient } from '../http.ts';
-import type { HttpHead } from '../http.ts';
+import type { HttpHead } from '../http-head.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
 import { referenceText } from '../reference.ts';
