@@ -41,9 +41,9 @@ const rules: readonly Rule[] = [
   // Of 20,000 small files' garbage less is kept by full collections that come when the heap has grown by a third, and leave no pages half empty.
   // What serves favours memory only while it has many requests (`memory-watch.ts`).
   { word: memoryWord, flags: [favouring('memory')], fetchOnly: true },
-  // What small files cost is the kernel's and the store's: as fast without the last compiler, whose memory is 16 MiB of 140.
   // To make undici's parser fast takes 20 MiB for a moment, which a few requests for listings do not give back.
   { word: 'wasm', flags: ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering'], fetchOnly: true },
+  // What small files cost is the kernel's and the store's: as fast without the last compiler, whose memory is 16 MiB of 140.
   { word: compilerWord, flags: [`--no-${compilerWord}`], fetchOnly: true },
 ];
 

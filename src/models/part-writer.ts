@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { GatewayError, messageOf } from '../core/errors.ts';
 import { isForWantOfRoom } from '../core/full-disk.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { blockBytes } from './block-pool.ts';
@@ -52,7 +53,7 @@ export class PartWriter implements ByteSink {
     return this.#block.subarray(this.#held, room);
   }
 
-  /** @returns a promise where the disk is behind; it fails with what the disk says (ArtifactError `no-space`, `unsafe`) */
+  /** @returns a promise where the disk is behind; it fails with what `diskError()` makes of what the disk says */
   filled(bytes: number): Promise<void> | undefined {
     this.#held += bytes;
     if (this.#held < Math.min(blockBytes, this.#target.range.end - this.#at)) return undefined;
@@ -104,8 +105,8 @@ export class PartWriter implements ByteSink {
   }
 }
 
-/** What the file system says, with what to do about it. */
-export function diskError(thrown: unknown, file: string): unknown {
+/** What the file system says, with what to do about it: ArtifactError `no-space`, `unsafe`; else GatewayError `state_unusable`. */
+export function diskError(thrown: unknown, file: string): GatewayError {
   const { code } = thrown as NodeJS.ErrnoException;
   if (isForWantOfRoom(thrown))
     return new ArtifactError(
@@ -114,5 +115,5 @@ export function diskError(thrown: unknown, file: string): unknown {
       thrown,
     );
   if (code === 'ELOOP') return new ArtifactError('unsafe', `${file} is a symlink, which the gateway did not make. Take it away.`, thrown);
-  return thrown;
+  return new GatewayError('state_unusable', `Cannot write ${file}: ${messageOf(thrown)}.`, { cause: thrown });
 }

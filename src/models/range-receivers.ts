@@ -6,7 +6,7 @@ import type { Received } from './body-receiver.ts';
 import { RangeReceiver } from './range-receiver.ts';
 import type { RangeJob } from './range-receiver.ts';
 import type { RangeWatch } from './range-sink.ts';
-import type { FromReceiver, JobEnd, ToReceiver } from './receiver-message.ts';
+import type { FromReceiver, JobEnd, ThrownInThread, ToReceiver } from './receiver-message.ts';
 
 /** One that jobs can be given to. */
 interface Receiver {
@@ -147,6 +147,10 @@ class Elsewhere implements Receiver {
 
 function settle({ settled }: Running, end: JobEnd): void {
   if ('received' in end) settled.resolve(end.received);
-  else if (end.thrown.problem === undefined) settled.reject(new Error(end.thrown.message));
-  else settled.reject(new ArtifactError(end.thrown.problem, end.thrown.message));
+  else settled.reject(thrownHere(end.thrown));
+}
+
+function thrownHere({ message, code, problem }: ThrownInThread): Error {
+  if (problem !== undefined) return new ArtifactError(problem, message);
+  return code === undefined ? new Error(message) : new GatewayError(code, message);
 }

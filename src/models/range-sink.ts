@@ -59,7 +59,7 @@ export class RangeSink implements ByteSink {
     return this.#buffer.subarray(0, room);
   }
 
-  /** @throws ArtifactError `no-space`, `unsafe`; what the file system says */
+  /** @throws what `diskError()` makes of what the file system says */
   filled(bytes: number): undefined {
     this.#untoldBytes += bytes;
     for (let from = 0; from < bytes;) from += this.#write(from, Math.min(bytes, from + writeBytes));

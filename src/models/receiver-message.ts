@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../core/errors.ts';
 import type { ArtifactProblem } from './artifact-error.ts';
 import type { Received } from './body-receiver.ts';
 import type { RangeJob } from './range-receiver.ts';
@@ -6,9 +7,10 @@ import type { Segment } from './partial.ts';
 /** What a receiver's thread is told. `id`: of a job, by which both sides speak of it. */
 export type ToReceiver = { readonly id: number } & ({ readonly kind: 'receive'; readonly job: RangeJob } | { readonly kind: 'leave' });
 
-/** `problem`: it was an `ArtifactError`. */
+/** `code`: it was a `GatewayError`; `problem`: an `ArtifactError`. */
 export interface ThrownInThread {
   readonly message: string;
+  readonly code: ErrorCode | undefined;
   readonly problem: ArtifactProblem | undefined;
 }
 

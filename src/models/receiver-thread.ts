@@ -1,9 +1,9 @@
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../core/errors.ts';
+import { GatewayError, messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
 import { RangeReceiver } from './range-receiver.ts';
 import type { RangeJob } from './range-receiver.ts';
-import type { FromReceiver, JobEnd, ToReceiver } from './receiver-message.ts';
+import type { FromReceiver, JobEnd, ThrownInThread, ToReceiver } from './receiver-message.ts';
 
 if (parentPort === null) throw new Error('receiver-thread.ts runs only as a worker thread');
 const control = parentPort;
@@ -11,6 +11,12 @@ const send = (message: FromReceiver): void => control.postMessage(message);
 const receiver = new RangeReceiver();
 /** Of the jobs that run. */
 const running = new Map<number, AbortController>();
+
+const told = (thrown: unknown): ThrownInThread => ({
+  message: messageOf(thrown),
+  code: thrown instanceof GatewayError ? thrown.code : undefined,
+  problem: thrown instanceof ArtifactError ? thrown.problem : undefined,
+});
 
 async function endOf(id: number, job: RangeJob, signal: AbortSignal): Promise<JobEnd> {
   try {
@@ -24,7 +30,7 @@ async function endOf(id: number, job: RangeJob, signal: AbortSignal): Promise<Jo
     );
     return { received };
   } catch (thrown) {
-    return { thrown: { message: messageOf(thrown), problem: thrown instanceof ArtifactError ? thrown.problem : undefined } };
+    return { thrown: told(thrown) };
   }
 }
 

@@ -105,6 +105,18 @@ for (const [who, make] of kinds)
       await assert.rejects(receivers.receive(job, watch, never), { problem: 'changed', message: /^w\.gguf is not what was listed/ });
     });
 
+    it('is an error that names the file where that cannot be written', async (t) => {
+      const { job, receivers, watch } = await scene(t, make(), (response) => {
+        response.writeHead(200, { 'content-length': body.length }).end(body);
+      });
+      const readOnly = openSync(job.path, 'r');
+      t.after(() => closeSync(readOnly));
+      await assert.rejects(receivers.receive({ ...job, descriptor: readOnly }, watch, never), {
+        code: 'state_unusable',
+        message: /^Cannot write \S+w\.gguf: EBADF/,
+      });
+    });
+
     it('ends with the signal, and what came before is told of', async (t) => {
       const leave = new AbortController();
       const { job, receivers, watch, bytes, end } = await scene(t, make(), (response) => {
