@@ -1,12 +1,10 @@
 import { crc32 } from 'node:zlib';
-import { GatewayError, messageOf } from '../core/errors.ts';
-import { isForWantOfRoom } from '../core/full-disk.ts';
-import { ArtifactError } from './artifact-error.ts';
 import { blockBytes } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { PartFile } from './part-file.ts';
 import type { Segment } from './partial.ts';
+import { diskError, surplusError } from './sink-error.ts';
 import type { ByteRange } from './source.ts';
 
 export interface PartTarget {
@@ -48,7 +46,7 @@ export class PartWriter implements ByteSink {
   /** @throws ArtifactError `changed` where all bytes of the part are there */
   space(): Uint8Array {
     const room = this.#target.range.end - this.#at;
-    if (room === 0) throw new ArtifactError('changed', `${this.#target.name}: the store sent more than was asked for.`);
+    if (room === 0) throw surplusError(this.#target.name);
     this.#block ??= this.#target.pool.take(room);
     return this.#block.subarray(this.#held, room);
   }
@@ -103,17 +101,4 @@ export class PartWriter implements ByteSink {
     this.#crc = crc;
     written({ start: range.start, end, crc32: crc });
   }
-}
-
-/** What the file system says, with what to do about it: ArtifactError `no-space`, `unsafe`; else GatewayError `state_unusable`. */
-export function diskError(thrown: unknown, file: string): GatewayError {
-  const { code } = thrown as NodeJS.ErrnoException;
-  if (isForWantOfRoom(thrown))
-    return new ArtifactError(
-      'no-space',
-      `The disk is full (${code}) while writing ${file}. Make room, or give gateway.cache.dir another disk.`,
-      thrown,
-    );
-  if (code === 'ELOOP') return new ArtifactError('unsafe', `${file} is a symlink, which the gateway did not make. Take it away.`, thrown);
-  return new GatewayError('state_unusable', `Cannot write ${file}: ${messageOf(thrown)}.`, { cause: thrown });
 }

@@ -1,10 +1,9 @@
 import { writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { ArtifactError } from './artifact-error.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { Segment } from './partial.ts';
-import { diskError } from './part-writer.ts';
 import type { RangeJob } from './range-receiver.ts';
+import { diskError, surplusError } from './sink-error.ts';
 
 /**
  * Linux takes a folio of the page cache as large as the write, and one of more than 32 KB is hard to find: 4 GiB in writes of 256 KB take
@@ -55,7 +54,7 @@ export class RangeSink implements ByteSink {
   /** @throws ArtifactError `changed` where all bytes of the range are there */
   space(): Uint8Array {
     const room = this.#job.range.end - this.#at;
-    if (room === 0) throw new ArtifactError('changed', `${this.#job.object.key}: the store sent more than was asked for.`);
+    if (room === 0) throw surplusError(this.#job.object.key);
     return this.#buffer.subarray(0, room);
   }
 
