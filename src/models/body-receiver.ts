@@ -9,10 +9,13 @@ export type Accept = (status: number, headers: RawHeaders) => boolean;
 export interface Received {
   readonly status: number;
   readonly headers: RawHeaders;
-  /** The beginning of a body that was not accepted. */
+  /** Of a body that was not accepted, its beginning. */
   readonly text: string;
+  /** That is all of it. */
+  readonly whole: boolean;
 }
 
+/** Read of a refusal, in bytes. */
 export const mostText = 16 * 1024;
 
 /** One reply, by undici's callbacks: its body goes to the sink, or is read as the text of a refusal. */
@@ -22,6 +25,7 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
   readonly #accept: Accept;
   readonly #sink: ByteSink;
   readonly #signal: AbortSignal;
+  readonly #most: number;
   readonly #settled = Promise.withResolvers<Received>();
   readonly #text: Buffer[] = [];
   #textBytes = 0;
@@ -30,10 +34,12 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
   #status = 0;
   #headers: RawHeaders = {};
 
-  constructor(accept: Accept, sink: ByteSink, signal: AbortSignal) {
+  /** @param most bytes of a body that is not accepted which are kept */
+  constructor(accept: Accept, sink: ByteSink, signal: AbortSignal, most = mostText) {
     this.#accept = accept;
     this.#sink = sink;
     this.#signal = signal;
+    this.#most = most;
     this.done = this.#settled.promise;
   }
 
@@ -63,7 +69,7 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#accepted) {
-      if (this.#textBytes < mostText) this.#text.push(chunk);
+      if (this.#textBytes < this.#most) this.#text.push(chunk);
       this.#textBytes += chunk.length;
       return;
     }
@@ -91,7 +97,8 @@ export class BodyReceiver implements Dispatcher.DispatchHandler {
     this.#settled.resolve({
       status: this.#status,
       headers: this.#headers,
-      text: Buffer.concat(this.#text).toString('utf8', 0, mostText),
+      text: Buffer.concat(this.#text).toString('utf8', 0, this.#most),
+      whole: this.#textBytes <= this.#most,
     });
   }
 

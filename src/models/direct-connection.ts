@@ -1,4 +1,3 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { connect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -7,9 +6,13 @@ import type { Accept, Received } from './body-receiver.ts';
 import { pour } from './byte-sink.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { HttpAsk } from './http.ts';
-import { readChunks, readHead } from './http-reply-head.ts';
+import { readHead } from './http-reply-head.ts';
 import type { ReplyHead } from './http-reply-head.ts';
+import { textOf } from './reply-text.ts';
+import type { ReplyText } from './reply-text.ts';
 
+/** An `import` of it would read all that it exports, and a getter of Node.js 24 loads a whole client with the first look at `WebSocket`. */
+const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule('node:http');
 /** Loaded with the first one that needs it: each thread has a copy of its own. */
 const connectTls = (options: ConnectionOptions): Socket => process.getBuiltinModule('node:tls').connect(options);
 
@@ -18,6 +21,7 @@ const headBytes = 16 * 1024;
 const endOfHead = '\r\n\r\n';
 
 interface Exchange {
+  readonly method: string;
   readonly accept: Accept;
   readonly sink: ByteSink;
   /** Undefined: the reply is not plain, and nothing of its body was taken. */
@@ -25,8 +29,10 @@ interface Exchange {
   head: ReplyHead | undefined;
   /** Bytes of an accepted body that are still to come. */
   left: number;
-  /** The beginning of a body that was not accepted, with its framing. */
-  text: Buffer;
+  /** Of a body that was not accepted. */
+  text: ReplyText | undefined;
+  /** Of that text, what is read at least where there is more, in bytes. */
+  readonly most: number;
 }
 
 /**
@@ -69,11 +75,22 @@ export class DirectConnection {
     return !this.#closed && this.#keep && this.#exchange === undefined;
   }
 
-  /** One request, while none is under way. @returns undefined: the reply is not plain; nothing was taken of it. @throws as `HttpClient.receive` */
-  async receive({ url, method, headers }: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received | undefined> {
+  /**
+   * One request, while none is under way.
+   * @param most bytes of a body that is not accepted which are read
+   * @returns undefined: the reply is not plain; nothing was taken of it
+   * @throws as `HttpClient.receive`
+   */
+  async receive(
+    { url, method, headers }: HttpAsk,
+    accept: Accept,
+    sink: ByteSink,
+    signal: AbortSignal,
+    most = mostText,
+  ): Promise<Received | undefined> {
     signal.throwIfAborted();
     const settled = Promise.withResolvers<Received | undefined>();
-    this.#exchange = { accept, sink, settled, head: undefined, left: 0, text: Buffer.alloc(0) };
+    this.#exchange = { method, accept, sink, settled, head: undefined, left: 0, text: undefined, most };
     this.#spareHeld = 0;
     this.heard = false;
     const leave = (): void => {
@@ -131,7 +148,7 @@ export class DirectConnection {
   #body(exchange: Exchange, bytes: number, hold: Promise<void> | undefined): boolean {
     exchange.left -= bytes;
     if (exchange.left === 0) {
-      this.#done(exchange, '');
+      this.#done(exchange);
       return true;
     }
     if (hold === undefined) return true;
@@ -156,9 +173,10 @@ export class DirectConnection {
       this.#notPlain(exchange);
       return true;
     }
-    exchange.head = head;
+    // The length of a reply to HEAD is that of another one.
+    exchange.head = exchange.method === 'HEAD' ? { ...head, body: 0 } : head;
     try {
-      if (exchange.accept(head.status, head.headers)) return this.#accepted(exchange, head, rest);
+      if (exchange.accept(head.status, head.headers)) return this.#accepted(exchange, exchange.head, rest);
       this.#refused(exchange, rest);
     } catch (thrown) {
       this.#fail(thrown);
@@ -175,24 +193,29 @@ export class DirectConnection {
     return this.#body(exchange, rest.length, pour(exchange.sink, rest));
   }
 
-  /** Of a refusal the text is read, as far as it tells something. */
+  /** Of one that is not accepted the text is read, as far as it tells something. */
   #refused(exchange: Exchange, bytes: Buffer): void {
-    exchange.text = Buffer.concat([exchange.text, bytes]);
-    const { text, head } = exchange;
-    if (typeof head?.body === 'number') {
-      if (text.length >= Math.min(head.body, mostText)) this.#done(exchange, text.toString('utf8', 0, head.body));
+    exchange.text ??= textOf(exchange.head?.body ?? 0);
+    try {
+      exchange.text.add(bytes);
+    } catch (thrown) {
+      this.#fail(thrown);
       return;
     }
-    if (text.length >= mostText || (head?.body === 'chunked' && readChunks(text).ended)) this.#end();
+    if (exchange.text.ended || exchange.text.length >= exchange.most) this.#done(exchange);
   }
 
-  #done(exchange: Exchange, text: string): void {
-    const { head, settled } = exchange;
+  #done({ head, text, settled, most }: Exchange, isClosed = false): void {
     if (head === undefined) throw new Error('a reply ended before its head');
     this.#exchange = undefined;
-    const isAllRead = head.body === exchange.text.length || exchange.text.length === 0;
+    const isAllRead = text === undefined || (text.ended && !text.surplus);
     if (!head.keepAlive || !isAllRead) this.close();
-    settled.resolve({ status: head.status, headers: head.headers, text });
+    settled.resolve({
+      status: head.status,
+      headers: head.headers,
+      text: text?.bytes().toString('utf8', 0, most) ?? '',
+      whole: text === undefined || text.ended || (isClosed && head.body === 'until-close'),
+    });
   }
 
   #notPlain({ settled }: Exchange): void {
@@ -213,9 +236,8 @@ export class DirectConnection {
     this.#closed = true;
     const exchange = this.#exchange;
     if (exchange?.head !== undefined && exchange.left === 0) {
-      const { text } = exchange;
       this.#keep = false;
-      this.#done(exchange, (exchange.head.body === 'chunked' ? readChunks(text).text : text).toString('utf8', 0, mostText));
+      this.#done(exchange, true);
     } else this.#fail(this.#error ?? new Error('the other side closed the connection'));
   }
 }

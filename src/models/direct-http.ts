@@ -11,17 +11,19 @@ export class DirectHttp {
   readonly #others = new Set<string>();
 
   /** @returns undefined: to be asked in another way. @throws as `HttpClient.receive` */
-  async receive(ask: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received | undefined> {
+  async receive(ask: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal, most?: number): Promise<Received | undefined> {
     const { origin } = ask.url;
     if (this.#others.has(origin)) return undefined;
+    const on = async (connection: DirectConnection): Promise<Received | undefined> =>
+      await this.#on(connection, origin, () => connection.receive(ask, accept, sink, signal, most));
     const kept = this.#kept(origin);
-    if (kept === undefined) return await this.#on(this.#open(ask.url), ask, accept, sink, signal);
+    if (kept === undefined) return await on(this.#open(ask.url));
     try {
-      return await this.#on(kept, ask, accept, sink, signal);
+      return await on(kept);
     } catch (thrown) {
       // The other side closed it while it was idle, or at just this moment.
       if (signal.aborted || kept.heard) throw thrown;
-      return await this.#on(this.#open(ask.url), ask, accept, sink, signal);
+      return await on(this.#open(ask.url));
     }
   }
 
@@ -46,16 +48,9 @@ export class DirectHttp {
     return connection;
   }
 
-  async #on(
-    connection: DirectConnection,
-    ask: HttpAsk,
-    accept: Accept,
-    sink: ByteSink,
-    signal: AbortSignal,
-  ): Promise<Received | undefined> {
-    const { origin } = ask.url;
+  async #on(connection: DirectConnection, origin: string, ask: () => Promise<Received | undefined>): Promise<Received | undefined> {
     try {
-      const received = await connection.receive(ask, accept, sink, signal);
+      const received = await ask();
       if (received === undefined) this.#others.add(origin);
       return received;
     } finally {

@@ -22,9 +22,16 @@ export function statusError({ status, url }: HttpHead, { where, forbidden, missi
   return new ArtifactError('unreadable', `${where}: ${url.origin} answers ${status}.`);
 }
 
-/** Takes a reply whose status is not 200 for a failure, and drops it. @throws ArtifactError */
-export async function expectOk(reply: HttpReply, remedies: Remedies): Promise<void> {
-  if (reply.status === 200) return;
-  await reply.body.dump();
-  throw statusError(reply, remedies);
+/** Takes a reply whose status is not 200 for a failure. @throws ArtifactError */
+export function expectOk(reply: HttpHead, remedies: Remedies): void {
+  if (reply.status !== 200) throw statusError(reply, remedies);
+}
+
+/** What a reply says, to be looked at; undefined where it is no JSON. */
+export function jsonOf({ text }: HttpReply): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

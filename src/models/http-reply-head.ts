@@ -38,15 +38,3 @@ function bodyOf(headers: Readonly<Record<string, string>>): ReplyHead['body'] | 
   if (length === undefined) return 'until-close';
   return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
-
-/** What of a chunked body has come, and whether it is all of it. */
-export function readChunks(bytes: Buffer): { readonly text: Buffer; readonly ended: boolean } {
-  const parts: Buffer[] = [];
-  for (let at = 0; ;) {
-    const line = bytes.indexOf('\r\n', at, 'latin1');
-    const size = line < 0 ? Number.NaN : Number.parseInt(bytes.toString('latin1', at, line), 16);
-    if (!(size > 0)) return { text: Buffer.concat(parts), ended: size === 0 };
-    parts.push(bytes.subarray(line + 2, line + 2 + size));
-    at = line + 2 + size + 2;
-  }
-}

@@ -1,8 +1,5 @@
-import { EnvHttpProxyAgent, request } from 'undici';
-import type { Dispatcher } from 'undici';
 import { GatewayError, messageOf } from '../core/errors.ts';
 import { ArtifactError } from './artifact-error.ts';
-import { BodyReceiver } from './body-receiver.ts';
 import type { Accept, Received } from './body-receiver.ts';
 import type { ByteSink } from './byte-sink.ts';
 import { DirectHttp } from './direct-http.ts';
@@ -10,10 +7,11 @@ import { headOf } from './http-head.ts';
 import type { HttpHead, RawHeaders } from './http-head.ts';
 import { redirectTarget } from './redirect.ts';
 import type { SourceEnv } from './source.ts';
+import type { Proxies, UndiciHttp } from './undici-http.ts';
 
 export interface HttpReply extends HttpHead {
   readonly headers: RawHeaders;
-  readonly body: Dispatcher.ResponseData['body'];
+  readonly text: string;
 }
 
 export interface HttpAsk {
@@ -27,61 +25,70 @@ export interface HttpAsk {
 }
 
 const mostRedirects = 5;
+/** Of a listing's page, or what else is read as a whole. */
+const mostReply = 32 * 1024 * 1024;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** The proxies that the environment names, in either case of letters; the model's own variables stand above the process's. */
-function proxiesOf(env: SourceEnv): { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } {
+function proxiesOf(env: SourceEnv): Proxies {
   const of = (name: string): string => env[name] ?? env[name.toUpperCase()] ?? '';
   return { httpProxy: of('http_proxy'), httpsProxy: of('https_proxy'), noProxy: of('no_proxy') };
 }
 
-/** HTTP as the stores speak it: one pool of connections, redirects followed by our rules. No timeout but that of the signal. */
+/** Of a reply that is read as a text. */
+const noSink: ByteSink = {
+  space: () => {
+    throw new Error('no body was wanted');
+  },
+  filled: () => undefined,
+};
+
+/**
+ * HTTP as the stores speak it: right from the socket where a reply is plain and no proxy is named, else by undici; redirects followed by our
+ * rules. No timeout but that of the signal.
+ */
 export class HttpClient {
-  readonly #agent: EnvHttpProxyAgent;
+  readonly #proxies: Proxies;
   /** Undefined where a proxy may stand between. */
   readonly #direct: DirectHttp | undefined;
+  #undici: Promise<UndiciHttp> | undefined;
 
   /** @param env `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` */
   constructor(env: SourceEnv) {
-    const proxies = proxiesOf(env);
-    this.#direct = proxies.httpProxy === '' && proxies.httpsProxy === '' ? new DirectHttp() : undefined;
-    this.#agent = new EnvHttpProxyAgent({
-      ...proxies,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: 15_000 },
-      allowH2: false,
-    });
+    this.#proxies = proxiesOf(env);
+    const { httpProxy, httpsProxy } = this.#proxies;
+    this.#direct = httpProxy === '' && httpsProxy === '' ? new DirectHttp() : undefined;
   }
 
-  /** @throws ArtifactError `unreachable`, `unsafe`; the signal's reason. A status is the caller's to judge. */
+  /** Reads a reply as a whole. @throws ArtifactError `unreachable`, `unsafe`; the signal's reason. A status is the caller's to judge. */
   async send(ask: HttpAsk, signal: AbortSignal): Promise<HttpReply> {
-    return await this.#following(ask, async (at) => {
-      const { url, method, headers } = at;
-      const {
-        statusCode,
-        headers: got,
-        body,
-      } = await this.#reached(at, signal, () => request(url, { method, headers, signal, dispatcher: this.#agent }));
-      const reply = { ...headOf(url, statusCode, got), headers: got, body };
-      if (isRedirect(reply, ask)) await reply.body.dump();
-      return reply;
-    });
+    const reply = await this.#asked(ask, () => false, noSink, signal, mostReply);
+    if (!reply.whole)
+      throw new ArtifactError(
+        'unreachable',
+        `${ask.url.origin} answered with a text that was cut, or has more than ${mostReply / 1024 / 1024} MiB.`,
+      );
+    return reply;
   }
 
   /**
-   * Passes a body on as it comes, without a stream in between; right from the socket where the reply is plain and no proxy is named.
+   * Passes a body on as it comes, without a stream in between.
    * @param accept judges the head: false where the body is not what was asked for. What it throws ends the request.
    * @returns `text`: of a body that was not accepted, its first 16 KB
    * @throws ArtifactError `unreachable`, `unsafe`; what `accept` and the sink throw; the signal's reason
    */
-  async receive(
+  async receive(ask: HttpAsk, accept: (head: HttpHead) => boolean, sink: ByteSink, signal: AbortSignal): Promise<HttpReply> {
+    return await this.#asked(ask, accept, sink, signal);
+  }
+
+  async #asked(
     ask: HttpAsk,
     accept: (head: HttpHead) => boolean,
     sink: ByteSink,
     signal: AbortSignal,
-  ): Promise<{ readonly head: HttpHead; readonly text: string }> {
-    const { head, text } = await this.#following(ask, async (at) => {
+    most?: number,
+  ): Promise<HttpReply & Pick<Received, 'whole'>> {
+    return await this.#following(ask, async (at) => {
       const judge: Accept = (status, headers) => {
         const head = headOf(at.url, status, headers);
         return isRedirect(head, ask) ? false : accept(head);
@@ -89,31 +96,26 @@ export class HttpClient {
       const received = await this.#reached(
         at,
         signal,
-        async () => (await this.#plainly(at, judge, sink, signal)) ?? (await this.#dispatched(at, judge, sink, signal)),
+        async () => (await this.#plainly(at, judge, sink, signal, most)) ?? (await this.#byUndici(at, judge, sink, signal, most)),
       );
-      const head = headOf(at.url, received.status, received.headers);
-      return { ...head, head, text: received.text };
+      return { ...headOf(at.url, received.status, received.headers), ...received };
     });
-    return { head, text };
   }
 
   /** @returns undefined: to be asked in another way */
-  async #plainly(at: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received | undefined> {
+  async #plainly(at: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal, most?: number): Promise<Received | undefined> {
     if (this.#direct === undefined) return undefined;
-    return await (sink.elsewhere?.(at, signal) ?? this.#direct.receive(at, accept, sink, signal));
+    return await (sink.elsewhere?.(at, signal) ?? this.#direct.receive(at, accept, sink, signal, most));
   }
 
-  async #dispatched({ url, method, headers }: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal): Promise<Received> {
-    const receiver = new BodyReceiver(accept, sink, signal);
-    const { origin, pathname, search } = url;
-    this.#agent.dispatch({ origin, path: pathname + search, method, headers }, receiver);
-    return await receiver.done;
+  async #byUndici(at: HttpAsk, accept: Accept, sink: ByteSink, signal: AbortSignal, most?: number): Promise<Received> {
+    this.#undici ??= import('./undici-http.ts').then((module) => new module.UndiciHttp(this.#proxies));
+    return await (await this.#undici).receive(at, accept, sink, signal, most);
   }
 
   close(): void {
     this.#direct?.close();
-    // Whoever still reads is cut off; nobody should be.
-    void this.#agent.destroy();
+    void this.#undici?.then((undici) => undici.close());
   }
 
   async #following<Reply extends HttpHead>(ask: HttpAsk, once: (ask: HttpAsk) => Promise<Reply>): Promise<Reply> {

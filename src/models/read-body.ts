@@ -23,6 +23,6 @@ export async function readRange(
   const headers = { 'accept-encoding': 'identity', ...(header === undefined ? {} : { range: header }), ...ask.headers };
   const wanted = header === undefined ? 200 : 206;
   const accept = (head: HttpHead): boolean => acceptsRange(object, range, head);
-  const { head, text } = await http.receive({ ...ask, method: 'GET', headers }, accept, sink, signal);
-  if (head.status !== wanted) throw refuse(head, text);
+  const reply = await http.receive({ ...ask, method: 'GET', headers }, accept, sink, signal);
+  if (reply.status !== wanted) throw refuse(reply, reply.text);
 }

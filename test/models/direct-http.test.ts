@@ -9,7 +9,8 @@ import type { TestContext } from 'node:test';
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { ByteSink } from '../../src/models/byte-sink.ts';
 import { HttpClient } from '../../src/models/http.ts';
-import { readChunks, readHead } from '../../src/models/http-reply-head.ts';
+import { readHead } from '../../src/models/http-reply-head.ts';
+import { textOf } from '../../src/models/reply-text.ts';
 import { sinkOf } from '../support/byte-sink.ts';
 
 const body = randomBytes(3 * 1024 * 1024);
@@ -52,7 +53,7 @@ async function serve(t: TestContext, answer: Answer, make: (handle: (socket: Soc
 const isOk = ({ status }: { readonly status: number }): boolean => status === 200;
 
 async function fetched({ url, client }: Scene, sink: ByteSink, signal = new AbortController().signal): Promise<number> {
-  return (await client.receive({ method: 'GET', url, headers: { 'x-test': 'yes' } }, isOk, sink, signal)).head.status;
+  return (await client.receive({ method: 'GET', url, headers: { 'x-test': 'yes' } }, isOk, sink, signal)).status;
 }
 
 describe('a body that is read right from its socket', () => {
@@ -170,14 +171,102 @@ describe('a refusal', () => {
   for (const [title, text] of Object.entries(refusals))
     it(`${title} is read, and asked for once`, async (t) => {
       const scene = await serve(t, (socket) => (title.endsWith('connection') ? socket.end(text) : socket.write(text)));
-      const { head, text: got } = await scene.client.receive(
+      const { status, text: got } = await scene.client.receive(
         { method: 'GET', url: scene.url, headers: {} },
         () => false,
         sinkOf(Buffer.alloc(0)),
         new AbortController().signal,
       );
-      assert.deepEqual([head.status, got, scene.asked.length], [403, 'no access', 1]);
+      assert.deepEqual([status, got, scene.asked.length], [403, 'no access', 1]);
     });
+});
+
+const asked = async ({ client, url }: Scene, method: 'GET' | 'HEAD' = 'GET') =>
+  await client.send({ method, url, headers: {} }, new AbortController().signal);
+
+/** Writes `bytes` in pieces, each in a turn of its own. */
+async function inPieces(socket: Socket, bytes: Buffer, step: number): Promise<void> {
+  for (let at = 0; at < bytes.length; at += step) {
+    socket.write(bytes.subarray(at, at + step));
+    await new Promise(setImmediate);
+  }
+}
+
+describe('a reply that is read as a whole', () => {
+  const listing = 'x'.repeat(100_000);
+  it('in chunks is read in whatever pieces it comes, and its connection is used again', async (t) => {
+    const text = Buffer.from(
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n186a0\r\n${listing}\r\n0\r\nX-After: 1\r\n\r\n`,
+    );
+    const scene = await serve(t, (socket, nth) => void inPieces(socket, text, [text.length, 1000, 30_000][nth - 1] ?? 1));
+    for (let round = 0; round < 3; round += 1) assert.equal((await asked(scene)).text, `abc${listing}`);
+    assert.deepEqual(scene.asked, [1, 1, 1]);
+  });
+
+  it('to HEAD has the length of another one', async (t) => {
+    const scene = await serve(t, (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n'));
+    for (let round = 0; round < 2; round += 1) {
+      const reply = await asked(scene, 'HEAD');
+      assert.deepEqual([reply.text, reply.header('content-length')], ['', '9']);
+    }
+    assert.deepEqual(scene.asked, [1, 1]);
+  });
+
+  it('may end with its connection', async (t) => {
+    const scene = await serve(t, (socket) => socket.end(`HTTP/1.1 200 OK\r\n\r\n${listing}`));
+    assert.equal((await asked(scene)).text, listing);
+  });
+
+  const cut = {
+    'before its length': `Content-Length: 9\r\n\r\nno`,
+    'within a chunk': 'Transfer-Encoding: chunked\r\n\r\n9\r\nno',
+    'before the last chunk': 'Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n',
+  };
+  for (const [where, rest] of Object.entries(cut))
+    it(`that is cut ${where} is an error`, async (t) => {
+      const scene = await serve(t, (socket) => socket.end(`HTTP/1.1 200 OK\r\n${rest}`));
+      await assert.rejects(asked(scene), { problem: 'unreachable', message: /cut/ });
+    });
+
+  it('is an error where it has no end', async (t) => {
+    const scene = await serve(t, (socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(body));
+      };
+      socket.on('drain', more);
+      more();
+    });
+    await assert.rejects(asked(scene), { problem: 'unreachable', message: /more than 32 MiB/ });
+  });
+
+  it('is an error where its chunks have no size', async (t) => {
+    const scene = await serve(t, (socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nabc!\r\n'));
+    await assert.rejects(asked(scene), { problem: 'unreachable', message: /no size/ });
+  });
+});
+
+describe('the text of a reply', () => {
+  it('is over with its last chunk and the headers behind it; what comes then is another', () => {
+    const chunks = Buffer.from('3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nA: b\r\n\r\n');
+    for (let cut = 0; cut <= chunks.length; cut += 1) {
+      const text = textOf('chunked');
+      text.add(chunks.subarray(0, cut));
+      assert.equal(text.ended, cut === chunks.length);
+      text.add(chunks.subarray(cut));
+      assert.deepEqual([text.bytes().toString(), text.length, text.ended, text.surplus], ['abcd', 4, true, false], `cut at ${cut}`);
+      text.add(Buffer.from('x'));
+      assert.equal(text.surplus, true);
+    }
+  });
+
+  it('is no longer than its head says', () => {
+    const text = textOf(3);
+    text.add(Buffer.from('ab'));
+    assert.equal(text.ended, false);
+    text.add(Buffer.from('cd'));
+    assert.deepEqual([text.bytes().toString(), text.ended, text.surplus], ['abc', true, true]);
+  });
 });
 
 const tls = (name: string): string => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8');
@@ -236,10 +325,4 @@ describe('the head of a reply', () => {
     'with a lone line feed': `${plain}\r\nX: 1\nContent-Length: 3`,
   };
   for (const [title, text] of Object.entries(others)) it(`is not read ${title}`, () => assert.equal(readHead(text), undefined));
-
-  it('is followed by chunks, of which it is known when the last one is there', () => {
-    const chunks = Buffer.from('3;x=y\r\nabc\r\n1\r\nd\r\n0\r\n\r\n');
-    assert.deepEqual(readChunks(chunks), { text: Buffer.from('abcd'), ended: true });
-    assert.equal(readChunks(chunks.subarray(0, 14)).ended, false);
-  });
 });

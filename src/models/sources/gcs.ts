@@ -4,7 +4,7 @@ import { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpHead } from '../http-head.ts';
-import { expectOk, statusError } from '../http-error.ts';
+import { expectOk, jsonOf, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -124,9 +124,8 @@ export class GcsSource implements Source {
         ...(token === undefined ? {} : { pageToken: token }),
       }).toString();
       const reply = await this.#http.send({ method: 'GET', url, headers: {}, authorization: await this.#authorization() }, signal);
-      await expectOk(reply, this.#remedies);
-      const parsed = page.safeParse(await reply.body.json().catch(() => undefined));
-      signal.throwIfAborted();
+      expectOk(reply, this.#remedies);
+      const parsed = page.safeParse(jsonOf(reply));
       if (!parsed.success)
         throw new ArtifactError(
           'unreadable',

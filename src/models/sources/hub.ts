@@ -3,7 +3,7 @@ import { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpReply } from '../http.ts';
-import { expectOk, statusError } from '../http-error.ts';
+import { expectOk, jsonOf, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -93,9 +93,8 @@ export class HubSource implements Source {
       { method: 'GET', url, headers: { accept: 'application/json' }, authorization: this.#authorization },
       signal,
     );
-    await expectOk(reply, this.#remedies);
-    const parsed = schema.safeParse(await reply.body.json().catch(() => undefined));
-    signal.throwIfAborted();
+    expectOk(reply, this.#remedies);
+    const parsed = schema.safeParse(jsonOf(reply));
     if (!parsed.success)
       throw new ArtifactError('unreadable', `${this.#remedies.where}: ${url.origin} does not answer as the model hub does.`, parsed.error);
     return { value: parsed.data, next: nextPage(reply, url) };

@@ -72,8 +72,8 @@ function handlerOf(http: HttpClient): NonNullable<S3ClientConfig['requestHandler
     handle: async (request: SdkRequest, { abortSignal }: { readonly abortSignal?: AbortSignal } = {}) => {
       const method = request.method === 'HEAD' ? 'HEAD' : 'GET';
       const ask = { method, url: urlOf(request), headers: request.headers, redirects: 'give' } as const;
-      const { status, headers, body } = await http.send(ask, abortSignal ?? new AbortController().signal);
-      return { response: { statusCode: status, headers, body } };
+      const { status, headers, text } = await http.send(ask, abortSignal ?? new AbortController().signal);
+      return { response: { statusCode: status, headers, body: Buffer.from(text) } };
     },
     metadata: { handlerProtocol: 'http/1.1' },
     destroy: () => undefined,

@@ -26,8 +26,7 @@ export class UrlSource implements Source {
   async *list(signal: AbortSignal): AsyncIterable<RemoteObject> {
     const url = new URL(this.#reference.url);
     const reply = await this.#http.send({ method: 'HEAD', url, headers: { 'accept-encoding': 'identity' } }, signal);
-    await expectOk(reply, this.#remedies);
-    await reply.body.dump();
+    expectOk(reply, this.#remedies);
     const length = reply.header('content-length');
     if (length === undefined)
       throw new ArtifactError('unreadable', `${this.#remedies.where}: the server does not tell the size of the file.`);
