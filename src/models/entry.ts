@@ -1,38 +1,53 @@
 import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { isMapping, parseJson } from '../core/json.ts';
+import type { FetchedFile } from './fetch.ts';
 import { nameProblem } from './plan-fetch.ts';
 
-const entrySchema = z.object({
-  reference: z.string(),
-  revision: z.string(),
-  /** ISO 8601. */
-  fetchedAt: z.string(),
-  sizeBytes: z.int().min(0),
-  /** The boot in which it was fetched, or read again; `''`: it is surely on the disk. */
-  boot: z.string().default(''),
-  files: z.array(
-    z.object({
-      path: z.string().refine((path) => nameProblem(path) === undefined),
-      sizeBytes: z.int().min(0),
-      etag: z.string(),
-      crc32: z.int().min(0).max(0xffffffff),
-    }),
-  ),
-});
-
 /** What the cache knows of one finished model; kept beside its files. */
-export type Entry = z.infer<typeof entrySchema>;
+export interface Entry {
+  readonly reference: string;
+  readonly revision: string;
+  /** ISO 8601. */
+  readonly fetchedAt: string;
+  readonly sizeBytes: number;
+  /** The boot in which it was fetched, or read again; `''`: it is surely on the disk. */
+  readonly boot: string;
+  /** Their paths are safe (`nameProblem`). */
+  readonly files: readonly FetchedFile[];
+}
+
+const isCount = (value: unknown, most = Number.MAX_SAFE_INTEGER): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
+const areTexts = (...values: readonly unknown[]): boolean => values.every((value) => typeof value === 'string');
+
+function isFile(value: unknown): value is FetchedFile {
+  if (!isMapping(value)) return false;
+  const { path, sizeBytes, etag, crc32 } = value;
+  return typeof path === 'string' && nameProblem(path) === undefined && areTexts(etag) && isCount(sizeBytes) && isCount(crc32, 0xffffffff);
+}
+
+/** By hand: zod has 95 modules, and nothing else of a pull needs one of them. Entries of before there were boots have none. */
+function isEntry(value: unknown): value is Omit<Entry, 'boot'> & Partial<Pick<Entry, 'boot'>> {
+  if (!isMapping(value)) return false;
+  const { reference, revision, fetchedAt, sizeBytes, boot = '', files } = value;
+  return (
+    areTexts(reference, revision, fetchedAt, boot) && isCount(sizeBytes) && Array.isArray(files) && files.every((file) => isFile(file))
+  );
+}
 
 export const entryFile = 'entry.json';
 
 /** The entry in `dir`; undefined where there is none, or none that can be read. */
 export function readEntry(dir: string): Entry | undefined {
+  let text: string;
   try {
-    return entrySchema.parse(JSON.parse(readFileSync(join(dir, entryFile), 'utf8')));
+    text = readFileSync(join(dir, entryFile), 'utf8');
   } catch {
     return undefined;
   }
+  const found = parseJson(text);
+  return isEntry(found) ? { boot: '', ...found } : undefined;
 }
 
 /** Writes the entry into `dir` as a whole: a crash leaves the one that was there before, or this one. */

@@ -1,6 +1,5 @@
 import { ArtifactError } from './artifact-error.ts';
 import type { HttpHead } from './http-head.ts';
-import type { HttpReply } from './http.ts';
 
 /** What to tell of a refusal, by store. */
 export interface Remedies {
@@ -25,13 +24,4 @@ export function statusError({ status, url }: HttpHead, { where, forbidden, missi
 /** Takes a reply whose status is not 200 for a failure. @throws ArtifactError */
 export function expectOk(reply: HttpHead, remedies: Remedies): void {
   if (reply.status !== 200) throw statusError(reply, remedies);
-}
-
-/** What a reply says, to be looked at; undefined where it is no JSON. */
-export function jsonOf({ text }: HttpReply): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { revisionOf } from '../../src/models/cache.ts';
 import { entryFile, readEntry, writeEntry } from '../../src/models/entry.ts';
 import type { Entry } from '../../src/models/entry.ts';
@@ -27,6 +28,42 @@ describe('the entry of a model in the cache', () => {
       assert.equal(readFileSync(join(dir, entryFile), 'utf8'), JSON.stringify(entry));
     }
   });
+});
+
+function read(t: TestContext, text: string): Entry | undefined {
+  const dir = temporaryDir(t);
+  writeFileSync(join(dir, entryFile), text);
+  return readEntry(dir);
+}
+
+describe('what stands in the place of an entry', () => {
+  const good = entryOf(1);
+  const [file] = good.files;
+  it('is read where it has no boot, as older ones', (t) => {
+    const { boot: _, ...older } = good;
+    assert.deepEqual(read(t, JSON.stringify(older)), good);
+  });
+
+  const bad: Readonly<Record<string, unknown>> = {
+    'is no object': [good],
+    'is null': null,
+    'has no reference': { ...good, reference: undefined },
+    'has a number for a revision': { ...good, revision: 1 },
+    'has another boot': { ...good, boot: null },
+    'has a size below 0': { ...good, sizeBytes: -1 },
+    'has half a byte': { ...good, sizeBytes: 0.5 },
+    'has its files by name': { ...good, files: { a: file } },
+    'has a file that is none': { ...good, files: [file, null] },
+    'has a file outside': { ...good, files: [{ ...file, path: '../x' }] },
+    'has a file without a name': { ...good, files: [{ ...file, path: undefined }] },
+    'has a file without an ETag': { ...good, files: [{ ...file, etag: undefined }] },
+    'has a file of no size': { ...good, files: [{ ...file, sizeBytes: '1' }] },
+    'has a CRC-32 of 33 bits': { ...good, files: [{ ...file, crc32: 0x1_0000_0000 }] },
+  };
+  for (const [how, value] of Object.entries(bad))
+    it(`is none where it ${how}`, (t) => assert.equal(read(t, JSON.stringify(value)), undefined));
+
+  it('is none where it is cut', (t) => assert.equal(read(t, JSON.stringify(good).slice(0, -1)), undefined));
 });
 
 describe('the revision of a listing', () => {

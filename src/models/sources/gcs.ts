@@ -1,10 +1,11 @@
 import { messageOf } from '../../core/errors.ts';
 import { z } from 'zod';
+import { parseJson } from '../../core/json.ts';
 import { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpHead } from '../http-head.ts';
-import { expectOk, jsonOf, statusError } from '../http-error.ts';
+import { expectOk, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -125,7 +126,7 @@ export class GcsSource implements Source {
       }).toString();
       const reply = await this.#http.send({ method: 'GET', url, headers: {}, authorization: await this.#authorization() }, signal);
       expectOk(reply, this.#remedies);
-      const parsed = page.safeParse(jsonOf(reply));
+      const parsed = page.safeParse(parseJson(reply.text));
       if (!parsed.success)
         throw new ArtifactError(
           'unreadable',

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { parseJson } from '../../core/json.ts';
 import { ArtifactError } from '../artifact-error.ts';
 import type { ByteSink } from '../byte-sink.ts';
 import { HttpClient } from '../http.ts';
 import type { HttpReply } from '../http.ts';
-import { expectOk, jsonOf, statusError } from '../http-error.ts';
+import { expectOk, statusError } from '../http-error.ts';
 import type { Remedies } from '../http-error.ts';
 import { readRange } from '../read-body.ts';
 import type { RemoteReference } from '../reference.ts';
@@ -94,7 +95,7 @@ export class HubSource implements Source {
       signal,
     );
     expectOk(reply, this.#remedies);
-    const parsed = schema.safeParse(jsonOf(reply));
+    const parsed = schema.safeParse(parseJson(reply.text));
     if (!parsed.success)
       throw new ArtifactError('unreadable', `${this.#remedies.where}: ${url.origin} does not answer as the model hub does.`, parsed.error);
     return { value: parsed.data, next: nextPage(reply, url) };
