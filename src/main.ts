@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { loadBuiltins } from './cli/builtin-modules.ts';
 import { memoryFlags, toldV8 } from './cli/memory-flags.ts';
 import { defaultCacheDir } from './config/user-dirs.ts';
 
@@ -33,7 +34,10 @@ function keepCompiled(): void {
 /** Runs one command. `argv`: the arguments after the program's name. Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // Before the modules are loaded, which are most of what is allocated, and most of the time that a short command takes.
-  if (staysSmall(argv)) for (const flag of memoryFlags(toldV8(), argv[0] === 'pull' ? 'fetch' : 'serve')) setFlagsFromString(flag);
+  if (staysSmall(argv)) {
+    loadBuiltins();
+    for (const flag of memoryFlags(toldV8(), argv[0] === 'pull' ? 'fetch' : 'serve')) setFlagsFromString(flag);
+  }
   keepCompiled();
   const { runCommand } = await import('./cli/command-line.ts');
   return await runCommand(argv);
