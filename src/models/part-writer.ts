@@ -1,9 +1,9 @@
-import { crc32 } from 'node:zlib';
 import { blockBytes } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { PartFile } from './part-file.ts';
 import type { Segment } from './partial.ts';
+import { crc32 } from './crc32.ts';
 import { diskError, surplusError } from './sink-error.ts';
 import type { ByteRange } from './source.ts';
 

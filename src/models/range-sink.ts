@@ -1,8 +1,9 @@
 import { writeSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+
 import type { ByteSink } from './byte-sink.ts';
 import type { Segment } from './partial.ts';
 import type { RangeJob } from './range-receiver.ts';
+import { crc32 } from './crc32.ts';
 import { diskError, surplusError } from './sink-error.ts';
 
 /**

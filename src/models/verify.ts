@@ -1,6 +1,6 @@
 import { createHash, hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import type { BlockPool } from './block-pool.ts';
+import { crc32 } from './crc32.ts';
 import type { Digests } from './source.ts';
 
 /** What of an open file is needed to verify it. */
