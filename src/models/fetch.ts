@@ -9,6 +9,7 @@ import type { PartialDownload } from './partial.ts';
 import { wholeCrc32 } from './partial.ts';
 import type { PartFile } from './part-file.ts';
 import { RangeReceivers } from './range-receivers.ts';
+import { segmentBytesOf } from './range-sink.ts';
 import type { RangeWatch } from './range-sink.ts';
 import { PartQueue } from './part-queue.ts';
 import { PartWriter } from './part-writer.ts';
@@ -87,6 +88,7 @@ export class Fetch {
   readonly #pool = new BlockPool();
   /** Of the parts of large objects; undefined: of few bytes, which the thread that this runs in receives with less work. */
   readonly #receivers: RangeReceivers | undefined;
+  readonly #segmentBytes: number;
   readonly #fetched: FetchedFile[] = [];
   /** Of the first failure; ends everything. */
   readonly #failed = new AbortController();
@@ -98,6 +100,7 @@ export class Fetch {
     const { objects, partial, limits } = deps;
     this.#missing = new Uint32Array(objects.length);
     const sizeBytes = objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    this.#segmentBytes = segmentBytesOf(sizeBytes);
     this.#receivers = sizeBytes < limits.receiversFromBytes ? undefined : new RangeReceivers(limits.receivers, limits.receivesHere);
     this.#enqueue(planParts(objects, partial.done, limits.partBytes));
   }
@@ -251,9 +254,9 @@ export class Fetch {
     const end = async (): Promise<void> => await writer.end();
     const receivers = this.#isSmall(object) ? undefined : this.#receivers;
     if (receivers === undefined) return { sink, end };
-    const { descriptor } = file;
+    const job = { object: { key, sizeBytes }, range, descriptor: file.descriptor, path, segmentBytes: this.#segmentBytes };
     const elsewhere: ByteSink['elsewhere'] = async ({ method, url, headers }, signal) =>
-      await receivers.receive({ method, url: url.href, headers, object: { key, sizeBytes }, range, descriptor, path }, watch, signal);
+      await receivers.receive({ method, url: url.href, headers, ...job }, watch, signal);
     return { sink: { ...sink, elsewhere }, end };
   }
 

@@ -18,6 +18,8 @@ export interface RangeJob {
   readonly descriptor: number;
   /** Of the file, for messages. */
   readonly path: string;
+  /** What is told of at a time. */
+  readonly segmentBytes: number;
 }
 
 /** Receives bodies into files, and waits for the disk meanwhile. */

@@ -25,6 +25,8 @@ export class RangeReceivers {
   readonly #count: number;
   readonly #here: boolean;
   readonly #receivers: Receiver[] = [];
+  /** By the descriptor of its file, who had the first job of it. */
+  readonly #homes = new Map<number, Receiver>();
 
   /** @param count at least 1 @param here whether one of them is the thread that this runs in */
   constructor(count: number, here: boolean) {
@@ -39,12 +41,20 @@ export class RangeReceivers {
    */
   async receive(job: RangeJob, watch: RangeWatch, signal: AbortSignal): Promise<Received | undefined> {
     signal.throwIfAborted();
-    return await this.#leastBusy().receive(job, watch, signal);
+    return await this.#receiverOf(job).receive(job, watch, signal);
   }
 
   /** Once all have ended. */
   async close(): Promise<void> {
     await Promise.all(this.#receivers.map(async (receiver) => await receiver.close()));
+  }
+
+  /** The kernel lets one write at a time into a file, and others wait: who has one goes on with it, unless another has less to do. */
+  #receiverOf({ descriptor }: RangeJob): Receiver {
+    const least = this.#leastBusy();
+    const home = this.#homes.get(descriptor) ?? least;
+    this.#homes.set(descriptor, home);
+    return home.busy > least.busy + 1 ? least : home;
   }
 
   #leastBusy(): Receiver {

@@ -1,18 +1,18 @@
 import { writeSync } from 'node:fs';
-
 import type { ByteSink } from './byte-sink.ts';
 import type { Segment } from './partial.ts';
 import type { RangeJob } from './range-receiver.ts';
 import { crc32 } from './crc32.ts';
 import { diskError, surplusError } from './sink-error.ts';
 
+const [fewest, most] = [256 * 1024, 2 * 1024 * 1024];
+
 /**
- * Linux takes a folio of the page cache as large as the write, and one of more than 32 KB is hard to find: 4 GiB in writes of 256 KB take
- * 2.4 s, in writes of 32 KB 0.65 (6.18, two cores, 2026-11-29).
+ * How much of a download of that size is told of at a time, and written into its journal. A crash makes as much of each connection to be
+ * fetched again: a 512th of it all with eight of them, or 2 MB.
  */
-const writeBytes = 32 * 1024;
-/** Told at once, and what a crash makes to be fetched again. */
-const segmentBytes = 256 * 1024;
+export const segmentBytesOf = (sizeBytes: number): number => Math.min(most, Math.max(fewest, Math.ceil(sizeBytes / 4096)));
+
 /** Between two messages of a job whose bytes come slowly. */
 const heardMs = 250;
 
@@ -62,8 +62,8 @@ export class RangeSink implements ByteSink {
   /** @throws what `diskError()` makes of what the file system says */
   filled(bytes: number): undefined {
     this.#untoldBytes += bytes;
-    for (let from = 0; from < bytes;) from += this.#write(from, Math.min(bytes, from + writeBytes));
-    if (this.#at - this.#told >= segmentBytes || this.#at === this.#job.range.end) this.tell();
+    for (let from = 0; from < bytes;) from += this.#write(from, bytes);
+    if (this.#at - this.#told >= this.#job.segmentBytes || this.#at === this.#job.range.end) this.tell();
     else if (this.#now() - this.#toldMs >= heardMs) this.#watch.heard(this.#untold());
   }
 

@@ -61,6 +61,7 @@ async function scene(
     range: { start: 0, end: body.length },
     descriptor,
     path,
+    segmentBytes: 256 * 1024,
   };
   return { job, receivers, watch, bytes: () => bytes, end: () => end, file: () => readFileSync(path) };
 }
@@ -146,6 +147,21 @@ describe('receivers', () => {
       all.map((received) => received?.status),
       [200, 200, 200, 200],
     );
+  });
+
+  it('go on with the file that they have begun', async (t) => {
+    const sockets: unknown[] = [];
+    const asked: number[] = [];
+    const { job, receivers, watch } = await scene(t, new RangeReceivers(2, true), (response, { socket }) => {
+      if (!sockets.includes(socket)) sockets.push(socket);
+      asked.push(sockets.indexOf(socket));
+      response.writeHead(200, { 'content-length': body.length }).end(body);
+    });
+    const other = openSync(job.path, 'w');
+    t.after(() => closeSync(other));
+    for (const descriptor of [job.descriptor, other, job.descriptor, other, other])
+      await receivers.receive({ ...job, descriptor }, watch, never);
+    assert.deepEqual(asked, [0, 1, 0, 1, 1]);
   });
 
   it('that die are told of', async (t) => {

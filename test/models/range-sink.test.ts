@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { RangeSink } from '../../src/models/range-sink.ts';
+import { RangeSink, segmentBytesOf } from '../../src/models/range-sink.ts';
 import { pour } from '../../src/models/byte-sink.ts';
 import type { ByteRange } from '../../src/models/source.ts';
 import { temporaryDir } from '../support/model-store.ts';
@@ -24,7 +24,16 @@ function sinkInto(t: TestContext, path: string, range: ByteRange): Scene {
   const told: string[] = [];
   const scene = { told, now: 0 };
   const sink = new RangeSink(
-    { method: 'GET', url: '', headers: {}, object: { key: 'm/w.gguf', sizeBytes: 10_000_000 }, range, descriptor, path },
+    {
+      method: 'GET',
+      url: '',
+      headers: {},
+      object: { key: 'm/w.gguf', sizeBytes: 10_000_000 },
+      range,
+      descriptor,
+      path,
+      segmentBytes: 256 * kilobyte,
+    },
     Buffer.alloc(64 * kilobyte),
     {
       heard: (bytes) => told.push(`heard ${bytes}`),
@@ -36,7 +45,7 @@ function sinkInto(t: TestContext, path: string, range: ByteRange): Scene {
 }
 
 describe('a range that is written as it comes', () => {
-  it('stands where it belongs, and is told by the quarter of a megabyte and at its end', (t) => {
+  it('stands where it belongs, and is told by the segment and at its end', (t) => {
     const path = join(temporaryDir(t), 'w.gguf');
     const body = randomBytes(300 * kilobyte);
     const { sink, told } = sinkInto(t, path, { start: 1000, end: 1000 + body.length });
@@ -68,5 +77,13 @@ describe('a range that is written as it comes', () => {
     assert.throws(() => sink.filled(100), { problem: 'no-space', message: /The disk is full \(ENOSPC\) while writing \/dev\/full/ });
     sink.tell();
     assert.deepEqual(told, [], 'nothing is in the file');
+  });
+
+  it('is told of in pieces that are little of a large download, and of no more than two megabytes', () => {
+    const [quarter, gigabyte] = [256 * kilobyte, 1024 ** 3];
+    assert.deepEqual(
+      [0, gigabyte, gigabyte + 1, 4 * gigabyte, 100 * gigabyte].map((bytes) => segmentBytesOf(bytes)),
+      [quarter, quarter, quarter + 1, 4 * quarter, 8 * quarter],
+    );
   });
 });
