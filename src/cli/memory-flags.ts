@@ -12,7 +12,6 @@ export const toldV8 = (): readonly string[] => [...process.execArgv, process.env
 const isTold = (told: readonly string[], word: string): boolean => told.some((each) => each.includes(word));
 
 const memoryWord = 'optimize-for-size';
-const compilerWord = 'turbofan';
 
 /**
  * Which V8 is to favour, to be set while it runs: on its command line the same flag would also leave all threads one MiB of young memory. For
@@ -41,26 +40,9 @@ const rules: readonly Rule[] = [
   // Of 20,000 small files' garbage less is kept by full collections that come when the heap has grown by a third, and leave no pages half empty.
   // What serves favours memory only while it has many requests (`memory-watch.ts`).
   { word: memoryWord, flags: [favouring('memory')], fetchOnly: true },
-  // To make undici's parser fast takes 20 MiB for a moment, which a few requests for listings do not give back.
+  // To make undici's parser fast takes 20 MiB for a moment, which a pull through a proxy is not the faster for.
   { word: 'wasm', flags: ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering'], fetchOnly: true },
-  // What small files cost is the kernel's and the store's: as fast without the last compiler, whose memory is 16 MiB of 140.
-  { word: compilerWord, flags: [`--no-${compilerWord}`], fetchOnly: true },
 ];
-
-/** Of a file: what costs time of larger ones is their bytes. */
-const largeBytes = 1024 * 1024;
-
-/**
- * What a fetch is set to once it is known what it fetches. Of large files the last compiler is worth its 9 MiB: it takes a quarter off the CPU
- * time that is not the kernel's, which over TLS is 9 to 18 % of all the time (4 GiB, 2026-11-29).
- * @param told as of `memoryFlags`
- */
-export function largeFetchFlags(
-  told: readonly string[],
-  { files, sizeBytes }: { readonly files: number; readonly sizeBytes: number },
-): readonly string[] {
-  return sizeBytes < files * largeBytes || isTold(told, compilerWord) ? [] : [`--${compilerWord}`];
-}
 
 /**
  * The flags with which V8 leaves a process that serves for days small: with 2000 streams that come and go about 70 MiB less, at the same

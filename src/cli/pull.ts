@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import type { Config, ModelConfig } from '../config/config.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -6,7 +5,6 @@ import { isUrl, parseReference } from '../models/reference.ts';
 import type { RemoteReference } from '../models/reference.ts';
 import { exitCode } from './exit-code.ts';
 import { interruptible } from './interruptible.ts';
-import { largeFetchFlags, toldV8 } from './memory-flags.ts';
 import { PullProgress } from './pull-progress.ts';
 import { also, type OutputOptions, print, type Run, withOutput } from './verb.ts';
 
@@ -68,9 +66,6 @@ async function pull(what: string, { config: files, trustRemoteCode = false, ...o
       trustRemoteCode: wish.trustRemoteCode,
       onProgress: (at) => {
         progress.show(at);
-      },
-      onPlan: (plan) => {
-        for (const flag of largeFetchFlags(toldV8(), plan)) setFlagsFromString(flag);
       },
       signal,
     });

@@ -31,8 +31,6 @@ export interface FetchOptions {
   readonly expects?: Expectation;
   readonly signal: AbortSignal;
   onProgress(progress: FetchProgress): void;
-  /** Told what is to be fetched, before it is; not where the files are here. */
-  onPlan?(plan: { readonly files: number; readonly sizeBytes: number }): void;
 }
 
 /** Asked of the paths of a listing before anything is fetched. */
@@ -250,7 +248,6 @@ export class ModelStore {
       const { sizeBytes } = plan;
       const { doneBytes } = partial;
       await makeRoom(cache, { reference, sizeBytes, doneBytes, maxBytes: this.#deps.maxBytes }, options.signal);
-      options.onPlan?.({ files: plan.objects.length, sizeBytes });
       const meter = new ProgressMeter(clock, sizeBytes, doneBytes, options.onProgress.bind(options));
       const onBytes = (bytes: number): void => {
         meter.add(bytes);

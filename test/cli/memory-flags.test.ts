@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { favouring, largeFetchFlags, memoryFlags, toldFavour } from '../../src/cli/memory-flags.ts';
+import { favouring, memoryFlags, toldFavour } from '../../src/cli/memory-flags.ts';
 
 test('this Node.js knows every flag that keeps memory small', async () => {
   const flags = memoryFlags([], 'fetch');
@@ -17,7 +17,6 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
     ['--max-semi-space-size=16', /semi-space/],
     ['--trace-warnings --maglev', /maglev/],
     ['--no-optimize-for-size', /optimize-for-size/],
-    ['--turbofan', /turbofan/],
     ['--liftoff --wasm-tier-up', /wasm/],
     ['--allocation-site-pretenuring', /pretenuring/],
   ] as const) {
@@ -29,16 +28,9 @@ test('what V8 was told at the start holds, of each matter by itself', () => {
   }
 });
 
-test('a fetch of files that are large on the whole has the last compiler again, unless V8 was told', () => {
-  const large = { files: 2, sizeBytes: 2 * 1024 * 1024 };
-  assert.deepEqual(largeFetchFlags([], large), ['--turbofan']);
-  assert.deepEqual(largeFetchFlags([], { ...large, files: 3 }), []);
-  assert.deepEqual(largeFetchFlags(['--no-turbofan'], large), []);
-});
-
-test('what serves for days keeps the compiler that makes requests cheap, and favours memory only where it is told to', async () => {
+test('what serves for days favours memory only where it is told to', async () => {
   const fetching = memoryFlags([], 'fetch');
-  const ofFetches = ['--no-turbofan', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering', favouring('memory')];
+  const ofFetches = ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering', favouring('memory')];
   assert.ok(ofFetches.every((flag) => fetching.includes(flag)));
   assert.deepEqual(
     memoryFlags([], 'serve'),
