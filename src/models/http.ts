@@ -12,6 +12,8 @@ import type { Proxies, UndiciHttp } from './undici-http.ts';
 export interface HttpReply extends HttpHead {
   readonly headers: RawHeaders;
   readonly text: string;
+  /** That is all of it. */
+  readonly whole: boolean;
 }
 
 export interface HttpAsk {
@@ -62,7 +64,7 @@ export class HttpClient {
 
   /** Reads a reply as a whole. @throws ArtifactError `unreachable`, `unsafe`; the signal's reason. A status is the caller's to judge. */
   async send(ask: HttpAsk, signal: AbortSignal): Promise<HttpReply> {
-    const reply = await this.#asked(ask, () => false, noSink, signal, mostReply);
+    const reply = await this.receive(ask, () => false, noSink, signal, mostReply);
     if (!reply.whole)
       throw new ArtifactError(
         'unreachable',
@@ -74,20 +76,10 @@ export class HttpClient {
   /**
    * Passes a body on as it comes, without a stream in between.
    * @param accept judges the head: false where the body is not what was asked for. What it throws ends the request.
-   * @returns `text`: of a body that was not accepted, its first 16 KB
+   * @param most bytes of a body that was not accepted which are given as `text`; left out: 16 KB
    * @throws ArtifactError `unreachable`, `unsafe`; what `accept` and the sink throw; the signal's reason
    */
-  async receive(ask: HttpAsk, accept: (head: HttpHead) => boolean, sink: ByteSink, signal: AbortSignal): Promise<HttpReply> {
-    return await this.#asked(ask, accept, sink, signal);
-  }
-
-  async #asked(
-    ask: HttpAsk,
-    accept: (head: HttpHead) => boolean,
-    sink: ByteSink,
-    signal: AbortSignal,
-    most?: number,
-  ): Promise<HttpReply & Pick<Received, 'whole'>> {
+  async receive(ask: HttpAsk, accept: (head: HttpHead) => boolean, sink: ByteSink, signal: AbortSignal, most?: number): Promise<HttpReply> {
     return await this.#following(ask, async (at) => {
       const judge: Accept = (status, headers) => {
         const head = headOf(at.url, status, headers);
